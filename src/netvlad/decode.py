@@ -1,0 +1,121 @@
+"""Photos decoded in worker processes, ahead of whoever needs them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netvlad.errors import ImageError
+from netvlad.images import read_image
+
+CHUNK = 32  # photos that travel together; also the rows a describer sees at once
+FEW = 16  # below this, starting workers takes longer than decoding
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One photo: `image` (H, W, 3) uint8, or None and the `reason`; `digest`: 16 bytes of BLAKE2b of the file."""
+
+    row: int
+    image: np.ndarray | None
+    digest: bytes
+    reason: str = ""
+
+
+def decode_photos(
+    paths: Sequence[str],
+    *,
+    resize: int | None = None,
+    rows: Sequence[int] | None = None,
+    workers: int | None = None,
+) -> Iterator[list[Decoded]]:
+    """Decode `paths` in order, in chunks of CHUNK, a few chunks ahead of the reader.
+
+    rows: which of the paths to decode (default all). A chunk always holds photos of one stretch
+    paths[i * CHUNK : (i + 1) * CHUNK], so what shares a chunk does not depend on what was left out before.
+    workers: processes; 0 decodes here. By default one for each core but at most 4, and none for a handful of photos.
+    A photo that cannot be read arrives with its reason instead of an image.
+    """
+    rows = range(len(paths)) if rows is None else sorted(rows)
+    chunks: dict[int, list[tuple[int, str]]] = {}
+    for row in rows:
+        chunks.setdefault(row // CHUNK, []).append((row, paths[row]))
+    if workers is None:
+        workers = 0 if len(rows) <= FEW else min(4, os.cpu_count() or 1)
+    if workers == 0:
+        for chunk in chunks.values():
+            yield _decode_chunk(chunk, resize)
+        return
+    yield from _decode_ahead(list(chunks.values()), resize, workers)
+
+
+def _decode_ahead(chunks, resize, workers) -> Iterator[list[Decoded]]:
+    # loky: workers that need no `if __name__ == "__main__"` in the caller's script, do not fork a process full of
+    # threads, and whose death by a bad file is noticed
+    from loky import ProcessPoolExecutor
+    from loky.process_executor import TerminatedWorkerError
+
+    def pool():
+        return ProcessPoolExecutor(workers, timeout=60, initializer=_ignore_interrupt)
+
+    executor = pool()
+    waiting: deque = deque()
+    ahead = workers + 2
+    try:
+        todo = deque(chunks)
+        while todo or waiting:
+            while todo and len(waiting) < ahead:
+                chunk = todo.popleft()
+                waiting.append((chunk, executor.submit(_decode_chunk, chunk, resize)))
+            chunk, future = waiting.popleft()
+            try:
+                decoded = future.result()
+            except TerminatedWorkerError:
+                # a decoder took its process down: find the culprit one by one, then go on with fresh workers
+                executor.shutdown(wait=False, kill_workers=True)
+                decoded = [_decode_alone(item, resize) for item in chunk]
+                executor = pool()
+                waiting = deque((c, executor.submit(_decode_chunk, c, resize)) for c, _ in waiting)
+            yield decoded
+    finally:
+        executor.shutdown(wait=False, kill_workers=True)
+
+
+def _decode_chunk(chunk: list[tuple[int, str]], resize: int | None) -> list[Decoded]:
+    return [_decode_one(row, path, resize) for row, path in chunk]
+
+
+def _decode_one(row: int, path: str, resize: int | None) -> Decoded:
+    digest = b""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        return Decoded(row, read_image(data, resize=resize), digest)
+    except ImageError as e:
+        return Decoded(row, None, digest, str(e).partition(": ")[2])
+    except OSError as e:
+        return Decoded(row, None, digest, "no such file" if isinstance(e, FileNotFoundError) else str(e.strerror))
+    except MemoryError:
+        return Decoded(row, None, digest, "not enough memory to decode it")
+
+
+def _decode_alone(item: tuple[int, str], resize: int | None) -> Decoded:
+    from loky import ProcessPoolExecutor
+    from loky.process_executor import TerminatedWorkerError
+
+    with ProcessPoolExecutor(1, initializer=_ignore_interrupt) as executor:
+        try:
+            return executor.submit(_decode_one, *item, resize).result()
+        except TerminatedWorkerError:
+            return Decoded(item[0], None, b"", "the decoder crashed on it")
+
+
+def _ignore_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle

@@ -1,0 +1,188 @@
+"""The network describer: trunk, pooling, whitening; photos in, vectors out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from netvlad import __version__
+from netvlad.describe.pooling import make_pooling, pooled_dim
+from netvlad.describe.trunk import Trunk
+from netvlad.describe.whitening import Whitening
+from netvlad.errors import ModelError
+from netvlad.files import atomic, write_json
+from netvlad.images import read_image
+
+# one forward pass takes as many photos of a size as stay below this, so that VGG-16 at 640x480 fits a small machine
+PIXELS_AT_ONCE = {"cpu": 1 << 21, "cuda": 1 << 24}
+LONGEST_SIDE = 640  # Pittsburgh and Tokyo 24/7 cut-outs are 640x480
+
+
+class NetworkDescriber(nn.Module):
+    """A describer: `describe(images) -> (N, dim)` float32, rows of unit length.
+
+    pooling: a name of `pooling.POOLINGS`; clusters: centres of the VLAD poolings; resize: the longest side a photo is
+    scaled down to (None: never); whitening: fitted PCA or None. `ready` is False while centres are missing.
+    """
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        pooling: str,
+        *,
+        clusters: int = 64,
+        resize: int | None = LONGEST_SIDE,
+        whitening: Whitening | None = None,
+        name: str | None = None,
+    ):
+        super().__init__()
+        self.trunk = trunk
+        self.pooling_name = pooling
+        self.clusters = clusters
+        self.pooling = make_pooling(pooling, trunk.dim, clusters)
+        self.whitening = whitening
+        self.resize = resize
+        self.name = name or f"{trunk.name}-{pooling}"
+        self.fitted_on: dict = {}
+        self.eval()
+        self.to("cuda" if torch.cuda.is_available() else "cpu")
+
+    @property
+    def dim(self) -> int:
+        return self.whitening.dim if self.whitening else pooled_dim(self.pooling_name, self.trunk.dim, self.clusters)
+
+    @property
+    def ready(self) -> bool:
+        return getattr(self.pooling, "ready", True)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.trunk.parameters()).device
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) float, normalised by `prepare` -> (N, dim)."""
+        x = self.pooling(self.trunk(x))
+        return self.whitening(x) if self.whitening else x
+
+    def prepare(self, images: np.ndarray) -> Tensor:
+        """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32 as the trunk's weights expect it."""
+        x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float()
+        scale = 255 * torch.tensor(self.trunk.std, device=x.device).view(3, 1, 1)
+        mean = 255 * torch.tensor(self.trunk.mean, device=x.device).view(3, 1, 1)
+        return x.sub_(mean).div_(scale)
+
+    @torch.inference_mode()
+    def describe(self, images: Sequence) -> np.ndarray:
+        """Vectors of `images`: anything `read_image` takes, of any sizes. Raises ImageError, ModelError."""
+        out = np.empty((len(images), self.dim), dtype=np.float32)
+        for rows, batch in self.batches(images):
+            out[rows] = self(self.prepare(batch)).float().cpu().numpy()
+        return out
+
+    def batches(self, images: Sequence):
+        """Groups of images of one size, small enough for one forward pass: (rows, (n, H, W, 3) uint8)."""
+        arrays = [read_image(image, resize=self.resize) for image in images]
+        sizes: dict[tuple, list[int]] = {}
+        for row, array in enumerate(arrays):
+            sizes.setdefault(array.shape, []).append(row)
+        budget = PIXELS_AT_ONCE.get(self.device.type, PIXELS_AT_ONCE["cuda"])
+        for (height, width, _), rows in sizes.items():
+            step = max(1, budget // (height * width))
+            for i in range(0, len(rows), step):
+                part = rows[i : i + step]
+                yield part, np.stack([arrays[row] for row in part])
+
+    def cropped(self, dim: int) -> NetworkDescriber:
+        """The same describer with the first `dim` whitened numbers. Raises ModelError where nothing is whitened."""
+        if self.whitening is None:
+            raise ModelError(f"{self.name} is not whitened, so its {self.dim} numbers cannot be cut to {dim}")
+        self.whitening = self.whitening.cropped(dim).to(self.device)
+        return self
+
+    # -- on disk ------------------------------------------------------------------------------------------------
+
+    @property
+    def architecture(self) -> dict:
+        return {
+            "trunk": self.trunk.name,
+            "stage": self.trunk.stage,
+            "pooling": self.pooling_name,
+            "clusters": self.clusters,
+            "resize": self.resize,
+            "whitening": self.whitening.dim if self.whitening else None,
+            "mean": list(self.trunk.mean),
+            "std": list(self.trunk.std),
+        }
+
+    @property
+    def identity(self) -> str:
+        """Hex digest of the architecture and every weight: two describers with one identity make the same vectors."""
+        return _digest(self.architecture, self.state_dict())
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write model.safetensors and card.json. Raises ModelError while centres are missing."""
+        from safetensors.torch import save_file
+
+        if not self.ready:
+            raise ModelError(f"{self.name} has no cluster centres yet, so there is nothing to save: fit it first")
+        folder = Path(folder)
+        state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
+        with atomic(folder / "model.safetensors") as temporary:
+            save_file(state, temporary)
+        card = {
+            "format": 1,
+            "kind": "network",
+            "name": self.name,
+            "dim": self.dim,
+            "architecture": self.architecture,
+            "weights": self.trunk.provenance,
+            "fitted_on": self.fitted_on,
+            "checksum": _digest(self.architecture, state),
+            "netvlad": __version__,
+        }
+        write_json(folder / "card.json", card)
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path, card: dict) -> NetworkDescriber:
+        """Read what `save` wrote. Raises ModelError when tensors are missing, misshapen or not those of the card."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        file = folder / "model.safetensors"
+        arch = card["architecture"]
+        try:
+            state = load_file(file)
+        except (OSError, SafetensorError) as e:
+            raise ModelError(f"{file}: cannot be read ({e})") from e
+        if _digest(arch, state) != card["checksum"]:
+            raise ModelError(f"{file}: is not the file that card.json describes (checksum differs); copy both again")
+        trunk = Trunk(arch["trunk"], arch["stage"])
+        trunk.crop()
+        trunk.mean, trunk.std, trunk.provenance = tuple(arch["mean"]), tuple(arch["std"]), card["weights"]
+        model = cls(trunk, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
+        if arch["whitening"]:
+            dim_in = pooled_dim(arch["pooling"], trunk.dim, arch["clusters"])
+            model.whitening = Whitening(dim_in, arch["whitening"]).to(model.device)
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as e:
+            raise ModelError(f"{file}: does not fit the architecture in card.json ({str(e)[:300]})") from e
+        model.fitted_on = card["fitted_on"]
+        return model
+
+
+def _digest(architecture: dict, state: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(architecture, sort_keys=True).encode())
+    for key in sorted(state):
+        tensor = state[key].detach().cpu().contiguous()
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,79 @@
+"""Many photos through a describer: decoded ahead in other processes, bad files set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from netvlad.decode import decode_photos
+
+
+class Describer(Protocol):
+    """Whatever makes one vector of a photo. A vector never depends on which other photos shared its batch."""
+
+    name: str
+    dim: int
+    resize: int | None
+
+    def describe(self, images: Sequence) -> np.ndarray:
+        """(N, dim) float32, rows of unit length."""
+        ...
+
+
+@dataclass(frozen=True)
+class Described:
+    """A chunk of photos: `rows` of the list they came from, `vectors` (n, dim) float32, `digests` of their files.
+
+    unreadable: row -> reason; known: rows whose content was known already and that were not described.
+    """
+
+    rows: list[int]
+    vectors: np.ndarray
+    digests: list[bytes]
+    unreadable: dict[int, str] = field(default_factory=dict)
+    known: list[int] = field(default_factory=list)
+
+
+def describe_photos(
+    describer: Describer,
+    paths: Sequence[str],
+    *,
+    rows: Sequence[int] | None = None,
+    known: set[bytes] | None = None,
+    workers: int | None = None,
+) -> Iterator[Described]:
+    """Describe `paths` (or only `rows` of them) in order, chunk by chunk.
+
+    known: digests of contents to leave out; what is described is added to it, so that a content occurs once.
+    """
+    for chunk in decode_photos(paths, resize=describer.resize, rows=rows, workers=workers):
+        good, skipped = [], []
+        for photo in chunk:
+            if known is not None and photo.digest in known:
+                skipped.append(photo.row)
+            elif photo.image is not None:
+                good.append(photo)
+                if known is not None:
+                    known.add(photo.digest)
+        vectors = describer.describe([p.image for p in good])
+        unreadable = {p.row: p.reason for p in chunk if p.image is None and p.row not in skipped}
+        yield Described([p.row for p in good], vectors, [p.digest for p in good], unreadable, skipped)
+
+
+def describe_all(
+    describer: Describer, paths: Sequence[str], *, what: str = "describing", workers: int | None = None
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Vectors of all `paths`, (N, dim) float32, a row of NaN where unreadable; and row -> reason for those."""
+    from netvlad.progress import progress
+
+    out = np.full((len(paths), describer.dim), np.nan, dtype=np.float32)
+    unreadable: dict[int, str] = {}
+    with progress(what, len(paths)) as advance:
+        for chunk in describe_photos(describer, paths, workers=workers):
+            out[chunk.rows] = chunk.vectors
+            unreadable |= chunk.unreadable
+            advance(len(chunk.rows) + len(chunk.unreadable))
+    return out, unreadable

@@ -1,0 +1,184 @@
+"""CNN and ViT trunks from timm, cropped at a named stage before its final activation (paper, section 3.1 and 5.1)."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netvlad.describe import weights
+from netvlad.describe.alexnet import AlexNet
+from netvlad.errors import ModelError
+
+# the stage a trunk is cropped at where none is named: the paper's for its two, and for the others the deepest with a
+# stride of 16, which keeps enough locations to aggregate
+KEEP = "+act"
+STAGE_ALIASES = {("vgg16", "conv5_3"): "features.29", ("alexnet", "conv5"): "features.11"}
+WANTED_STRIDE = 16
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Mish, nn.ELU, nn.LeakyReLU)
+
+
+class Trunk(nn.Module):
+    """(N, 3, H, W) normalised RGB -> (N, dim, H', W').
+
+    name: a timm architecture, with or without a weights tag (`resnet18`, `resnet18.tv_in1k`), or `alexnet`.
+    stage: a feature stage (`layer3`, `blocks.11`, `conv5_3`), by default the deepest of stride 16 or less.
+    The activation that ends the stage is removed, as in the paper, unless its name ends in `+act`. `mean`, `std`: what the weights expect of RGB in 0..1.
+    The constructor leaves the weights random and `provenance` None: use `load_trunk`.
+    """
+
+    def __init__(self, name: str, stage: str | None = None):
+        super().__init__()
+        self.name = name
+        self.body = _create(name)
+        stage, self.keeps_activation = (stage[: -len(KEEP)], True) if (stage or "").endswith(KEEP) else (stage, False)
+        infos = list(self.body.feature_info)
+        index = _stage_index(name, stage or None, infos)
+        self.stage = infos[index]["module"] + (KEEP if self.keeps_activation else "")
+        self.index = index
+        self.last = index == len(infos) - 1
+        self.dim: int = self.body.feature_info[index]["num_chs"]
+        self.stride: int = self.body.feature_info[index]["reduction"]
+        patch = getattr(getattr(self.body, "patch_embed", None), "patch_size", (1, 1))
+        self.multiple: int = patch[0] if isinstance(patch, tuple) else int(patch)
+        self.mean, self.std = self.body.pretrained_cfg["mean"], self.body.pretrained_cfg["std"]
+        self.provenance: dict | None = None
+
+    def crop(self) -> None:
+        """Drop what comes after the stage, and the activation that ends it."""
+        self.body.prune_intermediate_layers([self.index], prune_norm=not self.last, prune_head=True)
+        if not self.keeps_activation:
+            _drop_final_activation(self)
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        if min(height, width) < self.stride:
+            raise ModelError(
+                f"{self.name} at {self.stage} needs photos of at least {self.stride} pixels a side, got {width}x{height}"
+            )
+        if self.multiple > 1:  # whole patches: scale to the nearest size rather than cut or pad
+            size = [max(1, round(s / self.multiple)) * self.multiple for s in (height, width)]
+            if size != [height, width]:
+                x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
+        maps = self.body.forward_intermediates(
+            x, indices=[self.index], norm=self.last, stop_early=True, output_fmt="NCHW", intermediates_only=True
+        )
+        return maps[-1]
+
+
+def load_trunk(name: str, stage: str | None = None) -> Trunk:
+    """A trunk with its weights, from $NETVLAD_WEIGHTS or else downloaded. Raises ModelError where there are none."""
+    trunk = Trunk(name, stage)
+    file = weights.find_weights(name)
+    if file:
+        state = weights.local_state(trunk.body, file)
+        trunk.crop()
+        weights.load_into(trunk.body, state, str(file))
+        cfg = _config(file.stem) or trunk.body.pretrained_cfg
+        trunk.mean, trunk.std = cfg["mean"], cfg["std"]
+        known = cfg.get("license") if _config(file.stem) else None
+        trunk.provenance = {"file": file.name, "sha256": weights.sha256(file), "licence": known or "see its source"}
+    else:
+        cfg = trunk.body.pretrained_cfg
+        _download(trunk)
+        trunk.crop()
+        source = cfg.get("hf_hub_id") or cfg.get("url") or "timm"
+        trunk.provenance = {"source": source, "tag": cfg.get("tag", ""), "licence": cfg.get("license") or "unknown"}
+    return trunk
+
+
+def _create(name: str) -> nn.Module:
+    if name == "alexnet":
+        return AlexNet()
+    import timm
+
+    architecture = name.partition(".")[0]
+    if not timm.is_model(architecture):
+        close = difflib.get_close_matches(architecture, [*timm.list_models(), "alexnet"], 5)
+        raise ModelError(f"no trunk is called {name!r}; {'close: ' + ', '.join(close) if close else 'see timm'}")
+    logging.getLogger("timm").setLevel(logging.ERROR)
+    known = name if "." in name and _config(name) else architecture
+    model = _any_size(known)
+    if not hasattr(model, "forward_intermediates") or not hasattr(model, "prune_intermediate_layers"):
+        raise ModelError(f"timm cannot crop {name} at a stage (no forward_intermediates); choose another trunk")
+    return model
+
+
+def _any_size(name: str) -> nn.Module:
+    """timm's model, told to take any input size where its kind has to be told (ViTs, Swin)."""
+    import timm
+
+    for option in ({"dynamic_img_size": True}, {"strict_img_size": False}):
+        try:
+            return timm.create_model(name, pretrained=False, num_classes=0, **option)
+        except TypeError:  # this kind has no such option
+            continue
+    return timm.create_model(name, pretrained=False, num_classes=0)
+
+
+def _config(name: str) -> dict | None:
+    """timm's settings for the weights `architecture.tag[.anything]`, None where the tag is not one of timm's."""
+    from timm.models import get_pretrained_cfg, is_model
+
+    architecture, _, rest = name.partition(".")
+    tag = rest.partition(".")[0]
+    if not tag or not is_model(architecture):
+        return None
+    try:
+        cfg = get_pretrained_cfg(f"{architecture}.{tag}", allow_unregistered=False)
+    except RuntimeError:
+        return None
+    return cfg.to_dict() if cfg else None
+
+
+def _stage_index(name: str, stage: str | None, infos: list[dict]) -> int:
+    modules = [info["module"] for info in infos]
+    if stage is None:
+        return max((i for i, info in enumerate(infos) if info["reduction"] <= WANTED_STRIDE), default=len(infos) - 1)
+    stage = STAGE_ALIASES.get((name.partition(".")[0], stage), stage)
+    if stage not in modules:
+        raise ModelError(f"{name} has no stage {stage!r}; choose one of {', '.join(modules)}")
+    return modules.index(stage)
+
+
+def _download(trunk: Trunk) -> None:
+    try:
+        if isinstance(trunk.body, AlexNet):
+            trunk.body.download()
+        else:
+            from timm.models import load_pretrained
+
+            weights.notice_offline()
+            load_pretrained(trunk.body, num_classes=0)
+    except Exception as e:  # the hub, the network and the disk each fail in their own way
+        raise weights.no_weights(trunk.name, f"{type(e).__name__}: {str(e).splitlines()[0][:160]}") from e
+
+
+@torch.no_grad()
+def _drop_final_activation(trunk: Trunk) -> None:
+    """Replace the activation whose output is the trunk's output, if there is one, by the identity."""
+    calls: list[tuple[str, Tensor]] = []
+    hooks = [
+        module.register_forward_hook(lambda m, args, out, name=name: calls.append((name, out)))
+        for name, module in trunk.body.named_modules()
+        if isinstance(module, ACTIVATIONS) or "activations" in type(module).__module__  # torch's, and timm's own
+    ]
+    trunk.eval()
+    side = max(64, 4 * trunk.multiple)
+    try:
+        out = trunk(torch.zeros(1, 3, side, side))
+    except AssertionError as e:
+        raise ModelError(f"{trunk.name} does not take photos of any size ({e}); choose another trunk") from e
+    for hook in hooks:
+        hook.remove()
+    if not calls or calls[-1][1].data_ptr() != out.data_ptr() or calls[-1][1].shape != out.shape:
+        return
+    name = calls[-1][0]
+    if sum(call[0] == name for call in calls) > 1:
+        raise ModelError(f"{trunk.name}: the activation that ends {trunk.stage} is used elsewhere too; choose another")
+    parent, _, child = name.rpartition(".")
+    setattr(trunk.body.get_submodule(parent), child, nn.Identity())

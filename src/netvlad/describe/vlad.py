@@ -1,0 +1,174 @@
+"""The VLAD family: one place for the aggregation, the soft assignment and its two initialisations.
+
+NetVLAD (Arandjelovic et al., CVPR 2016, section 3.1), in closed form. With X the D x L matrix of L2-normalised local
+descriptors and A the K x L matrix of their assignments, equation 4 is
+
+    V = A X^T - diag(A 1) C
+
+two matrix products; no residual of a location to a centre is ever stored.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netvlad.errors import ModelError
+
+EPS = 1e-12
+
+
+def aggregate(assignment: Tensor, x: Tensor, inverse_norm: Tensor, centres: Tensor) -> Tensor:
+    """Equation 4 with section 3.1's normalisations.
+
+    assignment (N, K, L), x (N, D, L) raw local descriptors, inverse_norm (N, 1, L) = 1 / |x|, centres (K, D).
+    Returns (N, K * D): intra-normalised residual sums, cluster by cluster, L2-normalised as a whole.
+    The norms are folded into the assignment, which is 8 times smaller than x: x is never copied.
+    """
+    weighted = torch.matmul(assignment * inverse_norm, x.transpose(1, 2))
+    residuals = weighted - assignment.sum(-1, keepdim=True) * centres
+    intra = F.normalize(residuals, dim=2, eps=EPS)
+    return F.normalize(intra.flatten(1), dim=1, eps=EPS)
+
+
+def locations(x: Tensor) -> tuple[Tensor, Tensor]:
+    """A feature map (N, D, H, W) as local descriptors (N, D, H * W), and 1 / |x| of each (N, 1, H * W).
+
+    Half-precision maps are taken to float32: a residual is a small difference of large sums.
+    """
+    x = x.flatten(2)
+    if x.dtype in (torch.float16, torch.bfloat16):
+        x = x.float()
+    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x, norm.clamp_min(EPS).reciprocal()
+
+
+class NetVLAD(nn.Module):
+    """The NetVLAD layer: (N, D, H, W) -> (N, K * D), rows of unit length.
+
+    Soft assignment a = softmax_k(w_k . x + b_k) over L2-normalised x; w, b and the centres c are independent
+    parameters (equation 4). version 1 is what all the paper's experiments used and has no b; version 2 is
+    equation 4 as printed. Until `initialise` or a checkpoint has set it, the layer refuses to run.
+    """
+
+    def __init__(self, dim: int, clusters: int = 64, version: int = 1):
+        super().__init__()
+        if version not in (1, 2):
+            raise ModelError(f"NetVLAD version {version!r} does not exist; choose 1 or 2")
+        self.version = version
+        unset = torch.full((clusters, dim), float("nan"))
+        self.weight = nn.Parameter(unset.clone())
+        self.centres = nn.Parameter(unset)
+        self.bias = nn.Parameter(torch.zeros(clusters)) if version == 2 else None
+        self.ready = False
+        self.register_load_state_dict_post_hook(_check_ready)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.ready:
+            raise ModelError(
+                "the NetVLAD layer has no cluster centres yet: fit them on photos (`netvlad fit`, or "
+                "netvlad.fit(model, places)) or load a fitted model"
+            )
+        with torch.autocast(x.device.type, enabled=False):
+            x, inverse_norm = locations(x)
+            logits = torch.matmul(self.weight, x) * inverse_norm
+            if self.bias is not None:
+                logits = logits + self.bias[:, None]
+            return aggregate(logits.softmax(dim=1), x, inverse_norm, self.centres)
+
+    @torch.no_grad()
+    def initialise(self, centres: np.ndarray, descriptors: np.ndarray) -> None:
+        """Set w, b, c from k-means `centres` (K, D) and the L2-normalised `descriptors` (n, D) they came from."""
+        centres = torch.as_tensor(centres, dtype=torch.float64)
+        descriptors = torch.as_tensor(descriptors, dtype=torch.float64)
+        start = initialise_v1 if self.version == 1 else initialise_v2
+        weight, bias = start(centres, descriptors)
+        self.weight.copy_(weight)
+        self.centres.copy_(centres)
+        if self.bias is not None:
+            self.bias.copy_(bias)
+        self.ready = True
+
+
+class VLAD(nn.Module):
+    """VLAD with hard assignment to the nearest centre (Jegou et al. 2010) and intra-normalisation.
+
+    (N, D, H, W) -> (N, K * D), rows of unit length.
+    """
+
+    def __init__(self, dim: int, clusters: int = 64):
+        super().__init__()
+        self.register_buffer("centres", torch.full((clusters, dim), float("nan")))
+        self.ready = False
+        self.register_load_state_dict_post_hook(_check_ready)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.ready:
+            raise ModelError("VLAD has no cluster centres yet: fit them on photos (`netvlad fit`)")
+        with torch.autocast(x.device.type, enabled=False):
+            x, inverse_norm = locations(x)
+            half = self.centres.square().sum(1, keepdim=True) / 2
+            nearest = (torch.matmul(self.centres, x) * inverse_norm - half).argmax(dim=1, keepdim=True)
+            hard = torch.zeros(x.shape[0], len(half), x.shape[2], dtype=x.dtype, device=x.device)
+            return aggregate(hard.scatter_(1, nearest, 1.0), x, inverse_norm, self.centres)
+
+    @torch.no_grad()
+    def initialise(self, centres: np.ndarray, descriptors: np.ndarray) -> None:
+        """Set the `centres` (K, D); the descriptors are not needed."""
+        self.centres.copy_(torch.as_tensor(centres))
+        self.ready = True
+
+
+def initialise_v1(centres: Tensor, descriptors: Tensor) -> tuple[Tensor, Tensor]:
+    """The authors' `vladv1`: w_k = alpha c_k / |c_k|, b = 0.
+
+    alpha makes the largest weight 100 times the second at the mean gap of the two largest cosines.
+    """
+    unit = F.normalize(centres, dim=1, eps=EPS)
+    best = (descriptors @ unit.T).topk(2, dim=1).values
+    alpha = _sharpness((best[:, 0] - best[:, 1]).mean())
+    return alpha * unit, torch.zeros(len(centres), dtype=centres.dtype)
+
+
+def initialise_v2(centres: Tensor, descriptors: Tensor) -> tuple[Tensor, Tensor]:
+    """Equation 4: w_k = 2 alpha c_k, b_k = -alpha |c_k|^2, alpha from the gap of the two smallest squared distances."""
+    squares = centres.square().sum(1)
+    distances = descriptors.square().sum(1, keepdim=True) - 2 * descriptors @ centres.T + squares
+    best = distances.topk(2, dim=1, largest=False).values
+    alpha = _sharpness((best[:, 1] - best[:, 0]).mean())
+    return 2 * alpha * centres, -alpha * squares
+
+
+def _sharpness(mean_gap: Tensor) -> Tensor:
+    if not mean_gap > 0:
+        raise ModelError("the cluster centres coincide: the descriptors they were fitted on are all alike")
+    return -math.log(0.01) / mean_gap
+
+
+def kmeans(descriptors: np.ndarray, clusters: int, *, iterations: int = 100, seed: int = 0) -> np.ndarray:
+    """Cluster centres (K, D) float32 of `descriptors` (n, D), by faiss. Raises ModelError when n < K."""
+    import faiss
+
+    if clusters < 2:
+        raise ModelError(f"{clusters} cluster centres make no assignment; choose at least 2")
+    if len(descriptors) < clusters:
+        raise ModelError(f"{clusters} cluster centres need as many local descriptors, got {len(descriptors)}")
+    descriptors = np.ascontiguousarray(descriptors, dtype=np.float32)
+    model = faiss.Kmeans(
+        descriptors.shape[1],
+        clusters,
+        niter=iterations,
+        seed=seed,
+        min_points_per_centroid=1,  # no warning, no cut: the sample is the caller's choice
+        max_points_per_centroid=len(descriptors),
+    )
+    model.train(descriptors)
+    return model.centroids
+
+
+def _check_ready(module: nn.Module, _incompatible) -> None:
+    module.ready = bool(torch.isfinite(module.centres).all())

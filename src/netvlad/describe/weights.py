@@ -1,0 +1,109 @@
+"""Where a trunk's weights come from: files of $NETVLAD_WEIGHTS first, then timm or torchvision."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import urlparse
+
+from torch import Tensor, nn
+
+from netvlad.errors import ModelError
+
+SUFFIXES = (".safetensors", ".pth")
+
+
+def find_weights(name: str) -> Path | None:
+    """The file of $NETVLAD_WEIGHTS (one folder or several, as in $PATH) that holds the weights of a timm model.
+
+    `resnet18` takes resnet18.pth, resnet18.tv_in1k.pth, resnet18-0676ba61.pth and the like;
+    `resnet18.tv_in1k` only what begins so. Raises ModelError where several files fit.
+    """
+    found: list[Path] = []
+    for folder in _folders():
+        if not folder.is_dir():
+            raise ModelError(f"$NETVLAD_WEIGHTS names {folder}, which is not a folder")
+        found += [f for f in sorted(folder.iterdir()) if f.suffix in SUFFIXES and _is_of(f, name)]
+    exact = [f for f in found if f.stem == name]
+    if len(exact) == 1:
+        return exact[0]
+    if len(found) > 1:
+        names = ", ".join(f.name for f in found)
+        raise ModelError(f"several files in $NETVLAD_WEIGHTS fit {name}: {names}; say which, e.g. {found[0].stem}")
+    return found[0] if found else None
+
+
+def local_state(model: nn.Module, file: Path) -> dict[str, Tensor]:
+    """The tensors of `file` under the names that timm's `model` gives them."""
+    from timm.models import load_state_dict
+
+    try:
+        state = load_state_dict(str(file), use_ema=False, device="cpu", weights_only=True)
+    except Exception as e:  # torch, zip and safetensors each have their own
+        raise ModelError(f"{file}: cannot be read as a checkpoint ({str(e).splitlines()[0][:200]})") from e
+    rename = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    return rename(state, model) if rename else state
+
+
+def load_into(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Fill `model`, a trunk already cropped; what `state` holds beyond the crop is left. Raises ModelError otherwise."""
+    wanted = model.state_dict()
+    # counters of batch normalisation play no part in a forward pass and older checkpoints lack them
+    missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
+    if missing:
+        raise ModelError(
+            f"{source}: lacks {len(missing)} of the {len(wanted)} tensors of this trunk, the first {missing[0]!r}; "
+            f"it holds {len(state)}, the first {next(iter(state), None)!r}"
+        )
+    for key, tensor in wanted.items():
+        if key in state and state[key].shape != tensor.shape:
+            raise ModelError(f"{source}: {key} is {tuple(state[key].shape)}, this trunk has {tuple(tensor.shape)}")
+    model.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
+
+
+def no_weights(name: str, reason: str) -> ModelError:
+    folder = os.environ.get("NETVLAD_WEIGHTS")
+    looked = f"no {name}*.safetensors or {name}*.pth in $NETVLAD_WEIGHTS ({folder})" if folder else (
+        "$NETVLAD_WEIGHTS is not set"
+    )
+    return ModelError(
+        f"no weights for {name}: {looked}, and the download failed ({reason}). Either connect to the internet once, "
+        f"or put a checkpoint called {name}.safetensors or {name}.pth into a folder and set NETVLAD_WEIGHTS to it"
+    )
+
+
+def notice_offline() -> None:
+    """Where the hub's name does not even resolve, use its local cache at once instead of retrying for a minute."""
+    import huggingface_hub.constants as hub
+
+    if any(os.environ.get(v) for v in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")):
+        return
+    host = urlparse(hub.ENDPOINT).hostname
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError:
+        hub.HF_HUB_OFFLINE = True
+
+
+def sha256(file: Path) -> str:
+    with open(file, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(f)
+
+
+def _sha256(file) -> str:  # Python 3.10
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _folders() -> list[Path]:
+    return [Path(p).expanduser() for p in os.environ.get("NETVLAD_WEIGHTS", "").split(os.pathsep) if p]
+
+
+def _is_of(file: Path, name: str) -> bool:
+    rest = file.stem[len(name) :]
+    return file.stem.startswith(name) and rest[:1] in ("", ".", "-")

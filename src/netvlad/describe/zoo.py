@@ -1,0 +1,80 @@
+"""Models by name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from pathlib import Path
+
+from netvlad.describe.descriptor import LONGEST_SIDE, NetworkDescriber
+from netvlad.describe.pooling import POOLINGS
+from netvlad.describe.trunk import load_trunk
+from netvlad.errors import ModelError
+
+KINDS = {"network": NetworkDescriber}  # of saved model folders, by the card's "kind"
+DEFAULT = "resnet18-netvlad"
+
+# trunks worth naming; any other of timm's works the same way
+TRUNKS = {
+    "vgg16": "the paper's trunk",
+    "alexnet": "the paper's small trunk",
+    "resnet18": "fast on a CPU",
+    "resnet50": "the usual trunk of newer work",
+    "mobilenetv3_large_100": "for phones and robots",
+    "vit_small_patch14_dinov2": "self-supervised ViT",
+    "vit_base_patch14_dinov2": "self-supervised ViT, the field's best start",
+}
+
+
+def load(
+    name: str | os.PathLike,
+    *,
+    clusters: int = 64,
+    stage: str | None = None,
+    resize: int | None = LONGEST_SIDE,
+    dim: int | None = None,
+) -> NetworkDescriber:
+    """A describer by name or from a saved folder.
+
+    name: `<trunk>-<pooling>` such as "resnet18-netvlad", or a folder that `save` or `netvlad fit` wrote.
+    clusters, stage, resize: for a name; a folder has its own. dim: crop a whitened folder to its first `dim` numbers.
+    A NetVLAD or VLAD by name comes with the trunk's weights but without centres: fit it, or let an index fit it.
+    Raises ModelError: unknown name, no weights, a folder that does not fit.
+    """
+    if (Path(name) / "card.json").is_file():
+        model = load_folder(Path(name))
+        return model.cropped(dim) if dim else model
+    trunk, pooling = split_name(str(name))
+    if dim:
+        raise ModelError(f"{name} is not whitened, so it has no first {dim} numbers to keep; `netvlad fit --whiten`")
+    return NetworkDescriber(load_trunk(trunk, stage), pooling, clusters=clusters, resize=resize, name=str(name))
+
+
+def load_folder(folder: Path) -> NetworkDescriber:
+    """Read a saved model."""
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        kind, version = card["kind"], card["format"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise ModelError(f"{folder / 'card.json'}: is not a model card ({type(e).__name__}: {e})") from e
+    if version != 1 or kind not in KINDS:
+        raise ModelError(
+            f"{folder}: a model of kind {kind!r}, format {version!r}; this version reads format 1 of {', '.join(KINDS)}"
+        )
+    return KINDS[kind].load(folder, card)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """("resnet18", "netvlad") of "resnet18-netvlad". Raises ModelError with what would be right."""
+    trunk, dash, pooling = name.rpartition("-")
+    if dash and pooling in POOLINGS:
+        return trunk, pooling
+    if "/" in name or name.startswith("."):
+        raise ModelError(f"{name}: no model folder is there (it would hold card.json and model.safetensors)")
+    close = difflib.get_close_matches(name, [f"{t}-{p}" for t in TRUNKS for p in POOLINGS], 3)
+    hint = f"close: {', '.join(close)}; " if close else ""
+    raise ModelError(
+        f"no model is called {name!r}: {hint}a name is <trunk>-<pooling>, pooling one of {', '.join(POOLINGS)}, "
+        "or the folder of a saved model"
+    )

@@ -1,0 +1,59 @@
+"""What an evaluation found: the numbers, and enough beside them to draw every curve and page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from netvlad.places import Places
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a ranking is judged.
+
+    A query counts at N when one of its N best lies within `radius` metres (protocol of the paper, section 5.1).
+    `unmatched` says what becomes of queries without any true match in the database: "keep" leaves them in the
+    denominator, as the authors' code does; "drop" leaves them out. Either way they are counted and reported.
+    """
+
+    radius: float = 25.0
+    ns: tuple[int, ...] = (1, 2, 3, 4, 5, *range(10, 101, 5))
+    unmatched: str = "drop"
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """One method's ranking and its score.
+
+    ids (Q, k) int64: database rows, best first, -1 where there is none; scores (Q, k) float32, larger is better;
+    correct (Q, k) bool: within the radius; recall: N -> share of the judged queries, 0..1; seconds: stage -> s;
+    dim: length of a vector, None where the method has none.
+    """
+
+    name: str
+    ids: np.ndarray
+    scores: np.ndarray
+    correct: np.ndarray
+    recall: dict[int, float]
+    seconds: dict[str, float]
+    dim: int | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every method's result on one set of queries against one database.
+
+    judged (Q,) bool: the queries in the denominator; matched (Q,) bool: those with a true match;
+    unreadable: photos left out, path -> reason; config: everything needed to run it again.
+    """
+
+    database: Places
+    queries: Places
+    protocol: Protocol
+    methods: list[MethodResult]
+    judged: np.ndarray
+    matched: np.ndarray
+    unreadable: dict[str, str] = field(default_factory=dict)
+    config: dict = field(default_factory=dict)

@@ -1,0 +1,163 @@
+"""One way into a photo: decoded, upright, RGB; a clear error for anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netvlad.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PIXELS = 150_000_000  # a 16k panorama is 134 million; Pillow itself gives up at 179 million
+
+
+def read_image(
+    source: str | os.PathLike | bytes | np.ndarray | Image.Image,
+    *,
+    resize: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
+    """Decode a photo.
+
+    source: a path, the bytes of a file, a Pillow image, or an array (HxW or HxWx3, uint8), which is checked only.
+    resize: the longest side in pixels to scale down to, keeping the aspect; never scales up. None: as it is.
+    Returns (H, W, 3) uint8 RGB, turned upright by its EXIF orientation; the first frame of an animation; transparent
+    parts over white; 16-bit values cut to their upper 8 bits.
+    Raises ImageError, naming the source, for a missing, truncated or foreign file and above `max_pixels`.
+    """
+    if isinstance(source, np.ndarray):
+        return _resized(_checked_array(source), resize)
+    name = _name(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below decides
+            return _decode(source, name, resize, max_pixels)
+    except ImageError:
+        raise
+    except Exception as e:  # Pillow's readers raise nearly anything on broken bytes
+        raise ImageError(f"{name}: {_reason(e, source)}") from e
+
+
+def fit_size(width: int, height: int, longest: int | None) -> tuple[int, int]:
+    """The size (width, height) of an image after its longest side was scaled down to `longest` pixels."""
+    if longest is None or max(width, height) <= longest:
+        return width, height
+    scale = longest / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _decode(source, name: str, resize: int | None, max_pixels: int) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    if isinstance(source, Image.Image):
+        image = source
+    else:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width}x{height} is {width * height / 1e6:.0f} million pixels, the limit is "
+            f"{max_pixels / 1e6:.0f} million; scale it down first"
+        )
+    if resize is not None:
+        # a JPEG can be decoded at a half, a quarter, an eighth: twice the wanted size loses nothing visible
+        w, h = fit_size(width, height, resize)
+        image.draft(None, (2 * w, 2 * h))
+    image.load()
+    with contextlib.suppress(Exception):  # EXIF that cannot be read tells no orientation; the pixels are still good
+        image = ImageOps.exif_transpose(image)
+    return _resized(np.asarray(_rgb(image, name)), resize)
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    from PIL import Image
+
+    mode = image.mode
+    if mode == "RGB":
+        return image
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
+    if mode in ("RGBa", "La"):
+        image = image.convert("RGBA" if mode == "RGBa" else "LA")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    if mode == "LAB":  # Pillow converts Lab only through its colour management
+        from PIL import ImageCms
+
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray, name: str) -> np.ndarray:
+    """16-bit integers keep their upper 8 bits; floats are taken as 0..1, or as 0..255 where they exceed 1."""
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise ImageError(f"{name}: holds NaN or infinite pixels")
+        top = 1.0 if values.max(initial=0) <= 1 else 255.0
+        return np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+    if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+        raise ImageError(f"{name}: 32-bit integer pixels beyond 0..65535 have no defined brightness")
+    return (values.astype(np.uint32) >> 8).astype(np.uint8)
+
+
+def _checked_array(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.uint8 and array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise ImageError(f"an image array must be HxWx3 or HxW uint8 RGB, got {array.shape} {array.dtype}")
+    return array
+
+
+def _resized(array: np.ndarray, resize: int | None) -> np.ndarray:
+    from PIL import Image
+
+    height, width = array.shape[:2]
+    size = fit_size(width, height, resize)
+    if size == (width, height):
+        return array
+    return np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BICUBIC))
+
+
+def _name(source) -> str:
+    if isinstance(source, bytes):
+        return f"image of {len(source)} bytes"
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return getattr(source, "filename", "") or "image"
+
+
+def _reason(error: Exception, source) -> str:
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not a photo"
+    if isinstance(error, PermissionError):
+        return "may not be read (permission denied)"
+    empty = len(source) == 0 if isinstance(source, bytes) else _is_empty(source)
+    if empty:
+        return "is empty (0 bytes)"
+    if isinstance(error, UnidentifiedImageError):
+        return "is not an image in a format Pillow can read"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"has more pixels than Pillow allows ({error})"
+    return f"cannot be decoded ({error or type(error).__name__})"
+
+
+def _is_empty(source) -> bool:
+    try:
+        return Path(source).stat().st_size == 0
+    except (OSError, TypeError):
+        return False

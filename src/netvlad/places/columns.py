@@ -1,0 +1,193 @@
+"""From columns as a table names them to `Places`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from netvlad.errors import PlacesError
+from netvlad.places.positions import leave_planar, settle
+from netvlad.places.table import Places, Skipped
+from netvlad.places.values import floats, headings, is_empty, some, texts, times
+from netvlad.places.zones import zones
+
+# Spellings in order of preference, lower case, anything but letters and digits as "_".
+SPELLINGS = {
+    "path": "path file_path filepath image_path img_path photo_path file filename file_name image image_file "
+    "image_name img photo photo_name picture source_file sourcefile name",
+    "lat": "lat latitude gps_lat gps_latitude gpslatitude lat_deg latitude_deg latitude_degrees wgs84_lat",
+    "lon": "lon lng long longitude gps_lon gps_lng gps_long gps_longitude gpslongitude lon_deg longitude_deg "
+    "longitude_degrees wgs84_lon",
+    "easting": "easting utm_easting utm_east utm_e utm_x east easting_m",
+    "northing": "northing utm_northing utm_north utm_n utm_y north northing_m",
+    "utm": "utm utm_zone utmzone utm_epsg epsg zone utm_zone_number zone_number",
+    "letter": "utm_zone_letter utm_letter utm_band zone_letter hemisphere",
+    "heading": "heading heading_deg compass_heading bearing compass compass_angle yaw azimuth direction "
+    "gps_img_direction gpsimgdirection",
+    "time": "time timestamp datetime date_time captured_at taken_at capture_time date_taken "
+    "date_time_original datetimeoriginal date",
+    "date": "date",
+    "panorama": "panorama panorama_id pano pano_id panoid pano_key",
+    "split": "split set subset partition",
+    "x": "x",
+    "y": "y",
+}
+_CLOCK = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?")
+
+
+@dataclass
+class Raw:
+    """A table as it was read: column name -> cells of any kind, the line of each row, and what it is called.
+
+    broken: rows that came apart. unplaced: row -> why its geometry is of no use. utc: names of the columns
+    whose times are UTC because the format says so. decimal_comma: whether 31,26 is a number in it.
+    """
+
+    source: str
+    columns: dict[str, Sequence]
+    lines: Sequence[int]
+    broken: list[Skipped] = field(default_factory=list)
+    unplaced: dict[int, str] = field(default_factory=dict)
+    utc: set[str] = field(default_factory=set)
+    decimal_comma: bool = False
+
+
+def roles(names: Sequence[str], source: str) -> dict[str, str]:
+    """Role (a key of SPELLINGS) -> name of the column playing it; of several spellings the first there wins.
+
+    Errors: PlacesError when one name stands twice: which column is meant nobody can tell.
+    """
+    plain: dict[str, str] = {}
+    for name in names:
+        key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        if key in plain and any(key in spelled.split() for spelled in SPELLINGS.values()):
+            raise PlacesError(
+                f"{source} has two columns {plain[key]!r} and {name!r}: keep one, or rename one"
+            )
+        plain.setdefault(key, name)
+    found = {}
+    for role, spelled in SPELLINGS.items():
+        known = [plain[key] for key in spelled.split() if key in plain]
+        if known:
+            found[role] = known[0]
+    return found
+
+
+def to_places(raw: Raw, strict: bool) -> Places:
+    """The rows of `raw` with a photo and a usable position; others go to `skipped`, or are refused if strict.
+
+    Relative paths are taken from the folder of the table. Errors: PlacesError when a column that is needed is
+    missing, when no row is left, and, if strict, when anything cannot be read.
+    """
+    named = roles(list(raw.columns), raw.source)
+    cells = {role: raw.columns[name] for role, name in named.items()}
+    n = len(raw.lines)
+    _place_x_y(cells, raw)
+    _require(cells, raw)
+
+    numbers, unread = {}, raw.unplaced
+    for name in ("lat", "lon", "easting", "northing"):
+        numbers[name], bad = floats(cells.get(name, [None] * n), raw.decimal_comma, name)
+        unread = bad | unread
+    if "utm" in cells:
+        utm, bad_zone = zones(cells["utm"], cells.get("letter"), numbers["lat"], numbers["northing"])
+    else:
+        utm, bad_zone = np.zeros(n, np.int32), {}
+    positions, faults = settle(**numbers, utm=utm)
+    faults = {row: unread.get(row, reason) for row, reason in faults.items()}
+    leave_planar(positions, bad_zone, faults)
+    paths = texts(cells["path"])
+    for row in np.flatnonzero(paths == ""):
+        faults.setdefault(int(row), "no path of a photo")
+
+    angle, bad_heading = headings(cells.get("heading", [None] * n), raw.decimal_comma)
+    moment, is_utc, bad_time = times(_clocks(cells, n))
+    doubts = [(row, reason) for row, reason in (*bad_heading.items(), *bad_time.items()) if row not in faults]
+    skipped = [
+        *raw.broken,
+        *(Skipped(raw.source, int(raw.lines[row]), faults[row]) for row in sorted(faults)),
+    ]
+    notes = [Skipped(raw.source, int(raw.lines[row]), reason) for row, reason in sorted(doubts)]
+    refuse(raw.source, skipped, notes, n + len(raw.broken), strict)
+
+    keep = np.ones(n, bool)
+    keep[list(faults)] = False
+    base = os.path.dirname(os.path.abspath(raw.source))
+    return Places.build(
+        path=[os.path.join(base, path) for path in paths[keep]],
+        **{name: column[keep] for name, column in positions.items()},
+        heading=angle[keep],
+        time=moment[keep],
+        is_utc=is_utc[keep] | (named.get("time") in raw.utc),
+        panorama=_panoramas(cells.get("panorama", [""] * n))[keep],
+        split=texts(cells.get("split", [""] * n))[keep],
+        skipped=skipped,
+        notes=notes,
+    )
+
+
+def refuse(
+    source: str, skipped: Sequence[Skipped], notes: Sequence[Skipped], rows: int, strict: bool
+) -> None:
+    """Raise PlacesError when nothing is left of `rows` rows or, if strict, anything could not be read."""
+    if not rows:
+        raise PlacesError(f"{source} holds no rows: one row a photo, with its path and position, is wanted")
+    wrong = sorted([*skipped, *notes] if strict else skipped, key=lambda s: s.line)
+    if wrong and (strict or len(skipped) == rows):
+        lines = [f"line {s.line}: {s.reason}" if s.line else f"{s.source}: {s.reason}" for s in wrong]
+        count = len({(s.source, s.line) for s in wrong})
+        raise PlacesError(f"{source}: {count} of {rows} photos cannot be used: {some(lines)}")
+
+
+def _place_x_y(cells: dict[str, Sequence], raw: Raw) -> None:
+    """x and y, where no clearer columns are, as degrees or metres: the whole columns decide."""
+    clear = {"lat", "lon"} <= cells.keys() or {"easting", "northing"} <= cells.keys()
+    if clear or not {"x", "y"} <= cells.keys():
+        return
+    x, y = (floats(cells[name], raw.decimal_comma)[0] for name in "xy")
+    degrees = not (np.abs(x) > 180).any() and not (np.abs(y) > 90).any() and "utm" not in cells
+    cells.update(
+        {"lon": cells["x"], "lat": cells["y"]} if degrees else {"easting": cells["x"], "northing": cells["y"]}
+    )
+
+
+def _require(cells: dict[str, Sequence], raw: Raw) -> None:
+    missing = []
+    if "path" not in cells:
+        missing.append("the photo (path, file, image or filename)")
+    if not {"lat", "lon"} <= cells.keys() and not {"easting", "northing"} <= cells.keys():
+        missing.append(
+            "the position (lat and lon in degrees, or easting and northing in metres with utm_zone)"
+        )
+    if missing:
+        found = ", ".join(raw.columns) or "none"
+        raise PlacesError(
+            f"{raw.source} has no columns for {' and '.join(missing)}; its columns are: {found}"
+        )
+
+
+def _clocks(cells: dict[str, Sequence], n: int) -> Sequence:
+    """The time column, joined with the date where the two stand in columns of their own."""
+    time = cells.get("time", [None] * n)
+    date = cells.get("date", time)
+    if date is time or isinstance(time, np.ndarray):
+        return time
+    apart = [
+        isinstance(t, str) and _CLOCK.match(t.strip()) and not is_empty(d)
+        for t, d in zip(time, date, strict=True)
+    ]
+    return [
+        f"{str(d).strip()} {t.strip()}" if two else t for two, t, d in zip(apart, time, date, strict=True)
+    ]
+
+
+def _panoramas(column: Sequence) -> np.ndarray:
+    """Names of panoramas; a column that says true and false tells which photos are one, not which one."""
+    names = texts(column)
+    if not {name.lower() for name in set(names)} - {"", "true", "false"}:
+        names[:] = ""
+    return names

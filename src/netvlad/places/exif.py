@@ -1,0 +1,114 @@
+"""What a photo itself says about where, which way and when it was taken."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from netvlad.places.values import moment, offset_of
+
+_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+_TAKEN, _OFFSET = 0x9003, 0x9011  # DateTimeOriginal, OffsetTimeOriginal
+_LAT_REF, _LAT, _LON_REF, _LON, _TIME, _DIRECTION, _DATE = 1, 2, 3, 4, 7, 17, 29
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One photo's own account. lat, lon, easting, northing, heading NaN and utm 0 where it does not say.
+
+    time: None unknown; is_utc: whether time is UTC or a wall clock. trouble: why there is no position.
+    """
+
+    lat: float = math.nan
+    lon: float = math.nan
+    easting: float = math.nan
+    northing: float = math.nan
+    utm: int = 0
+    heading: float = math.nan
+    time: datetime | None = None
+    is_utc: bool = False
+    panorama: str = ""
+    trouble: str = ""
+
+
+def read_exif(path: str) -> Shot:
+    """Position, heading and time from the EXIF block of a photo; its pixels are not decoded.
+
+    Anything broken counts as not said. The heading is taken as written: GPSImgDirectionRef may call it
+    magnetic, some degrees off true north, but cameras are careless about which of the two they write.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            # A PNG without EXIF would be decoded in search of one.
+            if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
+                return Shot(trouble="no EXIF GPS")
+            exif = image.getexif()
+            gps, more = exif.get_ifd(_GPS_IFD), exif.get_ifd(_EXIF_IFD)
+    except FileNotFoundError:
+        return Shot(trouble="no such file")
+    except Exception as error:  # a broken photo raises whatever its decoder happened to trip over
+        return Shot(trouble=f"not readable as a photo ({type(error).__name__}: {error})")
+    return replace(_position(gps), heading=_number(gps.get(_DIRECTION)), **_when(more, gps))
+
+
+def _position(gps: dict) -> Shot:
+    if _LAT not in gps or _LON not in gps:
+        return Shot(trouble="no EXIF GPS")
+    lat, lon = _degrees(gps[_LAT]), _degrees(gps[_LON])
+    if math.isnan(lat) or math.isnan(lon):
+        return Shot(trouble="EXIF GPS is broken: latitude and longitude are no numbers")
+    refs = _text(gps.get(_LAT_REF)).upper(), _text(gps.get(_LON_REF)).upper()
+    if refs[0] not in ("N", "S") or refs[1] not in ("E", "W"):
+        return Shot(trouble="EXIF GPS lacks N or S, or E or W, so the hemisphere is unknown")
+    return Shot(lat=-lat if refs[0] == "S" else lat, lon=-lon if refs[1] == "W" else lon)
+
+
+def _degrees(value) -> float:
+    """Degrees from (degrees, minutes, seconds).
+
+    A part that is broken (0/0, as some cameras write for the seconds) counts as zero only when the part
+    before it has a fraction and so leaves nothing to say; otherwise the position would be silently off.
+    """
+    parts = [_number(part) for part in (value if isinstance(value, tuple | list) else (value,))] or [math.nan]
+    total = parts[0]
+    for before, part, unit in zip(parts, parts[1:], (60, 3600), strict=False):
+        if math.isnan(part):
+            return total if before % 1 else math.nan
+        total += part / unit
+    return total
+
+
+def _when(more: dict, gps: dict) -> dict:
+    """The camera's clock, with its offset if it states one; else the satellites' clock, which is UTC."""
+    found = moment(_text(more.get(_TAKEN)))
+    if found and found[0]:
+        try:
+            return {"time": found[0] - offset_of(_text(more.get(_OFFSET))), "is_utc": True}
+        except ValueError:  # no offset, or blanks for one
+            return {"time": found[0], "is_utc": found[1]}
+    clock = gps.get(_TIME)
+    parts = [_number(part) for part in clock] if isinstance(clock, tuple | list) else []
+    if len(parts) == 3 and not any(map(math.isnan, parts)):
+        hour, minute, second = (int(part) for part in parts)
+        found = moment(f"{_text(gps.get(_DATE))} {hour:02}:{minute:02}:{second:02}")
+        if found and found[0]:
+            return {"time": found[0], "is_utc": True}
+    return {}
+
+
+def _number(value) -> float:
+    """A rational as Pillow gives it, or a (numerator, denominator) pair; NaN for anything else."""
+    try:
+        if isinstance(value, tuple | list):
+            value = value[0] / value[1] if len(value) == 2 else math.nan
+        return float(value) if math.isfinite(float(value)) else math.nan
+    except (TypeError, ValueError, ZeroDivisionError):
+        return math.nan
+
+
+def _text(value) -> str:
+    value = value.decode("ascii", "replace") if isinstance(value, bytes) else value
+    return value.strip().strip("\0").strip() if isinstance(value, str) else ""

@@ -1,0 +1,236 @@
+"""Where places lie: UTM, distances in metres, and which places are near which.
+
+Distances run over the WGS 84 ellipsoid, never over a map projection, so that a pair on two sides of a UTM
+zone border or of the antimeridian is as near as it is on the ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netvlad.errors import PlacesError
+
+if TYPE_CHECKING:
+    from netvlad.places.table import Places
+
+UPS_NORTH, UPS_SOUTH = 5041, 5042
+EARTH_RADIUS = 6_371_008.8  # mean radius of WGS 84 in metres: it only bends chords into arcs
+_PAIRS_AT_ONCE = 4_000_000  # about 0.3 GB while one chunk is sorted
+
+
+def to_utm(lat, lon) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Easting and northing (float64 metres) and the EPSG code (int32) of the zone of each position.
+
+    lat, lon: degrees on WGS 84, numbers or arrays that broadcast. Zones follow the grid in use: zone 32
+    reaches west over southern Norway, 31/33/35/37 share Svalbard, UPS (5041, 5042) takes over north of 84 N
+    and south of 80 S.
+    Errors: PlacesError for a position that is missing or off the globe.
+    """
+    lat, lon = np.broadcast_arrays(np.asarray(lat, np.float64), np.asarray(lon, np.float64))
+    bad = np.flatnonzero(~((np.abs(lat) <= 90) & (np.abs(lon) <= 180)).ravel())
+    if len(bad):
+        at = bad[0]
+        raise PlacesError(
+            f"position {at} of {lat.size} is ({lat.flat[at]}, {lon.flat[at]}): latitude runs from -90 to 90 "
+            "degrees, longitude from -180 to 180"
+        )
+    epsg = _zone_of(lat, lon)
+    easting, northing = _project(lon, lat, epsg, inverse=False)
+    return easting, northing, epsg
+
+
+def from_utm(easting, northing, epsg) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude (float64 degrees) of positions in metres; `epsg`: one code, or one a row.
+
+    Errors: PlacesError for a code that is no UTM or UPS zone. What lies too far outside its zone comes back
+    as NaN.
+    """
+    arrays = np.asarray(easting, np.float64), np.asarray(northing, np.float64), np.asarray(epsg, np.int32)
+    easting, northing, epsg = np.broadcast_arrays(*arrays)
+    wrong = np.unique(epsg[~is_utm(epsg)])
+    if len(wrong):
+        raise PlacesError(
+            f"EPSG {wrong[0]} is no UTM zone: 32601..32660 (north), 32701..32760 (south), "
+            "5041 and 5042 (the poles) are"
+        )
+    lon, lat = _project(easting, northing, epsg, inverse=True)
+    lost = ~(np.isfinite(lat) & np.isfinite(lon))
+    return np.where(lost, np.nan, lat), np.where(lost, np.nan, lon)
+
+
+def is_utm(epsg) -> np.ndarray:
+    """Which codes name a UTM zone on WGS 84, or one of the two polar grids (UPS)."""
+    code = np.asarray(epsg)
+    utm = ((code > 32600) & (code <= 32660)) | ((code > 32700) & (code <= 32760))
+    return utm | (code == UPS_NORTH) | (code == UPS_SOUTH)
+
+
+def _zone_of(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    number = (np.floor((lon + 180) / 6).astype(np.int32) % 60) + 1
+    norway = (lat >= 56) & (lat < 64) & (lon >= 3) & (lon < 12)
+    number = np.where(norway, 32, number)
+    svalbard = (lat >= 72) & (lat <= 84) & (lon >= 0) & (lon < 42)
+    number = np.where(svalbard, 31 + 2 * np.digitize(lon, (9, 21, 33)), number)
+    epsg = np.where(lat >= 0, 32600, 32700) + number
+    epsg = np.where(lat > 84, UPS_NORTH, np.where(lat < -80, UPS_SOUTH, epsg))
+    return epsg.astype(np.int32)
+
+
+@lru_cache(maxsize=256)
+def _projection(epsg: int):
+    import pyproj
+
+    return pyproj.Transformer.from_crs(4326, epsg, always_xy=True)
+
+
+def _project(a: np.ndarray, b: np.ndarray, epsg: np.ndarray, inverse: bool) -> tuple[np.ndarray, np.ndarray]:
+    out = np.empty((2, *a.shape))
+    for code in np.unique(epsg):
+        rows = epsg == code
+        out[:, rows] = _projection(int(code)).transform(
+            a[rows], b[rows], direction="INVERSE" if inverse else "FORWARD"
+        )
+    return out[0], out[1]
+
+
+def ecef(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    """Earth-centred metric coordinates (N, 3) of positions on the ellipsoid; near there is near here."""
+    lat, lon = np.radians(lat), np.radians(lon)
+    a, e2 = 6_378_137.0, 0.006_694_379_990_141_3  # WGS 84
+    n = a / np.sqrt(1 - e2 * np.sin(lat) ** 2)
+    return np.stack(
+        [n * np.cos(lat) * np.cos(lon), n * np.cos(lat) * np.sin(lon), n * (1 - e2) * np.sin(lat)], axis=-1
+    )
+
+
+def _arc(chord: np.ndarray, bent: bool) -> np.ndarray:
+    """Metres over ground for straight lines through it; planar coordinates are on the ground already."""
+    return 2 * EARTH_RADIUS * np.arcsin(np.minimum(chord / (2 * EARTH_RADIUS), 1)) if bent else chord
+
+
+def _chord(radius: float, bent: bool) -> float:
+    if not radius >= 0:
+        raise PlacesError(f"a radius of {radius} m: a number of metres from 0 up is wanted")
+    if not bent:
+        return float(radius)
+    half_turn = np.pi * EARTH_RADIUS
+    return 2 * EARTH_RADIUS * np.sin(radius / (2 * EARTH_RADIUS)) if radius < half_turn else np.inf
+
+
+def _same_frame(a: Places, b: Places) -> None:
+    if len(a) and len(b) and a.geodetic != b.geodetic:
+        raise PlacesError(
+            "one table has latitude and longitude, the other only easting and northing without a UTM zone: "
+            "no distance runs between them; give the second its zone (a column utm, such as 36N or 32636)"
+        )
+
+
+def distance(a: Places, b: Places) -> np.ndarray:
+    """Metres (N,) float64 between row i of `a` and row i of `b`; one row is held against every other.
+
+    Accurate as `within` is. Errors: PlacesError when the lengths differ, or only one of the two is planar.
+    """
+    _same_frame(a, b)
+    if len(a) != len(b) and 1 not in (len(a), len(b)):
+        raise PlacesError(
+            f"{len(a)} places against {len(b)}: as many on both sides are wanted, or one on one side"
+        )
+    return _arc(np.linalg.norm(a.xyz - b.xyz, axis=-1), a.geodetic)
+
+
+def is_within(queries: Places, database: Places, ids: np.ndarray, radius: float) -> np.ndarray:
+    """Whether database row ids[i, j] lies within `radius` metres of query i: bool (Q, k), as `ids`.
+
+    -1 stands for no row, and is never within. Needs no tree: this is the check of a ranking.
+    Errors: PlacesError when `ids` is not (Q, k), or only one of the two tables is planar.
+    """
+    _same_frame(queries, database)
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or len(ids) != len(queries):
+        raise PlacesError(
+            f"ids of shape {ids.shape} for {len(queries)} queries: ({len(queries)}, k) is wanted"
+        )
+    chord = _chord(radius, database.geodetic)
+    if not ids.size or not len(database):
+        return np.zeros(ids.shape, bool)
+    apart = np.linalg.norm(database.xyz[ids] - queries.xyz[:, None], axis=-1)
+    return (ids >= 0) & (apart <= chord)
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The database rows near each query, nearest first (ties by row), in compressed rows.
+
+    offsets (Q + 1,) int64, ids (M,) int64, metres (M,) float64: query i owns offsets[i]:offsets[i + 1] of M.
+    """
+
+    offsets: np.ndarray
+    ids: np.ndarray
+    metres: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def of(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """(ids, metres) of query `i`."""
+        mine = slice(self.offsets[i], self.offsets[i + 1])
+        return self.ids[mine], self.metres[mine]
+
+
+class PlaceTree:
+    """A k-d tree over a table of places, for whoever asks more than once."""
+
+    def __init__(self, places: Places) -> None:
+        from scipy.spatial import cKDTree
+
+        self.places = places
+        # Photos pile up on one spot (cut-outs of a panorama): splitting at the middle of space, not of the
+        # points, keeps the tree shallow there.
+        self._tree = cKDTree(places.xyz, balanced_tree=False)
+
+    def within(self, queries: Places, radius: float) -> Neighbours:
+        """As the function `within`, without building the tree again."""
+        from scipy.spatial import cKDTree
+
+        _same_frame(queries, self.places)
+        bent = self.places.geodetic
+        chord = _chord(radius, bent)
+        xyz = queries.xyz
+        counts, ids, metres = np.zeros(len(queries), np.int64), [], []
+        for start, stop in self._chunks(xyz, chord):
+            part = cKDTree(xyz[start:stop], balanced_tree=False)
+            pairs = part.sparse_distance_matrix(self._tree, chord, output_type="ndarray")
+            pairs = pairs[np.lexsort((pairs["j"], pairs["v"], pairs["i"]))]
+            counts[start:stop] = np.bincount(pairs["i"], minlength=stop - start)
+            ids.append(pairs["j"].astype(np.int64))
+            metres.append(_arc(pairs["v"], bent))
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        return Neighbours(
+            offsets, np.concatenate([np.empty(0, np.int64), *ids]), np.concatenate([np.empty(0), *metres])
+        )
+
+    def _chunks(self, xyz: np.ndarray, chord: float):
+        """Runs of queries with a bounded number of pairs, counted before any pair is written down."""
+        if not len(xyz) or not len(self.places):
+            return
+        total = np.cumsum(self._tree.query_ball_point(xyz, chord, return_length=True))
+        start = 0
+        while start < len(xyz):
+            before = total[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(total, before + _PAIRS_AT_ONCE, side="right")))
+            yield start, stop
+            start = stop
+
+
+def within(queries: Places, database: Places, radius: float) -> Neighbours:
+    """The database places within `radius` metres of each query (the limit included).
+
+    A k-d tree on `Places.xyz` finds them: time and memory grow with the pairs found, never with Q x N. Metres
+    are arcs over the ellipsoid, less than 0.1 % off the geodesic up to 5,000 km at any latitude.
+    Errors: PlacesError when only one of the two is planar, or the radius is negative or no number.
+    """
+    return PlaceTree(database).within(queries, radius)

@@ -1,0 +1,82 @@
+"""Fill in what a row leaves out about its position, and say which rows have none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netvlad.places.geometry import ecef, from_utm, to_utm
+
+AGREE = 100.0  # metres between lat/lon and UTM of one row: more than any rounding, less than any mix-up
+
+
+def settle(
+    lat: np.ndarray, lon: np.ndarray, easting: np.ndarray, northing: np.ndarray, utm: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[int, str]]:
+    """The five columns, filled in where possible, and row -> reason for rows without a usable position.
+
+    utm: EPSG codes of zones, 0 unknown. Degrees lead: they are kept as given, and UTM is computed where it is
+    missing or lacks its zone. Rows with easting and northing alone stay planar (utm 0, lat and lon NaN).
+    """
+    faults: dict[int, str] = {}
+
+    def fault(rows: np.ndarray, reason) -> None:
+        for row in np.flatnonzero(rows):
+            faults.setdefault(int(row), reason(row))
+
+    degrees = np.isfinite(lat) & np.isfinite(lon)
+    null = degrees & (lat == 0) & (lon == 0)
+    degrees &= ~null
+    fault(degrees & (np.abs(lat) > 90), lambda i: f"latitude {lat[i]} is outside -90..90")
+    fault(degrees & (np.abs(lon) > 180), lambda i: f"longitude {lon[i]} is outside -180..180")
+    metres = np.isfinite(easting) & np.isfinite(northing)
+    zoned = metres & (utm != 0)
+    fault(null & ~metres, lambda i: "position (0, 0), which a camera writes when it has no fix")
+    fault(~degrees & ~metres, lambda i: _missing(lat[i], lon[i], easting[i], northing[i]))
+
+    good = np.ones(len(lat), bool)
+    good[list(faults)] = False
+    lat, lon = np.where(degrees, lat, np.nan), np.where(degrees, lon, np.nan)
+    easting, northing, utm = easting.copy(), northing.copy(), np.where(zoned, utm, 0).astype(np.int32)
+
+    rows = good & zoned
+    back_lat, back_lon = np.full(len(lat), np.nan), np.full(len(lat), np.nan)
+    back_lat[rows], back_lon[rows] = from_utm(easting[rows], northing[rows], utm[rows])
+    off_grid = rows & ~_on_grid(easting, northing, utm, back_lat)
+    fault(
+        off_grid,
+        lambda i: f"easting {easting[i]}, northing {northing[i]} is not a point of zone EPSG {utm[i]}",
+    )
+    both = rows & degrees & ~off_grid
+    apart = np.zeros(len(lat))
+    apart[both] = np.linalg.norm(ecef(lat[both], lon[both]) - ecef(back_lat[both], back_lon[both]), axis=-1)
+    fault(apart > AGREE, lambda i: f"lat/lon and UTM of zone EPSG {utm[i]} are {apart[i]:.0f} m apart")
+    alone = rows & ~degrees & ~off_grid
+    lat[alone], lon[alone] = back_lat[alone], back_lon[alone]
+
+    rows = good & degrees & ~zoned
+    easting[rows], northing[rows], utm[rows] = to_utm(lat[rows], lon[rows])
+    return {"lat": lat, "lon": lon, "easting": easting, "northing": northing, "utm": utm}, faults
+
+
+def _on_grid(easting, northing, utm, lat) -> np.ndarray:
+    """Columns that were swapped, or in kilometres, still project somewhere: only the grid's extent tells."""
+    polar = utm < 10_000
+    inside = np.where(polar, (easting >= 0) & (easting <= 4e6), (easting > 0) & (easting < 1e6))
+    return inside & (np.abs(northing) <= 1e7) & np.isfinite(lat)
+
+
+def _missing(lat, lon, easting, northing) -> str:
+    known = {"latitude": lat, "longitude": lon, "easting": easting, "northing": northing}
+    half = [name for name, value in known.items() if np.isfinite(value)]
+    return f"only {' and '.join(half)} given" if half else "no position"
+
+
+def leave_planar(positions: dict[str, np.ndarray], bad_zone: dict[int, str], faults: dict[int, str]) -> None:
+    """Add to `faults` rows without a zone among rows that have one, and rows whose zone is unreadable."""
+    geodetic, planar = np.isfinite(positions["lat"]), np.isnan(positions["lat"])
+    geodetic[list(faults)] = planar[list(faults)] = False
+    for row in np.flatnonzero(planar).tolist():
+        if row in bad_zone:
+            faults[row] = bad_zone[row]
+        elif geodetic.any():
+            faults[row] = "easting and northing without a UTM zone, among positions in latitude and longitude"

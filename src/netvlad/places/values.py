@@ -1,0 +1,158 @@
+"""Cells of a table, as people write them, turned into numbers, times and text.
+
+Each function takes one column (a list of anything, or an array) and gives the column it stands for, together
+with row -> reason for cells that say something unreadable. An empty cell is unknown, never wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date, datetime, timedelta, timezone
+
+import numpy as np
+
+_EMPTY = {"", "nan", "na", "n/a", "null", "none", "-", "nat"}
+_TIME = re.compile(
+    r"(\d{4})([-:/.]?)(\d\d)\2(\d\d)"  # 2025-12-22, 2025:12:22, 20251222
+    r"(?:[T _-]?(\d\d?):?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)?"  # 09:52:57.25, 0952
+    r"\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    re.IGNORECASE,
+)
+_MONTH = re.compile(r"((?:19|20)\d\d)-?(0[1-9]|1[0-2])")
+_EPOCH = datetime(1970, 1, 1)
+
+
+def some(lines: Sequence[str], most: int = 3) -> str:
+    """The first few lines in one: "row 3: no position; row 9: ...; row 11: ...; and 12 more"."""
+    return "; ".join(lines[:most]) + (f"; and {len(lines) - most} more" if len(lines) > most else "")
+
+
+def is_empty(cell) -> bool:
+    """Whether a cell says nothing."""
+    if isinstance(cell, str):
+        return cell.strip().lower() in _EMPTY
+    return cell is None or (isinstance(cell, float | np.floating) and bool(np.isnan(cell)))
+
+
+def texts(column: Sequence) -> np.ndarray:
+    """Object array of str: nothing becomes "", and 7.0 (what gaps make of a column of 7) becomes "7"."""
+    out = np.empty(len(column), object)
+    out[:] = [cell if isinstance(cell, str) else _text(cell) for cell in column]
+    return out
+
+
+def _text(cell) -> str:
+    if is_empty(cell):
+        return ""
+    if isinstance(cell, float | np.floating) and float(cell).is_integer():
+        return str(int(cell))
+    return str(cell)
+
+
+def floats(
+    column: Sequence, decimal_comma: bool = False, what: str = "value"
+) -> tuple[np.ndarray, dict[int, str]]:
+    """float64 array, NaN where a cell is empty or is no number."""
+    try:
+        return np.array(column, np.float64), {}
+    except (TypeError, ValueError):  # an empty cell, or a word, among the numbers
+        out, bad = np.full(len(column), np.nan), {}
+    for row, cell in enumerate(column):
+        if is_empty(cell):
+            continue
+        try:
+            out[row] = float(cell.replace(",", ".") if decimal_comma and isinstance(cell, str) else cell)
+        except (TypeError, ValueError):
+            bad[row] = f"{what} {cell!r} is not a number"
+    return out, bad
+
+
+def headings(column: Sequence, decimal_comma: bool = False) -> tuple[np.ndarray, dict[int, str]]:
+    """float32 degrees from 0 up to, and without, 360; -180..180 is understood as well."""
+    values, bad = floats(column, decimal_comma, "heading")
+    values = np.where(np.isfinite(values), values, np.nan)
+    for row in np.flatnonzero(np.abs(values) > 360):
+        bad[int(row)] = f"heading {values[row]:g} is outside 0..360 degrees"
+        values[row] = np.nan
+    turned = np.mod(values, 360).astype(np.float32)
+    return np.where(turned == 360, np.float32(0), turned), bad
+
+
+def times(column: Sequence) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """datetime64[s] array (NaT unknown) and bool array: True where an offset was given: UTC.
+
+    Understood are ISO 8601 (with or without separators), EXIF ("2025:12:22 09:52:57"), Unix seconds or
+    milliseconds (UTC by definition), datetime and date. A date alone becomes noon of that day, a month alone
+    noon of its first day: what is known is the day, and noon keeps it from being taken for a night.
+    """
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        return column.astype("datetime64[s]"), np.zeros(len(column), bool), {}
+    out, utc, bad = np.full(len(column), "NaT", "datetime64[s]"), np.zeros(len(column), bool), {}
+    for row, cell in enumerate(column):
+        if is_empty(cell):
+            continue
+        found = moment(cell)
+        if found is None:
+            bad[row] = f"time {cell!r} is none (2025-12-22T09:52:57+02:00 would be, or Unix seconds)"
+        elif found[0] is not None:
+            out[row], utc[row] = np.datetime64(found[0], "s"), found[1]
+    return out, utc, bad
+
+
+def moment(cell) -> tuple[datetime | None, bool] | None:
+    """(time, whether it is UTC) of one cell; (None, False) for EXIF's blanks and zeros; None for no time."""
+    if isinstance(cell, np.datetime64):
+        return cell.astype("datetime64[s]").item(), False
+    if isinstance(cell, datetime):
+        if cell.tzinfo is None:
+            return cell, False
+        return cell.astimezone(timezone.utc).replace(tzinfo=None), True
+    if isinstance(cell, date):
+        return datetime(cell.year, cell.month, cell.day, 12), False
+    text = _text(cell).strip().strip("\0")
+    if not text.strip("0:-/. T"):
+        return None, False
+    for read in (_calendar, _unix):
+        with suppress(ValueError, OverflowError):  # the 31st of February, a word
+            if found := read(text):
+                return found
+    return None
+
+
+def _calendar(text: str) -> tuple[datetime, bool] | None:
+    month = _MONTH.fullmatch(text)
+    if month:
+        return datetime(int(month[1]), int(month[2]), 1, 12), False
+    found = _TIME.fullmatch(text)
+    # A run of ten digits or more is Unix time unless it reads as date and time down to the minute.
+    if not found or (text.isdigit() and len(text) not in (8, 12, 14)):
+        return None
+    year, _, month, day, hour, minute, second, offset = found.groups()
+    if hour is None:
+        return datetime(int(year), int(month), int(day), 12), False
+    # A leap second has no number of its own here.
+    when = datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second or 0), 59))
+    if offset is None:
+        return when, False
+    return when - offset_of(offset), True
+
+
+def offset_of(text: str) -> timedelta:
+    """The offset from UTC that "+02:00", "-0330" or "Z" states. Errors: ValueError when it states none."""
+    if text.upper() in ("Z", "UTC", "GMT"):
+        return timedelta(0)
+    found = re.fullmatch(r"([+-])([01]\d):?([0-5]\d)?", text)
+    if not found:
+        raise ValueError(f"{text!r} is no offset from UTC")
+    size = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return -size if found[1] == "-" else size
+
+
+def _unix(text: str) -> tuple[datetime, bool] | None:
+    seconds = float(text)
+    if abs(seconds) >= 1e11:  # in seconds that would be past the year 5000
+        seconds /= 1000
+    # Below 1973 a number is far likelier a frame or a year than a time.
+    return (_EPOCH + timedelta(seconds=int(seconds)), True) if seconds >= 1e8 else None
