@@ -56,32 +56,25 @@ def decode_photos(
 
 
 def _decode_ahead(chunks, resize, workers) -> Iterator[list[Decoded]]:
-    # loky: workers that need no `if __name__ == "__main__"` in the caller's script, do not fork a process full of
-    # threads, and whose death by a bad file is noticed
-    from loky import ProcessPoolExecutor
     from loky.process_executor import TerminatedWorkerError
 
-    def pool():
-        return ProcessPoolExecutor(workers, timeout=60, initializer=_ignore_interrupt)
-
-    executor = pool()
-    waiting: deque = deque()
-    ahead = workers + 2
+    executor = _pool(workers)
+    todo, waiting = deque(chunks), deque()
     try:
-        todo = deque(chunks)
         while todo or waiting:
-            while todo and len(waiting) < ahead:
-                chunk = todo.popleft()
-                waiting.append((chunk, executor.submit(_decode_chunk, chunk, resize)))
-            chunk, future = waiting.popleft()
             try:
-                decoded = future.result()
-            except TerminatedWorkerError:
-                # a decoder took its process down: find the culprit one by one, then go on with fresh workers
+                while todo and len(waiting) < workers + 2:
+                    waiting.append((todo[0], executor.submit(_decode_chunk, todo[0], resize)))
+                    todo.popleft()
+                decoded = waiting[0][1].result()
+                waiting.popleft()
+            except TerminatedWorkerError:  # of `submit` too: whoever reads us takes long, and workers die meanwhile
+                # a decoder took its process down: go on with fresh workers, but first one photo at a time
                 executor.shutdown(wait=False, kill_workers=True)
-                decoded = [_decode_alone(item, resize) for item in chunk]
-                executor = pool()
-                waiting = deque((c, executor.submit(_decode_chunk, c, resize)) for c, _ in waiting)
+                executor = _pool(workers)
+                todo.extendleft(chunk for chunk, _ in reversed(waiting))
+                waiting.clear()
+                decoded = _decode_singly(todo.popleft(), resize)
             yield decoded
     finally:
         executor.shutdown(wait=False, kill_workers=True)
@@ -102,19 +95,37 @@ def _decode_one(row: int, path: str, resize: int | None) -> Decoded:
         return Decoded(row, None, digest, str(e).partition(": ")[2])
     except OSError as e:
         return Decoded(row, None, digest, "no such file" if isinstance(e, FileNotFoundError) else str(e.strerror))
+    except ValueError as e:  # a path that no file can have, such as one with a null character
+        return Decoded(row, None, digest, f"is not a path ({e})")
     except MemoryError:
         return Decoded(row, None, digest, "not enough memory to decode it")
 
 
-def _decode_alone(item: tuple[int, str], resize: int | None) -> Decoded:
-    from loky import ProcessPoolExecutor
+def _decode_singly(chunk: list[tuple[int, str]], resize: int | None) -> list[Decoded]:
+    """Photo by photo in a process of their own, so that only those that crash it are lost."""
     from loky.process_executor import TerminatedWorkerError
 
-    with ProcessPoolExecutor(1, initializer=_ignore_interrupt) as executor:
-        try:
-            return executor.submit(_decode_one, *item, resize).result()
-        except TerminatedWorkerError:
-            return Decoded(item[0], None, b"", "the decoder crashed on it")
+    decoded = []
+    executor = _pool(1)
+    try:
+        for row, path in chunk:
+            try:
+                decoded.append(executor.submit(_decode_one, row, path, resize).result())
+            except TerminatedWorkerError:
+                decoded.append(Decoded(row, None, b"", "the decoder crashed on it"))
+                executor.shutdown(wait=False, kill_workers=True)
+                executor = _pool(1)
+    finally:
+        executor.shutdown(wait=False, kill_workers=True)
+    return decoded
+
+
+def _pool(workers: int):
+    # loky: workers that need no `if __name__ == "__main__"` in the caller's script, do not fork a process full of
+    # threads, and whose death by a bad file is noticed
+    from loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(workers, timeout=60, initializer=_ignore_interrupt)
 
 
 def _ignore_interrupt() -> None:

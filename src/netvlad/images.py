@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import warnings
@@ -55,33 +54,49 @@ def fit_size(width: int, height: int, longest: int | None) -> tuple[int, int]:
 
 
 def _decode(source, name: str, resize: int | None, max_pixels: int) -> np.ndarray:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    if isinstance(source, Image.Image):
-        image = source
-    else:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    given = isinstance(source, Image.Image)
+    image = source if given else Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
             f"{name}: {width}x{height} is {width * height / 1e6:.0f} million pixels, the limit is "
             f"{max_pixels / 1e6:.0f} million; scale it down first"
         )
-    if resize is not None:
+    if resize is not None and not given:  # it would shrink the caller's own image
         # a JPEG can be decoded at a half, a quarter, an eighth: twice the wanted size loses nothing visible
         w, h = fit_size(width, height, resize)
         image.draft(None, (2 * w, 2 * h))
     image.load()
-    with contextlib.suppress(Exception):  # EXIF that cannot be read tells no orientation; the pixels are still good
-        image = ImageOps.exif_transpose(image)
-    return _resized(np.asarray(_rgb(image, name)), resize)
+    return _resized(np.asarray(_rgb(_upright(image), name)), resize)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # by hand: Pillow's exif_transpose writes the EXIF anew too, and fails where any other tag of it is broken
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    try:
+        turn = turns.get(image.getexif().get(0x0112))
+    except Exception:  # EXIF that cannot be read tells no orientation; the pixels are still good
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:
     from PIL import Image
 
     mode = image.mode
-    if mode == "RGB":
+    if mode == "RGB" and "transparency" not in image.info:
         return image
     if mode in ("I", "F") or mode.startswith("I;16"):
         return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
@@ -159,5 +174,5 @@ def _reason(error: Exception, source) -> str:
 def _is_empty(source) -> bool:
     try:
         return Path(source).stat().st_size == 0
-    except (OSError, TypeError):
+    except (OSError, TypeError, ValueError):
         return False

@@ -12,6 +12,7 @@ class AlexNet(nn.Module):
         from torchvision.models import alexnet
 
         super().__init__()
+        self.smallest = 31  # pixels a side; below, conv1 and two poolings without padding leave nothing
         self.features = alexnet(weights=None).features
         self.feature_info = [
             {"module": "features.1", "num_chs": 64, "reduction": 4},

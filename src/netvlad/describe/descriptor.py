@@ -128,14 +128,14 @@ class NetworkDescriber(nn.Module):
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write model.safetensors and card.json. Raises ModelError while centres are missing."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         if not self.ready:
             raise ModelError(f"{self.name} has no cluster centres yet, so there is nothing to save: fit it first")
         folder = Path(folder)
         state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
         with atomic(folder / "model.safetensors") as temporary:
-            save_file(state, temporary)
+            temporary.write_bytes(save(state))
         card = {
             "format": 1,
             "kind": "network",

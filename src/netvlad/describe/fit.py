@@ -21,7 +21,12 @@ DESCRIPTORS, PHOTOS, WHITENING_PHOTOS = 50_000, 500, 10_000
 
 
 def fit(
-    model: NetworkDescriber, paths: Sequence[str], *, whiten: int | None = None, seed: int = 0, workers: int | None = None
+    model: NetworkDescriber,
+    paths: Sequence[str],
+    *,
+    whiten: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
 ) -> NetworkDescriber:
     """Fit the cluster centres of a VLAD pooling on `paths`, and a PCA whitening to `whiten` dimensions if asked.
 

@@ -26,7 +26,8 @@ class Trunk(nn.Module):
 
     name: a timm architecture, with or without a weights tag (`resnet18`, `resnet18.tv_in1k`), or `alexnet`.
     stage: a feature stage (`layer3`, `blocks.11`, `conv5_3`), by default the deepest of stride 16 or less.
-    The activation that ends the stage is removed, as in the paper, unless its name ends in `+act`. `mean`, `std`: what the weights expect of RGB in 0..1.
+    The activation that ends the stage is removed, as in the paper, unless its name ends in `+act`.
+    `mean`, `std`: what the weights expect of RGB in 0..1.
     The constructor leaves the weights random and `provenance` None: use `load_trunk`.
     """
 
@@ -37,11 +38,14 @@ class Trunk(nn.Module):
         stage, self.keeps_activation = (stage[: -len(KEEP)], True) if (stage or "").endswith(KEEP) else (stage, False)
         infos = list(self.body.feature_info)
         index = _stage_index(name, stage or None, infos)
-        self.stage = infos[index]["module"] + (KEEP if self.keeps_activation else "")
+        module = infos[index]["module"]
+        names = {(known, m): alias for (known, alias), m in STAGE_ALIASES.items()}
+        self.stage = names.get((name.partition(".")[0], module), module) + (KEEP if self.keeps_activation else "")
         self.index = index
         self.last = index == len(infos) - 1
         self.dim: int = self.body.feature_info[index]["num_chs"]
         self.stride: int = self.body.feature_info[index]["reduction"]
+        self.smallest: int = max(self.stride, getattr(self.body, "smallest", 1))
         patch = getattr(getattr(self.body, "patch_embed", None), "patch_size", (1, 1))
         self.multiple: int = patch[0] if isinstance(patch, tuple) else int(patch)
         self.mean, self.std = self.body.pretrained_cfg["mean"], self.body.pretrained_cfg["std"]
@@ -56,9 +60,10 @@ class Trunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        if min(height, width) < self.stride:
+        if min(height, width) < self.smallest:
             raise ModelError(
-                f"{self.name} at {self.stage} needs photos of at least {self.stride} pixels a side, got {width}x{height}"
+                f"{self.name} at {self.stage} needs photos of at least {self.smallest} pixels a side, "
+                f"got {width}x{height}"
             )
         if self.multiple > 1:  # whole patches: scale to the nearest size rather than cut or pad
             size = [max(1, round(s / self.multiple)) * self.multiple for s in (height, width)]
@@ -78,10 +83,10 @@ def load_trunk(name: str, stage: str | None = None) -> Trunk:
         state = weights.local_state(trunk.body, file)
         trunk.crop()
         weights.load_into(trunk.body, state, str(file))
-        cfg = _config(file.stem) or trunk.body.pretrained_cfg
+        cfg = weights_config(file.stem, trunk)
         trunk.mean, trunk.std = cfg["mean"], cfg["std"]
-        known = cfg.get("license") if _config(file.stem) else None
-        trunk.provenance = {"file": file.name, "sha256": weights.sha256(file), "licence": known or "see its source"}
+        licence = cfg.get("license") or "not stated"
+        trunk.provenance = {"file": file.name, "sha256": weights.sha256(file), "licence": licence}
     else:
         cfg = trunk.body.pretrained_cfg
         _download(trunk)
@@ -89,6 +94,15 @@ def load_trunk(name: str, stage: str | None = None) -> Trunk:
         source = cfg.get("hf_hub_id") or cfg.get("url") or "timm"
         trunk.provenance = {"source": source, "tag": cfg.get("tag", ""), "licence": cfg.get("license") or "unknown"}
     return trunk
+
+
+def weights_config(stem: str, trunk: Trunk) -> dict:
+    """timm's settings (mean, std, license ...) for a weights file or model called `stem`.
+
+    A file whose tag timm does not know gets the trunk's usual mean and std, and no licence.
+    """
+    return _config(stem) or {**trunk.body.pretrained_cfg, "license": trunk.body.pretrained_cfg.get("license")
+                             if stem == trunk.name else None}
 
 
 def _create(name: str) -> nn.Module:
@@ -101,7 +115,7 @@ def _create(name: str) -> nn.Module:
         close = difflib.get_close_matches(architecture, [*timm.list_models(), "alexnet"], 5)
         raise ModelError(f"no trunk is called {name!r}; {'close: ' + ', '.join(close) if close else 'see timm'}")
     logging.getLogger("timm").setLevel(logging.ERROR)
-    known = name if "." in name and _config(name) else architecture
+    known = ".".join(name.split(".")[:2]) if _config(name) else architecture
     model = _any_size(known)
     if not hasattr(model, "forward_intermediates") or not hasattr(model, "prune_intermediate_layers"):
         raise ModelError(f"timm cannot crop {name} at a stage (no forward_intermediates); choose another trunk")
@@ -155,7 +169,7 @@ def _download(trunk: Trunk) -> None:
             weights.notice_offline()
             load_pretrained(trunk.body, num_classes=0)
     except Exception as e:  # the hub, the network and the disk each fail in their own way
-        raise weights.no_weights(trunk.name, f"{type(e).__name__}: {str(e).splitlines()[0][:160]}") from e
+        raise weights.no_weights(trunk.name, f"{type(e).__name__}: {weights.first_line(e)}") from e
 
 
 @torch.no_grad()
@@ -171,7 +185,7 @@ def _drop_final_activation(trunk: Trunk) -> None:
     side = max(64, 4 * trunk.multiple)
     try:
         out = trunk(torch.zeros(1, 3, side, side))
-    except AssertionError as e:
+    except (AssertionError, RuntimeError) as e:
         raise ModelError(f"{trunk.name} does not take photos of any size ({e}); choose another trunk") from e
     for hook in hooks:
         hook.remove()

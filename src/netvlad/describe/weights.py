@@ -31,8 +31,8 @@ def find_weights(name: str) -> Path | None:
     if len(exact) == 1:
         return exact[0]
     if len(found) > 1:
-        names = ", ".join(f.name for f in found)
-        raise ModelError(f"several files in $NETVLAD_WEIGHTS fit {name}: {names}; say which, e.g. {found[0].stem}")
+        names = ", ".join(str(f) for f in found)
+        raise ModelError(f"several files of $NETVLAD_WEIGHTS fit {name}: {names}; keep one there")
     return found[0] if found else None
 
 
@@ -42,14 +42,15 @@ def local_state(model: nn.Module, file: Path) -> dict[str, Tensor]:
 
     try:
         state = load_state_dict(str(file), use_ema=False, device="cpu", weights_only=True)
+        rename = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+        state = rename(state, model) if rename else state
     except Exception as e:  # torch, zip and safetensors each have their own
-        raise ModelError(f"{file}: cannot be read as a checkpoint ({str(e).splitlines()[0][:200]})") from e
-    rename = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
-    return rename(state, model) if rename else state
+        raise ModelError(f"{file}: cannot be read as a checkpoint ({first_line(e)})") from e
+    return {key: tensor for key, tensor in state.items() if isinstance(tensor, Tensor)}
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Fill `model`, a trunk already cropped; what `state` holds beyond the crop is left. Raises ModelError otherwise."""
+    """Fill `model`, a trunk already cropped, from `state`, which may hold more. Raises ModelError otherwise."""
     wanted = model.state_dict()
     # counters of batch normalisation play no part in a forward pass and older checkpoints lack them
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
@@ -62,6 +63,11 @@ def load_into(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
         if key in state and state[key].shape != tensor.shape:
             raise ModelError(f"{source}: {key} is {tuple(state[key].shape)}, this trunk has {tuple(tensor.shape)}")
     model.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, cut to a line; its type where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def no_weights(name: str, reason: str) -> ModelError:

@@ -38,16 +38,16 @@ class Whitening(nn.Module):
 
 
 def fit_whitening(vectors: np.ndarray, dim: int) -> Whitening:
-    """Fit on `vectors` (n, D), one a row. Raises ModelError when n - 1 or D is smaller than `dim`.
+    """Fit on `vectors` (n, D), one a row. Raises ModelError when n - 1 or D is smaller than `dim`, or `dim` than 1.
 
     The covariance is divided by n - 1; where D > n its eigenvectors come through the n x n Gram matrix.
     """
     x = np.asarray(vectors, dtype=np.float64)
     n, d = x.shape
-    if dim > min(n - 1, d):
+    if not 1 <= dim <= min(n - 1, d):
         raise ModelError(
             f"whitening {d}-D vectors to {dim} dimensions needs at least {dim + 1} photos and {dim} <= {d}; "
-            f"there are {n} photos: choose at most {max(1, min(n - 1, d))}"
+            f"there are {n} photos: choose 1 to {max(1, min(n - 1, d))}"
         )
     mean = x.mean(axis=0)
     x = x - mean

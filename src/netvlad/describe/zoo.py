@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from netvlad.describe.descriptor import LONGEST_SIDE, NetworkDescriber
 from netvlad.describe.pooling import POOLINGS
-from netvlad.describe.trunk import load_trunk
+from netvlad.describe.trunk import Trunk, load_trunk, weights_config
+from netvlad.describe.weights import find_weights
 from netvlad.errors import ModelError
 
 KINDS = {"network": NetworkDescriber}  # of saved model folders, by the card's "kind"
@@ -62,16 +66,46 @@ def load_folder(folder: Path) -> NetworkDescriber:
         raise ModelError(
             f"{folder}: a model of kind {kind!r}, format {version!r}; this version reads format 1 of {', '.join(KINDS)}"
         )
-    return KINDS[kind].load(folder, card)
+    try:
+        return KINDS[kind].load(folder, card)
+    except (KeyError, TypeError) as e:
+        raise ModelError(f"{folder / 'card.json'}: lacks or garbles an entry ({type(e).__name__}: {e})") from e
+
+
+@dataclass(frozen=True)
+class Known:
+    """A trunk as `netvlad models` lists it; dim: its channels at `stage`."""
+
+    trunk: str
+    stage: str
+    dim: int
+    stride: int
+    weights: str
+    licence: str
+    remark: str
+
+
+def known() -> list[Known]:
+    """The named trunks and where their weights would come from; none is loaded or downloaded."""
+    return [_known(name, remark) for name, remark in TRUNKS.items()]
+
+
+def _known(name: str, remark: str) -> Known:
+    with torch.device("meta"):
+        trunk = Trunk(name)
+    file = find_weights(name)
+    licence = weights_config(file.stem if file else name, trunk).get("license") or "not stated"
+    source = file.name if file else trunk.body.pretrained_cfg.get("hf_hub_id") or trunk.body.pretrained_cfg.get("url")
+    return Known(name, trunk.stage, trunk.dim, trunk.stride, f"{'file' if file else 'download'} {source}", licence, remark)
 
 
 def split_name(name: str) -> tuple[str, str]:
     """("resnet18", "netvlad") of "resnet18-netvlad". Raises ModelError with what would be right."""
+    if "/" in name or name.startswith("."):
+        raise ModelError(f"{name}: no model folder is there (it would hold card.json and model.safetensors)")
     trunk, dash, pooling = name.rpartition("-")
     if dash and pooling in POOLINGS:
         return trunk, pooling
-    if "/" in name or name.startswith("."):
-        raise ModelError(f"{name}: no model folder is there (it would hold card.json and model.safetensors)")
     close = difflib.get_close_matches(name, [f"{t}-{p}" for t in TRUNKS for p in POOLINGS], 3)
     hint = f"close: {', '.join(close)}; " if close else ""
     raise ModelError(

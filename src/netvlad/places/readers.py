@@ -65,19 +65,23 @@ def _from_folder(folder: str, strict: bool) -> Places:
         )
     if own:
         return to_places(read_table(os.path.join(folder, own[0])), strict)
-    paths = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        photos = (
-            name for name in names if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith(".")
-        )
-        paths += [os.path.join(here, name) for name in photos]
+    paths = photos_below(folder)
     others = sorted(name for name in os.listdir(folder) if name.lower().endswith(TABLE_SUFFIXES))
     tables = f"no {', '.join(OWN_TABLES)}"
     tables += f" (but {some(others)}: give the path of that table)" if others else ""
     if not paths:
         raise PlacesError(f"folder {folder} holds no photos and {tables}")
-    return _from_photos(sorted(paths), f"folder {folder}", strict, f", {tables}")
+    return _from_photos(paths, f"folder {folder}", strict, f", {tables}")
+
+
+def photos_below(folder: str | os.PathLike) -> list[str]:
+    """Paths of all files in a folder and below that are named like photos, sorted; hidden ones are left out."""
+    paths = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        photos = (name for name in names if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("."))
+        paths += [os.path.join(here, name) for name in photos]
+    return sorted(paths)
 
 
 def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = "") -> Places:

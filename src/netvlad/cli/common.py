@@ -1,0 +1,91 @@
+"""What the commands share: messages, tables, the model options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from netvlad.errors import NetvladError
+
+
+def say(text: str) -> None:
+    """A message to a person, on stderr, so that stdout holds results only."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_places(source: Path, strict: bool):
+    """Places of a source, telling of rows left out."""
+    from netvlad.places import read_places
+
+    places = read_places(source, strict=strict)
+    tell(f"{source}: {len(places.skipped)} rows were left out", [str(s) for s in places.skipped])
+    tell(f"{source}: {len(places.notes)} rows lack a heading or time that can be read", [str(s) for s in places.notes])
+    if not len(places):
+        raise NetvladError(f"{source}: no photo with a position is left")
+    return places
+
+
+def tell_unreadable(unreadable: Mapping[str, str]) -> None:
+    """List photos that could not be read, with the reason."""
+    tell(f"{len(unreadable)} photos could not be read", [f"{path}: {why}" for path, why in unreadable.items()])
+
+
+def tell(headline: str, lines: list[str], most: int = 20) -> None:
+    if lines:
+        more = [f"  ... and {len(lines) - most} more"] if len(lines) > most else []
+        say("\n".join([headline + ":", *(f"  {line}" for line in lines[:most]), *more]))
+
+
+def model_options(clusters: int | None, stage: str | None, resize: int | None) -> dict:
+    """The options of `netvlad.load` that were given; resize 0 means never."""
+    given = {"clusters": clusters, "stage": stage}
+    options = {k: v for k, v in given.items() if v is not None}
+    return options if resize is None else {**options, "resize": resize or None}
+
+
+def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
+    """Print a table on stdout; numbers are right-aligned."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+    for i, name in enumerate(columns):
+        numeric = all(_is_number(row[i]) for row in rows)
+        grid.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    console = Console()
+    # piped into a file or another program there is no width to fit
+    Console(width=None if console.is_terminal else 200, highlight=False).print(grid)
+
+
+def recall_table(facts: dict) -> None:
+    """Print recall@1/5/10 and times of an evaluation's summary (`report.summary`)."""
+    rows = []
+    for method in facts["methods"]:
+        recall = [_percent(method["recall"].get(str(n))) for n in (1, 5, 10)]
+        times = ", ".join(_stage(name, stage) for name, stage in method["stages"].items())
+        rows.append([method["name"], str(method["dim"] or "-"), *recall, times])
+    counts, radius = facts["counts"], facts["protocol"]["radius"]
+    table(["method", "dim", "R@1", "R@5", "R@10", "time"], rows)
+    kept = "kept in" if facts["protocol"]["unmatched"] == "keep" else "left out of"
+    print(
+        f"{counts['judged']} of {counts['queries']} queries judged against {counts['database']} photos, radius "
+        f"{radius:g} m; {counts['without_match']} without a true match are {kept} the denominator; "
+        f"{counts['unreadable']} photos unreadable"
+    )
+
+
+def _stage(name: str, stage: dict) -> str:
+    each = stage.get("ms_per_photo")
+    return f"{name} {stage['seconds']:.1f} s" + (f" ({each:.1f} ms a photo)" if each is not None else "")
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).replace("-", "", 1).isdigit() or text in ("-", "")

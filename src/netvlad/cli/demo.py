@@ -1,0 +1,62 @@
+"""netvlad demo: the whole way on a person's own photos."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: netvlad demo photos/ --out demo/"
+
+
+def run(
+    photos: Annotated[Path, typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON).")],
+    out: Annotated[Path, typer.Option(help="The folder for the report and the indexes.")] = Path("out/demo"),
+    model: Annotated[list[str] | None, typer.Option(help="A model's name or folder; may be given again.")] = None,
+    radius: Annotated[
+        float | None, typer.Option(help="Metres within which a match counts; 25, or 10 on a map below 500 m.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.")] = None,
+) -> None:
+    """Hold some photos out, index the others, locate those held out, and report how well that went.
+
+    Whole sessions are held out where times are known (by night, if there are photos by day and by night).
+    """
+    from netvlad.cli.common import read_places, recall_table, say, tell_unreadable
+    from netvlad.cli.index import open_or_create
+    from netvlad.evaluate.report import summary, write_report
+    from netvlad.evaluate.result import Protocol
+    from netvlad.evaluate.run import evaluate
+    from netvlad.places import hold_out
+    from netvlad.search.rankers import IndexRanker
+
+    names = list(dict.fromkeys(model or ["resnet18-max", "resnet18-netvlad"]))
+    places = read_places(photos, strict=False)
+    held = hold_out(places)
+    say(held.how)
+    if radius is None:
+        # 25 m, as in the paper, would take in much of a small map
+        radius = 25.0 if _extent(places) > 500 else 10.0
+    # an index of other photos must not be taken for this one's
+    key = hashlib.sha256("\n".join([f"{radius}", *held.database.path]).encode()).hexdigest()[:8]
+    folders = {name: out / f"{Path(name).name}-{key}.vpr" for name in names}
+
+    def ranker(name: str) -> IndexRanker:
+        return IndexRanker(open_or_create(folders[name], name, radius, {}), held.database, workers=workers)
+
+    makers = {name: (lambda name=name: ranker(name)) for name in names}
+    config = {"photos": str(photos), "hold_out": held.how, "models": names, "seed": 0}
+    found = evaluate(makers, held.database, held.queries, Protocol(radius=radius), config)
+    tell_unreadable(found.unreadable)
+    recall_table(summary(found))
+    page = write_report(found, out / "report")
+    say(f"wrote {page}: the map, and each query beside its matches")
+    say(f"ask it more: netvlad locate PHOTO --index {folders[names[-1]]}")
+
+
+def _extent(places) -> float:
+    import numpy as np
+
+    return float(np.linalg.norm(np.ptp(places.xyz, axis=0)))

@@ -1,0 +1,58 @@
+"""netvlad evaluate: recall@N of models on photos whose places are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: netvlad evaluate --database day.csv --queries night.csv --model resnet18-max --model models/mine"
+
+
+def run(
+    database: Annotated[Path, typer.Option(help="Photos to search: a folder or a table.")],
+    queries: Annotated[Path, typer.Option(help="Photos to locate: a folder or a table.")],
+    model: Annotated[list[str] | None, typer.Option(help="A model's name or folder; may be given again.")] = None,
+    radius: Annotated[float, typer.Option(help="Metres within which a match counts as right.")] = 25.0,
+    keep_unmatched: Annotated[
+        bool, typer.Option(help="Leave queries without any true match in the denominator, as the paper does.")
+    ] = False,
+    clusters: Annotated[int | None, typer.Option(help="Cluster centres of models given by name (64).")] = None,
+    stage: Annotated[str | None, typer.Option(help="Where the trunk of models given by name is cropped.")] = None,
+    resize: Annotated[int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write results.json, curves and a page into this folder.")] = None,
+    strict: Annotated[bool, typer.Option(help="Refuse a table with bad rows instead of skipping them.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the cluster centres, where they have to be fitted.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.")] = None,
+) -> None:
+    """Recall@N of one or more models: how often a query's N best matches hold one taken near it.
+
+    A NetVLAD or VLAD given by name gets its cluster centres from the database photos (off the shelf).
+    """
+    from netvlad.cli.common import model_options, read_places, recall_table, say, tell_unreadable
+    from netvlad.describe.fit import fit
+    from netvlad.describe.zoo import load
+    from netvlad.evaluate.report import summary, write_report
+    from netvlad.evaluate.result import Protocol
+    from netvlad.evaluate.run import evaluate
+    from netvlad.search.rankers import MemoryRanker
+
+    names = list(dict.fromkeys(model or ["resnet18-max", "resnet18-netvlad"]))
+    options = model_options(clusters, stage, resize)
+    searched, asked = read_places(database, strict), read_places(queries, strict)
+
+    def ranker(name: str):
+        describer = load(name, **options)
+        if not describer.ready:
+            fit(describer, searched.path, seed=seed, workers=workers)
+        return MemoryRanker(describer, searched.path, workers=workers)
+
+    protocol = Protocol(radius=radius, unmatched="keep" if keep_unmatched else "drop")
+    config = {"database": str(database), "queries": str(queries), "models": names, "seed": seed, **options}
+    makers = {name: (lambda name=name: ranker(name)) for name in names}
+    found = evaluate(makers, searched, asked, protocol, config)
+    tell_unreadable(found.unreadable)
+    recall_table(summary(found))
+    if out:
+        say(f"wrote {write_report(found, out)}")

@@ -1,0 +1,35 @@
+"""netvlad fit: choose a model and fit its centres and whitening on photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 32 --whiten 256 --out models/west"
+
+
+def run(
+    places: Annotated[Path, typer.Option(help="Photos to fit on: a folder or a table.")],
+    out: Annotated[Path, typer.Option(help="The folder to save the model in.")],
+    trunk: Annotated[str, typer.Option(help="A timm architecture, or alexnet.")] = "resnet18",
+    stage: Annotated[str | None, typer.Option(help="Where to crop it, e.g. layer3 or conv5_3.")] = None,
+    pooling: Annotated[str, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2.")] = "netvlad",
+    clusters: Annotated[int | None, typer.Option(help="Cluster centres of a VLAD pooling (64).", min=2)] = None,
+    whiten: Annotated[int | None, typer.Option(help="Whiten by PCA to so many dimensions.", min=1)] = None,
+    resize: Annotated[int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the photos and local descriptors drawn.")] = 0,
+    strict: Annotated[bool, typer.Option(help="Refuse a table with bad rows instead of skipping them.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.")] = None,
+) -> None:
+    """Fit a model's cluster centres and whitening on photos, and save it; no training, no positions needed."""
+    from netvlad.cli.common import model_options, read_places, say
+    from netvlad.describe.fit import fit
+    from netvlad.describe.zoo import load
+
+    model = load(f"{trunk}-{pooling}", **model_options(clusters, stage, resize))
+    fit(model, read_places(places, strict).path, whiten=whiten, seed=seed, workers=workers)
+    model.fitted_on["places"] = places.name
+    model.save(out)
+    say(f"wrote {out}: {model.name}, {model.dim}-D; use it with --model {out}")

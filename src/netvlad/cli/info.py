@@ -1,0 +1,56 @@
+"""netvlad info: what is in an index or a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: netvlad info campus.vpr"
+
+
+def run(path: Annotated[Path, typer.Argument(help="An index or a model folder.")]) -> None:
+    """Describe an index or a saved model, as JSON."""
+    print(json.dumps(describe(path), indent=2, ensure_ascii=False))
+
+
+def describe(path: Path) -> dict:
+    from netvlad.errors import NetvladError
+
+    if (path / "manifest.json").is_file():
+        return _index(path)
+    if (path / "card.json").is_file():
+        try:
+            return {"model": json.loads((path / "card.json").read_text(encoding="utf-8"))}
+        except ValueError as e:
+            raise NetvladError(f"{path / 'card.json'}: is not a model card ({e})") from e
+    raise NetvladError(f"{path} is neither an index (no manifest.json) nor a model (no card.json)")
+
+
+def _index(path: Path) -> dict:
+    import numpy as np
+
+    from netvlad.search.index import PlaceIndex, read_manifest
+
+    index = PlaceIndex.open(path)
+    places = index.places
+    calibration = index.calibration if len(index) else "no photos yet"
+    times = places.time[~np.isnat(places.time)]
+    return {
+        "index": str(path),
+        **read_manifest(path),
+        "photos": len(index),
+        "bytes": sum(f.stat().st_size for f in path.rglob("*") if f.is_file()),
+        "lat": _range(places.lat),
+        "lon": _range(places.lon),
+        "easting": _range(places.easting),
+        "northing": _range(places.northing),
+        "time": [str(times.min()), str(times.max())] if len(times) else None,
+        "confidence": calibration if isinstance(calibration, str) else f"{calibration.how}, {calibration.asked} photos",
+    }
+
+
+def _range(values) -> list[float] | None:
+    return [float(values.min()), float(values.max())] if len(values) and values.min() == values.min() else None

@@ -1,0 +1,59 @@
+"""The `netvlad` command. Each subcommand is a file; what it needs is imported when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from netvlad.cli import demo, evaluate, fit, index, info, locate, models
+
+app = typer.Typer(
+    name="netvlad",
+    help="Where was this photo taken? Match it against photos whose places are known.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for module in (index, locate, evaluate, fit, models, info, demo):
+    app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLE)(module.run)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if show:
+        from netvlad import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 an error that was explained, 2 wrong use, 130 interrupted."""
+    from netvlad.errors import NetvladError
+
+    try:
+        code = app(standalone_mode=False)
+    except NetvladError as e:
+        print(f"netvlad: {e}", file=sys.stderr)
+        code = 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("netvlad: interrupted; run the same command again to go on", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:  # the reader of a pipe has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as e:
+        if not hasattr(e, "show"):  # not one of the command line's own, which know how to say what is wrong
+            raise
+        e.show()
+        code = e.exit_code
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Exact nearest neighbours by faiss, as a file beside the table that can be made anew from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.files import atomic
+from netvlad.search.store import Store
+
+
+class Exact:
+    """Exhaustive search over the stored float16 vectors by squared L2 distance.
+
+    The file holds a copy of what the table holds: rows it lacks are added on opening, a broken file is rebuilt.
+    """
+
+    def __init__(self, store: Store, file: Path):
+        self._index = self._opened(store, file)
+        done = self._index.ntotal
+        if done < len(store):
+            for block in store.vectors(done):
+                self._index.add(block)
+            self._write(file)
+
+    def _opened(self, store: Store, file: Path):
+        import faiss
+
+        if file.is_file():
+            try:
+                index = faiss.read_index(str(file))
+                if index.d == store.dim and index.ntotal <= len(store):
+                    return index
+            except RuntimeError:  # not a faiss file, or half of one
+                pass
+        index = faiss.IndexScalarQuantizer(store.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_L2)
+        index.train(np.zeros((1, store.dim), np.float32))  # float16 learns nothing; faiss wants to be asked
+        return index
+
+    def _write(self, file: Path) -> None:
+        import faiss
+
+        with atomic(file) as temporary:
+            faiss.write_index(self._index, str(temporary))
+
+    def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest of each of `vectors` (Q, dim): squared distances (Q, k) and rows (Q, k), inf and -1 beyond
+        the end; ties in the order of the rows."""
+        squared, rows = self._index.search(np.ascontiguousarray(vectors, dtype=np.float32), k)
+        return np.where(rows < 0, np.inf, np.maximum(squared, 0)), rows
+
+
+def rank_vectors(
+    search: Callable, vectors: np.ndarray, unreadable: Sequence[int], k: int, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a ranker gives for `vectors` (Q, dim) by `search(vectors, n) -> (squared distances, rows)` over `size` rows:
+    ids (Q, k) int64, -1 beyond the end and for the `unreadable` rows; scores (Q, k) float32, negative squared distances.
+    """
+    ids = np.full((len(vectors), k), -1, np.int64)
+    scores = np.full((len(vectors), k), -np.inf, np.float32)
+    good = np.delete(np.arange(len(vectors)), unreadable)
+    n = min(k, size)
+    if n and len(good):
+        squared, ids[good, :n] = search(vectors[good], n)
+        scores[good, :n] = -squared
+    return ids, scores

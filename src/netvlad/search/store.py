@@ -1,0 +1,126 @@
+"""The durable part of an index: a Lance table of places and their descriptors, appended to in whole batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.errors import PlaceIndexError
+from netvlad.places import Places
+from netvlad.places.table import COLUMNS
+
+BLOCK_BYTES = 1 << 26  # of vectors read at once
+FRAGMENTS = 64  # more files than this are merged when an `add` ends
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """What tells, without reading it, that a file is the one already described."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: str) -> FileStamp:
+        try:
+            stat = os.stat(path)
+        except OSError:
+            return cls(-1, -1)
+        return cls(stat.st_size, stat.st_mtime_ns)
+
+
+class Store:
+    """Rows of (place, file stamp, digest of the file's content, vector as float16), in the order they were added.
+
+    A batch given to `append` is there whole or not at all, whatever kills the process.
+    """
+
+    def __init__(self, folder: Path):
+        import lance
+
+        self.folder = folder
+        try:
+            self._table = lance.dataset(str(folder))
+        except (OSError, ValueError) as e:
+            raise PlaceIndexError(f"{folder}: the table of places cannot be opened ({e})") from e
+        self.dim: int = self._table.schema.field("vector").type.list_size
+
+    @classmethod
+    def create(cls, folder: Path, dim: int) -> Store:
+        import lance
+
+        mode = "overwrite" if folder.exists() else "create"  # an interrupted first attempt may have left one
+        lance.write_dataset(_schema(dim).empty_table(), str(folder), mode=mode)
+        return cls(folder)
+
+    def __len__(self) -> int:
+        return self._table.count_rows()
+
+    def append(self, places: Places, stamps: list[FileStamp], digests: list[bytes], vectors: np.ndarray) -> None:
+        """Add rows; when this returns they are on the disk. vectors (n, dim) float32."""
+        import pyarrow as pa
+
+        half = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
+        columns = {name: pa.array(getattr(places, name)) for name in COLUMNS}
+        columns["size"] = pa.array([s.size for s in stamps], pa.int64())
+        columns["mtime_ns"] = pa.array([s.mtime_ns for s in stamps], pa.int64())
+        columns["digest"] = pa.array(digests, pa.binary(16))
+        columns["vector"] = pa.FixedSizeListArray.from_arrays(half, self.dim)
+        self._table.insert(pa.table(columns).cast(_schema(self.dim)), mode="append")
+        self._sync()
+
+    def _sync(self) -> None:
+        """Flush the newest fragment and version to the disk: a rename alone outlives a kill, not a power cut."""
+        newest = self._table.get_fragments()[-1].data_files()[0].path
+        for path in (self.folder / "data" / newest, self.folder / "data", *(self.folder / "_versions").iterdir()):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def merge(self) -> None:
+        """Merge many small files into few, once they are many, and drop the versions before; rows keep their order."""
+        from datetime import timedelta
+
+        if len(self._table.get_fragments()) > FRAGMENTS:
+            self._table.optimize.compact_files()
+            self._table.cleanup_old_versions(older_than=timedelta(0))
+
+    def seen(self) -> tuple[dict[str, FileStamp], set[bytes]]:
+        """What is in: path -> stamp, and the digests of all contents."""
+        stamps: dict[str, FileStamp] = {}
+        digests: set[bytes] = set()
+        for batch in self._table.to_batches(columns=["path", "size", "mtime_ns", "digest"]):
+            path, size, mtime, digest = (column.to_pylist() for column in batch.columns)
+            stamps |= {p: FileStamp(s, m) for p, s, m in zip(path, size, mtime, strict=True)}
+            digests |= set(digest)
+        return stamps, digests
+
+    def vectors(self, start: int = 0) -> Iterator[np.ndarray]:
+        """Blocks of vectors (n, dim) float32 from row `start` on, in order."""
+        rows, step = len(self), max(1, BLOCK_BYTES // (4 * self.dim))
+        for first in range(start, rows, step):
+            table = self._table.to_table(columns=["vector"], offset=first, limit=min(step, rows - first))
+            column = table.column("vector").combine_chunks()
+            column = column.chunk(0) if hasattr(column, "chunk") else column
+            yield column.flatten().to_numpy().reshape(-1, self.dim).astype(np.float32)
+
+    def places(self, rows: np.ndarray | None = None) -> Places:
+        """The places of `rows` (in that order), or all."""
+        columns = list(COLUMNS)
+        table = self._table.to_table(columns=columns) if rows is None else self._table.take(list(rows), columns=columns)
+        return Places(**{name: table.column(name).to_numpy().astype(kind) for name, kind in COLUMNS.items()})
+
+
+def _schema(dim: int):
+    import pyarrow as pa
+
+    kinds = {object: pa.string(), "datetime64[s]": pa.timestamp("s")}
+    fields = [(name, kinds.get(kind) or pa.from_numpy_dtype(kind)) for name, kind in COLUMNS.items()]
+    fields += [("size", pa.int64()), ("mtime_ns", pa.int64()), ("digest", pa.binary(16))]
+    return pa.schema([*fields, ("vector", pa.list_(pa.float16(), dim))])
