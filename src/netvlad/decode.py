@@ -125,8 +125,10 @@ def _pool(workers: int):
     # threads, and whose death by a bad file is noticed
     from loky import ProcessPoolExecutor
 
-    return ProcessPoolExecutor(workers, timeout=60, initializer=_ignore_interrupt)
+    return ProcessPoolExecutor(workers, timeout=60, initializer=_quietly)
 
 
-def _ignore_interrupt() -> None:
+def _quietly() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    if hasattr(os, "nice"):
+        os.nice(10)  # decode in the gaps that the network leaves: on few cores its threads wait for each other

@@ -58,7 +58,7 @@ def table(columns: list[str], rows: list[list[str]], title: str | None = None) -
         grid.add_row(*row)
     console = Console()
     # piped into a file or another program there is no width to fit
-    Console(width=None if console.is_terminal else 200, highlight=False).print(grid)
+    Console(width=None if console.is_terminal else 200, highlight=False, markup=False).print(grid)
 
 
 def recall_table(facts: dict) -> None:

@@ -18,7 +18,7 @@ def run(
     radius: Annotated[
         float | None, typer.Option(help="Metres within which a match counts; 25, or 10 on a map below 500 m.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
 ) -> None:
     """Hold some photos out, index the others, locate those held out, and report how well that went.
 

@@ -16,15 +16,22 @@ def run(
     model: Annotated[list[str] | None, typer.Option(help="A model's name or folder; may be given again.")] = None,
     radius: Annotated[float, typer.Option(help="Metres within which a match counts as right.")] = 25.0,
     keep_unmatched: Annotated[
-        bool, typer.Option(help="Leave queries without any true match in the denominator, as the paper does.")
+        bool,
+        typer.Option(
+            "--keep-unmatched", help="Leave queries without any true match in the denominator, as the paper does."
+        ),
     ] = False,
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of models given by name (64).")] = None,
     stage: Annotated[str | None, typer.Option(help="Where the trunk of models given by name is cropped.")] = None,
-    resize: Annotated[int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.")] = None,
+    resize: Annotated[
+        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write results.json, curves and a page into this folder.")] = None,
-    strict: Annotated[bool, typer.Option(help="Refuse a table with bad rows instead of skipping them.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the cluster centres, where they have to be fitted.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
 ) -> None:
     """Recall@N of one or more models: how often a query's N best matches hold one taken near it.
 

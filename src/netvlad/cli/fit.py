@@ -18,10 +18,14 @@ def run(
     pooling: Annotated[str, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2.")] = "netvlad",
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of a VLAD pooling (64).", min=2)] = None,
     whiten: Annotated[int | None, typer.Option(help="Whiten by PCA to so many dimensions.", min=1)] = None,
-    resize: Annotated[int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.")] = None,
+    resize: Annotated[
+        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the photos and local descriptors drawn.")] = 0,
-    strict: Annotated[bool, typer.Option(help="Refuse a table with bad rows instead of skipping them.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
 ) -> None:
     """Fit a model's cluster centres and whitening on photos, and save it; no training, no positions needed."""
     from netvlad.cli.common import model_options, read_places, say

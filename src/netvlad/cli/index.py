@@ -15,12 +15,16 @@ def run(
     photos: Annotated[Path, typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON).")],
     out: Annotated[Path, typer.Option(help="The index, a folder; added to if it is there.")],
     model: Annotated[str | None, typer.Option(help="A model's name or folder, by default resnet18-netvlad.")] = None,
-    radius: Annotated[float, typer.Option(help="Metres within which an answer counts as right.")] = 25.0,
+    radius: Annotated[float | None, typer.Option(help="Metres within which an answer counts as right (25).")] = None,
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of a model given by name (64).")] = None,
     stage: Annotated[str | None, typer.Option(help="Where the trunk of a model given by name is cropped.")] = None,
-    resize: Annotated[int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.")] = None,
-    strict: Annotated[bool, typer.Option(help="Refuse a table with bad rows instead of skipping them.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.")] = None,
+    resize: Annotated[
+        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
 ) -> None:
     """Describe photos whose places are known, and keep them in an index.
 
@@ -41,21 +45,20 @@ def run(
         say(f"answers will carry no confidence: {index.calibration}")
 
 
-def open_or_create(out: Path, model: str | None, radius: float, options: dict):
+def open_or_create(out: Path, model: str | None, radius: float | None, options: dict):
     """The index at `out`; refused where it was built with another model or settings than those asked for."""
     from netvlad.describe.zoo import DEFAULT, load
     from netvlad.errors import PlaceIndexError
-    from netvlad.search.index import PlaceIndex
+    from netvlad.search.index import RADIUS, PlaceIndex
 
     if not (out / "manifest.json").exists():
-        return PlaceIndex.create(out, load(model or DEFAULT, **options), radius=radius)
-    if model is not None and Path(model).is_dir():
-        return PlaceIndex.open(out, load(model))
-    index = PlaceIndex.open(out)
-    has = index.model.architecture
-    differs = [f"{k} {has[k]}, not {v}" for k, v in options.items() if has[k] != v]
-    if model not in (None, index.model.name):
-        differs.insert(0, f"model {index.model.name}, not {model}")
+        return PlaceIndex.create(out, load(model or DEFAULT, **options), radius=RADIUS if radius is None else radius)
+    saved = model is not None and Path(model).is_dir()
+    index = PlaceIndex.open(out, load(model) if saved else None)
+    wanted = {} if saved else {**({"model": model} if model else {}), **options}
+    wanted |= {} if radius is None else {"radius": radius}
+    has = {"model": index.model.name, "radius": index.radius, **index.model.architecture}
+    differs = [f"{k} {has[k]}, not {v}" for k, v in wanted.items() if has[k] != v]
     if differs:
         raise PlaceIndexError(f"{out} was built with {'; '.join(differs)}: choose another folder, or leave these out")
     return index

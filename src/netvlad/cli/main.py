@@ -36,22 +36,29 @@ def main() -> None:
     """Exit codes: 0 done, 1 an error that was explained, 2 wrong use, 130 interrupted."""
     from netvlad.errors import NetvladError
 
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except NetvladError as e:
         print(f"netvlad: {e}", file=sys.stderr)
         code = 1
     except (KeyboardInterrupt, typer.Abort):
-        print("netvlad: interrupted; run the same command again to go on", file=sys.stderr)
         code = 130
-    except BrokenPipeError:  # the reader of a pipe has gone, as with `| head`
+    except (BrokenPipeError, SystemExit):  # the reader of a pipe has gone, as with `| head`; typer exits on that
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as e:  # a folder that may not be written, a full disk
+        print(f"netvlad: {e}", file=sys.stderr)
+        code = 1
     except Exception as e:
         if not hasattr(e, "show"):  # not one of the command line's own, which know how to say what is wrong
             raise
         e.show()
         code = e.exit_code
+    if code == 130:  # also what typer makes of Ctrl-C
+        print("netvlad: interrupted; run the same command again to go on", file=sys.stderr)
     sys.exit(code)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,11 @@ class NetworkDescriber(nn.Module):
         return getattr(self.pooling, "ready", True)
 
     @property
+    def smallest(self) -> int:
+        """The least side of a photo, in pixels."""
+        return self.trunk.smallest
+
+    @property
     def device(self) -> torch.device:
         return next(self.trunk.parameters()).device
 
@@ -82,8 +88,9 @@ class NetworkDescriber(nn.Module):
     def describe(self, images: Sequence) -> np.ndarray:
         """Vectors of `images`: anything `read_image` takes, of any sizes. Raises ImageError, ModelError."""
         out = np.empty((len(images), self.dim), dtype=np.float32)
-        for rows, batch in self.batches(images):
-            out[rows] = self(self.prepare(batch)).float().cpu().numpy()
+        with evaluating(self):
+            for rows, batch in self.batches(images):
+                out[rows] = self(self.prepare(batch)).float().cpu().numpy()
         return out
 
     def batches(self, images: Sequence):
@@ -177,6 +184,18 @@ class NetworkDescriber(nn.Module):
             raise ModelError(f"{file}: does not fit the architecture in card.json ({str(e)[:300]})") from e
         model.fitted_on = card["fitted_on"]
         return model
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while: in training, batch normalisation mixes a batch's photos and changes its weights."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _digest(architecture: dict, state: dict[str, Tensor]) -> str:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from netvlad.decode import decode_photos
-from netvlad.describe.descriptor import NetworkDescriber
-from netvlad.describe.stream import describe_all
+from netvlad.describe.descriptor import NetworkDescriber, evaluating
+from netvlad.describe.stream import decode_for, describe_all
 from netvlad.describe.vlad import kmeans
 from netvlad.describe.whitening import fit_whitening
 from netvlad.errors import ModelError
@@ -61,8 +60,8 @@ def sample_locals(
     chosen = _choose(len(paths), PHOTOS, np.random.default_rng([seed, 0]))
     each = math.ceil(DESCRIPTORS / len(chosen))
     taken: list[np.ndarray] = []
-    with progress("fitting centres", len(chosen)) as advance:
-        for chunk in decode_photos([paths[i] for i in chosen], resize=model.resize, workers=workers):
+    with evaluating(model), progress("fitting centres", len(chosen)) as advance:
+        for chunk in decode_for(model, [paths[i] for i in chosen], workers=workers):
             good = [p for p in chunk if p.image is not None]
             for rows, batch in model.batches([p.image for p in good]):
                 maps = model.trunk(model.prepare(batch)).flatten(2)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
-from netvlad.decode import decode_photos
+from netvlad.decode import Decoded, decode_photos
 
 
 class Describer(Protocol):
@@ -37,6 +37,22 @@ class Described:
     known: list[int] = field(default_factory=list)
 
 
+def decode_for(
+    describer: Describer, paths: Sequence[str], *, rows: Sequence[int] | None = None, workers: int | None = None
+) -> Iterator[list[Decoded]]:
+    """`decode_photos` at the describer's size; a photo below its `smallest` side, if it has one, has no image."""
+    least = getattr(describer, "smallest", 1)
+    for chunk in decode_photos(paths, resize=describer.resize, rows=rows, workers=workers):
+        yield [_large_enough(photo, least) for photo in chunk]
+
+
+def _large_enough(photo: Decoded, least: int) -> Decoded:
+    if photo.image is None or min(photo.image.shape[:2]) >= least:
+        return photo
+    height, width = photo.image.shape[:2]
+    return replace(photo, image=None, reason=f"is too small ({width}x{height}; at least {least} pixels a side)")
+
+
 def describe_photos(
     describer: Describer,
     paths: Sequence[str],
@@ -49,7 +65,7 @@ def describe_photos(
 
     known: digests of contents to leave out; what is described is added to it, so that a content occurs once.
     """
-    for chunk in decode_photos(paths, resize=describer.resize, rows=rows, workers=workers):
+    for chunk in decode_for(describer, paths, rows=rows, workers=workers):
         good, skipped = [], []
         for photo in chunk:
             if known is not None and photo.digest in known:

@@ -96,7 +96,8 @@ def _known(name: str, remark: str) -> Known:
     file = find_weights(name)
     licence = weights_config(file.stem if file else name, trunk).get("license") or "not stated"
     source = file.name if file else trunk.body.pretrained_cfg.get("hf_hub_id") or trunk.body.pretrained_cfg.get("url")
-    return Known(name, trunk.stage, trunk.dim, trunk.stride, f"{'file' if file else 'download'} {source}", licence, remark)
+    where = f"{'file' if file else 'download'} {source}"
+    return Known(name, trunk.stage, trunk.dim, trunk.stride, where, licence, remark)
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ wrong, the place is not in the map. docs/confidence.md shows how well they hold 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from netvlad.places import Places, sessions
 
 DEEP = 50  # matches looked at
 SAMPLE = 1000  # photos asked
+PIECE = 8192  # photos they are compared with at once
 ABSENT_SHARE = 0.2  # of all queries are taken to be of places outside the map
 FEWEST = 10  # of right and of wrong answers below which nothing can be learnt
 RIGHT, WRONG, ABSENT = 0, 1, 2
@@ -73,8 +74,8 @@ def calibrate(
     counts = [int((outcomes == kind).sum()) for kind in (RIGHT, WRONG, ABSENT)]
     if min(counts) < FEWEST:
         return (
-            f"of {len(rows)} photos asked, {counts[0]} were answered right, {counts[1]} wrong and {counts[2]} had nothing "
-            f"left near them; at least {FEWEST} of each are needed"
+            f"of {len(rows)} photos asked, {counts[0]} were answered right, {counts[1]} wrong and {counts[2]} had "
+            f"nothing left near them; at least {FEWEST} of each are needed"
         )
     weight = np.where(absent, ABSENT_SHARE / absent.sum(), (1 - ABSENT_SHARE) / (~absent).sum())
     return _fit(features, outcomes, weight * len(outcomes), f"leave-one-{how}-out", len(rows))
@@ -99,7 +100,7 @@ def _ask(places, vectors, radius, rows, visit):
     without = _Nearest(len(rows))
     first = 0
     left = np.zeros(len(rows), bool)  # something near is left once the own visit is out
-    for block in vectors():
+    for block in _pieces(vectors()):
         part = slice(first, first + len(block))
         first += len(block)
         squared = (queries**2).sum(1)[:, None] + (block**2).sum(1) - 2 * (queries @ block.T)
@@ -147,6 +148,13 @@ def _near(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
     return squared <= radius**2
 
 
+def _pieces(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The blocks in pieces of at most PIECE rows: a block of short vectors has many, each a column of matrices here."""
+    for block in blocks:
+        for first in range(0, len(block), PIECE):
+            yield block[first : first + PIECE]
+
+
 def _gather(blocks: Iterable[np.ndarray], rows: np.ndarray) -> np.ndarray:
     first, parts = 0, []
     for block in blocks:
@@ -159,7 +167,8 @@ def _gather(blocks: Iterable[np.ndarray], rows: np.ndarray) -> np.ndarray:
 def _fit(features, outcomes, weight, how: str, asked: int) -> Calibration:
     from scipy.optimize import minimize
 
-    centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
+    centre, scale = features.mean(axis=0), features.std(axis=0)
+    scale[scale < 1e-6] = 1  # nothing can be learnt from what was always the same, not even that a change is large
     x = np.c_[np.ones(len(features)), (features - centre) / scale]
     one_hot = np.eye(3)[outcomes]
 

@@ -31,7 +31,7 @@ class Exact:
         if file.is_file():
             try:
                 index = faiss.read_index(str(file))
-                if index.d == store.dim and index.ntotal <= len(store):
+                if _is_copy(index, store):
                     return index
             except RuntimeError:  # not a faiss file, or half of one
                 pass
@@ -52,11 +52,27 @@ class Exact:
         return np.where(rows < 0, np.inf, np.maximum(squared, 0)), rows
 
 
+def _is_copy(index, store: Store) -> bool:
+    """Whether what was read is of this table: by its kind, and by the last row of it."""
+    import faiss
+
+    if type(index) is not faiss.IndexScalarQuantizer or not index.is_trained or index.d != store.dim:
+        return False
+    if index.sq.qtype != faiss.ScalarQuantizer.QT_fp16 or index.metric_type != faiss.METRIC_L2:
+        return False
+    last = index.ntotal - 1
+    if last < 0 or index.ntotal > len(store):
+        return last < 0
+    return np.array_equal(index.reconstruct(last), next(store.vectors(last))[0])
+
+
 def rank_vectors(
     search: Callable, vectors: np.ndarray, unreadable: Sequence[int], k: int, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a ranker gives for `vectors` (Q, dim) by `search(vectors, n) -> (squared distances, rows)` over `size` rows:
-    ids (Q, k) int64, -1 beyond the end and for the `unreadable` rows; scores (Q, k) float32, negative squared distances.
+    """What a ranker gives for `vectors` (Q, dim) by `search(vectors, n) -> (squared distances, rows)` over `size` rows.
+
+    ids (Q, k) int64, -1 beyond the end and for the `unreadable` rows; scores (Q, k) float32, negative squared
+    distances.
     """
     ids = np.full((len(vectors), k), -1, np.int64)
     scores = np.full((len(vectors), k), -np.inf, np.float32)

@@ -45,6 +45,7 @@ class PlaceIndex:
     def __init__(self, folder: Path, model=None, radius: float = RADIUS):
         self.folder = folder
         self.radius = radius
+        self.unreadable: dict[str, str] = {}  # photos that `rank` could not read, path -> reason
         self._model = model
 
     # -- making and opening -------------------------------------------------------------------------------------
@@ -65,7 +66,8 @@ class PlaceIndex:
             raise PlaceIndexError(f"a radius must be more than 0 metres, got {radius}")
         index = cls(folder, model, radius)
         if model.ready:
-            index._write_first()
+            with only_writer(folder):
+                index._write_first()
         return index
 
     @classmethod
@@ -129,7 +131,10 @@ class PlaceIndex:
         Unreadable photos are left out and told of. Raises PlaceIndexError if another process is adding.
         """
         with only_writer(self.folder):
+            self.__dict__.pop("store", None)  # another process may have added since it was opened
             if not self.model.ready:
+                if (self.folder / "manifest.json").exists():
+                    raise PlaceIndexError(f"{self.folder} was made by another process meanwhile: open it and add to it")
                 from netvlad.describe.fit import fit
 
                 fit(self.model, places.path, workers=workers)
@@ -155,6 +160,9 @@ class PlaceIndex:
         now = [FileStamp.of(path) for path in places.path]
         todo = [i for i, path in enumerate(places.path) if stamps.get(path) != now[i]]
         result = Added(known=len(places) - len(todo))
+        for i in {i for i in todo if not _is_text(places.path[i])}:
+            result.unreadable[places.path[i]] = "its name is not UTF-8 text, so no table can hold it: rename it"
+            todo.remove(i)
         waiting: list = []
 
         def flush() -> None:
@@ -163,9 +171,9 @@ class PlaceIndex:
             rows = [row for chunk in waiting for row in chunk.rows]
             digests = [digest for chunk in waiting for digest in chunk.digests]
             vectors = np.concatenate([chunk.vectors for chunk in waiting])
+            waiting.clear()  # first: on Ctrl-C within `append` they may be in, and must not be added again below
             self.store.append(places[rows], [now[row] for row in rows], digests, vectors)
             result.new += len(rows)
-            waiting.clear()
 
         last = time.monotonic()
         try:
@@ -237,14 +245,15 @@ class PlaceIndex:
             for name, d, row in zip(names, squared, ids, strict=True)
         ]
 
-    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+    def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The k best database rows for each photo: ids (Q, k) int64 and scores (Q, k) float32, larger is better.
 
         -1 and -inf where there is none, and throughout for a photo that cannot be read.
         """
         from netvlad.describe.stream import describe_all
 
-        vectors, unreadable = describe_all(self.model, photos, what="describing queries")
+        vectors, unreadable = describe_all(self.model, photos, what="describing queries", workers=workers)
+        self.unreadable |= {photos[row]: reason for row, reason in unreadable.items()}
         return rank_vectors(self._exact.search, vectors, list(unreadable), k, len(self))
 
 
@@ -254,12 +263,21 @@ def read_manifest(folder: Path) -> dict:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         version = manifest["format"]
     except FileNotFoundError as e:
-        raise PlaceIndexError(f"{folder} is not an index (no manifest.json in it); make one with `netvlad index`") from e
+        reason = "is not an index (no manifest.json in it); make one with `netvlad index`"
+        raise PlaceIndexError(f"{folder} {reason}") from e
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise PlaceIndexError(f"{folder / 'manifest.json'} cannot be read ({type(e).__name__}: {e})") from e
     if version != FORMAT:
         raise PlaceIndexError(f"{folder} is an index of format {version!r}; this version reads format {FORMAT}")
     return manifest
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # bytes of another encoding, which Python carries as surrogates
+        return False
+    return True
 
 
 def _only_ours(folder: Path) -> bool:

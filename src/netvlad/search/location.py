@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netvlad.places import Places
-from netvlad.search.confidence import ABSENT, RIGHT, Calibration, evidence
+from netvlad.search.confidence import ABSENT, DEEP, RIGHT, Calibration, evidence
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def locate(
     """The Location of a ranking: `places` (k) with `squared` distances (k,), best first."""
     confidence = absent = None
     if isinstance(calibration, Calibration):
-        seen = evidence(squared, places.xyz, radius)
+        seen = evidence(squared[:DEEP], places.xyz[:DEEP], radius)  # as it was learnt, however many are shown
         probabilities = calibration.probabilities(seen[None])[0]
         confidence, absent = float(probabilities[RIGHT]), float(probabilities[ABSENT])
     matches = [

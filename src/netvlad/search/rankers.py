@@ -58,16 +58,19 @@ class IndexRanker:
     def __init__(self, index, database: Places, *, workers: int | None = None):
         start = time.perf_counter()
         added = index.add(database, workers=workers)
-        self.index, self.dim = index, index.model.dim
+        self.index, self.dim, self.workers = index, index.model.dim, workers
         # an index that was there already tells nothing of how long describing takes
         self.seconds = {"index database": time.perf_counter() - start} if added.new > added.known else {}
         self.unreadable = dict(added.unreadable)
-        row_of = {path: row for row, path in enumerate(database.path)}
+        row_of: dict[str, int] = {}
+        for row, path in enumerate(database.path):
+            row_of.setdefault(path, row)  # of a path that is there twice the first is in
         self._rows = np.array([row_of.get(path, -1) for path in index.places.path], np.int64)
 
     def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
         """As MemoryRanker.rank."""
         start = time.perf_counter()
-        ids, scores = self.index.rank(photos, k)
+        ids, scores = self.index.rank(photos, k, workers=self.workers)
         self.seconds["describe and search queries"] = time.perf_counter() - start
+        self.unreadable |= self.index.unreadable
         return np.where(ids >= 0, self._rows[ids], -1), scores

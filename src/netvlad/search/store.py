@@ -28,7 +28,7 @@ class FileStamp:
     def of(cls, path: str) -> FileStamp:
         try:
             stat = os.stat(path)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a null character in it
             return cls(-1, -1)
         return cls(stat.st_size, stat.st_mtime_ns)
 

@@ -187,6 +187,10 @@ function redraw() {
 }
 
 data.methods.forEach((m, i) => byId("method").append(el("option", { value: i }, m.name)));
+// The page opens on the method that is right most often.
+const rights = data.methods.map((m) => data.queries.filter((q, i) => q.matched && (m.matches[i][0] || [])[3]).length);
+state.method = rights.indexOf(Math.max(...rights));
+byId("method").value = state.method;
 byId("method").closest("label").hidden = data.methods.length < 2;
 byId("method").addEventListener("change", (event) => {
   state.method = Number(event.target.value);

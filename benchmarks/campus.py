@@ -1,0 +1,125 @@
+"""Off-the-shelf methods on the campus photos, as a Markdown table: fitted on west, judged on east, both directions.
+
+    python benchmarks/campus.py [--trunks resnet18 ...] [--seeds 3]
+
+Radius 10 m, queries without a true match left out; K-means centres depend on the seed: mean and standard deviation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from common import campus
+
+import netvlad
+from netvlad.describe.descriptor import NetworkDescriber
+from netvlad.describe.stream import describe_all
+from netvlad.describe.trunk import load_trunk
+from netvlad.describe.whitening import fit_whitening
+from netvlad.evaluate.run import evaluate
+from netvlad.search.exact import rank_vectors
+
+PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop")
+WHITEN = (512, 128)
+
+
+@dataclass
+class Given:
+    """A ranker over vectors that are there already: one set describes both directions."""
+
+    vectors: dict[str, np.ndarray]
+    database: str
+    queries: str
+
+    def rank(self, photos, k):
+        import faiss
+
+        index = faiss.IndexFlatL2(self.vectors[self.database].shape[1])
+        index.add(self.vectors[self.database])
+        return rank_vectors(index.search, self.vectors[self.queries], [], k, index.ntotal)
+
+
+def both_directions(places, vectors) -> np.ndarray:
+    """recall@1/5/10 in percent: night against day, then day against night."""
+    found = []
+    for database, queries in (("east_day", "east_night"), ("east_night", "east_day")):
+        ranker = Given(vectors, database, queries)
+        result = evaluate({"": ranker}, places[database], places[queries], PROTOCOL).methods[0]
+        found += [100 * result.recall[n] for n in (1, 5, 10)]
+    return np.array(found)
+
+
+def described(model, places) -> dict[str, np.ndarray]:
+    out = {}
+    for name, table in places.items():
+        out[name], unreadable = describe_all(model, table.path, what=f"{model.name}: {name}")
+        assert not unreadable, unreadable
+    return out
+
+
+class Remembered(torch.nn.Module):
+    """A trunk that keeps the map of every photo it has seen: methods on one trunk differ only behind it."""
+
+    def __init__(self, trunk):
+        super().__init__()
+        self.inner, self.seen = trunk, {}
+        self.name, self.stage, self.dim, self.mean, self.std = trunk.name, trunk.stage, trunk.dim, trunk.mean, trunk.std
+
+    def forward(self, x):
+        keys = [hashlib.blake2b(image.cpu().numpy().tobytes(), digest_size=16).digest() for image in x]
+        new = [i for i, key in enumerate(keys) if key not in self.seen]
+        if new:
+            self.seen |= {keys[i]: y for i, y in zip(new, self.inner(x[new]), strict=True)}
+        return torch.stack([self.seen[key] for key in keys])
+
+
+def rows_of(trunk, pooling: str, clusters: int, places, seeds: int):
+    """(label, dimensions) -> an array of recalls for each seed; a NetVLAD not whitened and whitened."""
+    found: dict[tuple, list] = {}
+    west = [*places["west_day"].path, *places["west_night"].path]
+    for seed in range(seeds if "vlad" in pooling else 1):
+        model = NetworkDescriber(trunk, pooling, clusters=clusters)
+        netvlad.fit(model, west, seed=seed)
+        label = f"{model.name} at {trunk.stage}" + (f", K={clusters}" if "vlad" in pooling else "")
+        vectors = described(model, places)
+        found.setdefault((label, model.dim), []).append(both_directions(places, vectors))
+        for dim in WHITEN if pooling == "netvlad" else ():
+            whitening = fit_whitening(np.concatenate([vectors["west_day"], vectors["west_night"]]), dim)
+            small = {k: whitening(torch.from_numpy(v)).numpy() for k, v in vectors.items()}
+            found.setdefault((f"{label}, whitened", dim), []).append(both_directions(places, small))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--trunks", nargs="*", default=["resnet18", "vit_small_patch14_dinov2"])
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    folder = campus()
+    names = ("west_day", "west_night", "east_day", "east_night")
+    places = {name: netvlad.read_places(folder / f"{name}.csv") for name in names}
+    print("| method | dim | night queries, day database | day queries, night database | R@1 mean |")
+    print("|---|---|---|---|---|")
+    for name in arguments.trunks:
+        for stage in [None, "layer3+act"] if name.startswith("resnet") else [None]:
+            trunk = Remembered(load_trunk(name, stage))
+            for pooling, clusters in [("max", 2), *((p, k) for k in (32, 64) for p in ("netvlad", "vlad"))]:
+                for (label, dim), runs in rows_of(trunk, pooling, clusters, places, arguments.seeds).items():
+                    print(_row(label, dim, np.array(runs)), flush=True)
+        print(f"<!-- {name}: {trunk.inner.provenance} -->")
+
+
+def _row(label: str, dim: int, runs: np.ndarray) -> str:
+    mean, spread = runs.mean(axis=0), runs.std(axis=0)
+    cell = [f"{m:.1f}" + (f" ± {s:.1f}" if len(runs) > 1 else "") for m, s in zip(mean, spread, strict=True)]
+    both = runs[:, [0, 3]].mean(axis=1)
+    last = f"{both.mean():.1f}" + (f" ± {both.std():.1f}" if len(runs) > 1 else "")
+    return f"| {label} | {dim} | {' / '.join(cell[:3])} | {' / '.join(cell[3:])} | {last} |"
+
+
+if __name__ == "__main__":
+    main()

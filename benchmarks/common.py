@@ -1,0 +1,44 @@
+"""What the benchmarks share."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SHARED = Path(os.environ.get("NETVLAD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def campus() -> Path:
+    """The folder of campus photos; the benchmark ends with a reason where it is absent."""
+    folder = SHARED / "data" / "campus"
+    if not folder.is_dir():
+        sys.exit(f"needs the campus photos in {folder} (set NETVLAD_SHARED)")
+    os.environ.setdefault("NETVLAD_WEIGHTS", str(SHARED / "weights"))
+    return folder
+
+
+def interleaved(functions: dict[str, Callable[[], object]], rounds: int = 15, warm: int = 2) -> dict[str, float]:
+    """Median seconds of each, taken in turns, so that a busy moment of the machine meets all alike."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for i in range(rounds + warm):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if i >= warm:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def peak_mib(reset: bool = False) -> float:
+    """Peak resident memory of this process in MiB (Linux), or the present one after a reset of the peak.
+
+    Read from /proc: getrusage hands a process the peak of the one that started it.
+    """
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024

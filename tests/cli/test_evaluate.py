@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import netvlad as package
+from netvlad.places import read_places
+
+
+@pytest.fixture
+def queries(town, elsewhere, tmp_path):
+    """Two photos of the town, one taken far away, one that cannot be read."""
+    (tmp_path / "bad.jpg").write_text("x")
+    rows = [(town / "1.jpg", 31.2601), (elsewhere / "q0.jpg", 31.2604), (elsewhere / "q1.jpg", 31.5)]
+    rows += [("bad.jpg", 31.26)]
+    table = tmp_path / "queries.csv"
+    table.write_text("\n".join(["path,lat,lon", *(f"{path},{lat},34.8" for path, lat in rows)]) + "\n")
+    return table
+
+
+def recall_by_hand(model: str, database, queries, n: int) -> float:
+    """The share of the two queries with a match that have a photo at most 11.2 m from them among the n best."""
+    describer = package.load(model)
+    a, b = describer.describe(queries.path[:2]), describer.describe(database.path)
+    best = np.argsort(((a[:, None] - b) ** 2).sum(-1), axis=1)[:, :n]
+    metres = 111_000 * np.abs(database.lat[best] - queries.lat[:2, None])
+    return float((metres <= 11.2).any(axis=1).mean())
+
+
+def test_evaluate_with_a_report(netvlad, town, queries, tmp_path):
+    out = tmp_path / "report"
+    options = ["--model", "test_resnet-max", "--model", "test_resnet-netvlad", "--clusters", "4", "--radius", "11.2"]
+    ran = netvlad("evaluate", "--database", town, "--queries", queries, *options, "--out", out)
+    assert ran.code == 0
+    assert ran.err.splitlines()[-3:] == [
+        "1 photos could not be read:",
+        f"  {tmp_path / 'bad.jpg'}: is not an image in a format Pillow can read",
+        f"wrote {out / 'index.html'}",
+    ]
+    assert {f.name for f in out.iterdir()} == {"results.json", "recall.png", "index.html"}
+    facts = json.loads((out / "results.json").read_text("utf-8"))
+    assert facts["counts"] == {
+        "database": 8,
+        "queries": 4,
+        "judged": 2,
+        "matched": 3,
+        "without_match": 1,
+        "unreadable": 1,
+    }
+    assert [(m["name"], m["dim"]) for m in facts["methods"]] == [("test_resnet-max", 192), ("test_resnet-netvlad", 768)]
+    assert facts["config"]["clusters"] == 4
+    assert facts["config"]["models"] == ["test_resnet-max", "test_resnet-netvlad"]
+    searched, asked = read_places(town), read_places(queries)
+    for n in (1, 2, 5):
+        assert facts["methods"][0]["recall"][str(n)] == recall_by_hand("test_resnet-max", searched, asked, n)
+    shares = [f"{100 * facts['methods'][0]['recall'][n]:.1f}" for n in ("1", "5", "10")]
+    row = next(line for line in ran.out.splitlines() if "test_resnet-max" in line)
+    assert row.split()[:5] == ["test_resnet-max", "192", *shares]
+    assert ran.out.splitlines()[-1] == (
+        "2 of 4 queries judged against 8 photos, radius 11.2 m; 1 without a true match are left out of the "
+        "denominator; 1 photos unreadable"
+    )
+
+
+def test_unmatched_queries_are_kept_on_request(netvlad, town, queries):
+    given = ["--database", town, "--queries", queries, "--model", "test_resnet-max"]
+    ran = netvlad("evaluate", *given, "--keep-unmatched")
+    assert ran.out.splitlines()[-1] == (
+        "3 of 4 queries judged against 8 photos, radius 25 m; 1 without a true match are kept in the denominator; "
+        "1 photos unreadable"
+    )
+
+
+def test_saved_models_can_be_compared(netvlad, town, tmp_path, weights):
+    package.load("test_resnet-max").save(tmp_path / "mine")
+    ran = netvlad("evaluate", "--database", town, "--queries", town, "--model", tmp_path / "mine", "--radius", "1")
+    assert ran.code == 0
+    row = next(line for line in ran.out.splitlines() if " 192 " in line)
+    assert row.split()[1:5] == ["192", "100.0", "100.0", "100.0"]
+
+
+def test_wrong_paths_and_models(refused, town, tmp_path):
+    none = tmp_path / "none.csv"
+    assert refused("evaluate", "--database", none, "--queries", town).startswith(f"{none} does not exist")
+    assert refused("evaluate", "--database", town, "--queries", none).startswith(f"{none} does not exist")
+    given = ["evaluate", "--database", town, "--queries", town, "--model"]
+    assert "no model is called 'bogus'" in refused(*given, "bogus")
+    assert "0 up is wanted" in refused(*given, "test_resnet-max", "--radius", "-3")
+    (tmp_path / "flat.csv").write_text(f"path,easting,northing\n{town / '0.jpg'},1,2\n")
+    message = refused("evaluate", "--database", town, "--queries", tmp_path / "flat.csv")
+    assert "no distance runs between them" in message
+
+
+def test_photos_that_cannot_be_read_at_all(netvlad, town, tmp_path):
+    folder = tmp_path / "db"
+    folder.mkdir()
+    shutil.copy(town / "places.csv", folder)
+    ran = netvlad("evaluate", "--database", folder, "--queries", town, "--model", "test_resnet-max")
+    assert ran.code == 0
+    assert "8 photos could not be read" in ran.err
+    assert next(line for line in ran.out.splitlines() if "192" in line).split()[2:5] == ["0.0"] * 3

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import netvlad as package
+from netvlad.describe.zoo import load_folder
+
+
+def test_a_fitted_model_can_be_used(netvlad, refused, town, tmp_path, weights):
+    out, index = tmp_path / "models" / "town", tmp_path / "a.vpr"
+    options = ["--trunk", "test_resnet", "--pooling", "netvlad", "--clusters", "4", "--whiten", "3", "--seed", "5"]
+    ran = netvlad("fit", "--places", town, "--out", out, *options)
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == f"wrote {out}: test_resnet-netvlad, 3-D; use it with --model {out}\n"
+    want = package.load("test_resnet-netvlad", clusters=4)
+    package.fit(want, package.read_places(town).path, whiten=3, seed=5)
+    model = load_folder(out)
+    assert model.dim == 3
+    assert model.identity == want.identity  # the command does what the function does
+    shown = json.loads(netvlad("info", out).out)["model"]
+    assert (shown["name"], shown["dim"]) == ("test_resnet-netvlad", 3)
+    assert shown["architecture"]["clusters"] == 4
+    assert shown["fitted_on"]["seed"] == 5
+    assert shown["fitted_on"]["places"] == town.name
+
+    assert "8 photos added" in netvlad("index", town, "--out", index, "--model", out).err
+    assert json.loads(netvlad("info", index).out)["model"] == {
+        "name": "test_resnet-netvlad",
+        "identity": model.identity,
+        "dim": 3,
+    }
+    found = json.loads(netvlad("locate", town / "3.jpg", "--index", index, "--json").out)
+    assert found[0]["matches"][0]["path"] == str(town / "3.jpg")
+    assert "clusters 4, not 8" in refused("index", town, "--out", index, "--clusters", "8")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--whiten", "8"], "choose 1 to 7"),
+        (["--pooling", "bogus"], "no model is called 'test_resnet-bogus'"),
+        (["--stage", "layer9"], "no stage 'layer9'; choose one of"),
+        (["--clusters", "4096"], "4096"),
+    ],
+)
+def test_what_cannot_be_fitted(refused, town, tmp_path, options, words):
+    given = ["--places", town, "--out", tmp_path / "m", "--trunk", "test_resnet", "--clusters", "4"]
+    assert words in refused("fit", *given, *options)
+    assert not (tmp_path / "m").exists()

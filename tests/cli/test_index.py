@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import netvlad as package
+from netvlad.search.index import PlaceIndex
+
+MODEL = "test_resnet-max"
+
+
+def test_index_and_index_again(netvlad, town, tmp_path):
+    out = tmp_path / "a.vpr"
+    ran = netvlad("index", town, "--out", out, "--model", MODEL, "--radius", "12", "--resize", "0")
+    assert (ran.code, ran.out) == (0, "")
+    said = ran.err.splitlines()
+    assert said[0].startswith(f"{out}: 8 photos added, 0 were in it already, 8 in all ({MODEL}, 192-D, ")
+    assert said[1] == "answers will carry no confidence: 8 photos are too few to learn from (at least 20)"
+    index = PlaceIndex.open(out)
+    assert index.places.path.tolist() == [str(town / f"{i}.jpg") for i in range(8)]
+    assert index.radius == 12
+    assert index.model.architecture["resize"] is None
+    ran = netvlad("index", town, "--out", out)
+    assert ran.code == 0
+    assert "0 photos added, 8 were in it already, 8 in all" in ran.err
+
+
+def test_the_same_settings_may_be_said_again(netvlad, town, index, tmp_path):
+    out = shutil.copytree(index, tmp_path / "a.vpr")
+    options = ["--model", MODEL, "--radius", "25", "--resize", "640", "--stage", "layer3", "--clusters", "64"]
+    assert netvlad("index", town, "--out", out, *options).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--clusters", "8"], "clusters 64, not 8"),
+        (["--resize", "320"], "resize 640, not 320"),
+        (["--resize", "0"], "resize 640, not None"),
+        (["--stage", "layer2"], "stage layer3, not layer2"),
+        (["--radius", "5"], "radius 25.0, not 5.0"),
+        (["--model", "test_resnet-avg"], f"model {MODEL}, not test_resnet-avg"),
+        (["--model", "no-such-folder/"], f"model {MODEL}, not no-such-folder/"),
+        (["--model", "test_resnet-avg", "--clusters", "8"], f"model {MODEL}, not test_resnet-avg; clusters 64, not 8"),
+    ],
+)
+def test_other_settings_are_refused(refused, town, index, options, words):
+    assert refused("index", town, "--out", index, *options) == (
+        f"{index} was built with {words}: choose another folder, or leave these out"
+    )
+
+
+def test_a_saved_model_is_told_by_what_it_is(netvlad, refused, town, tmp_path, weights):
+    for name in ("avg", "max"):
+        package.load(f"test_resnet-{name}").save(tmp_path / name)
+    out = tmp_path / "a.vpr"
+    assert netvlad("index", town, "--out", out, "--model", tmp_path / "max").code == 0
+    assert "0 photos added, 8" in netvlad("index", town, "--out", out, "--model", tmp_path / "max").err
+    message = refused("index", town, "--out", out, "--model", tmp_path / "avg")
+    assert message.startswith(f"{out} was built with test_resnet-max (")
+    assert "test_resnet-avg (" in message
+    assert "radius 25.0, not 9.0" in refused("index", town, "--out", out, "--model", tmp_path / "max", "--radius", 9)
+
+
+def test_unreadable_photos_are_told_of(netvlad, town, tmp_path):
+    table = tmp_path / "t.csv"
+    shutil.copy(town / "0.jpg", tmp_path / "good.jpg")
+    (tmp_path / "bad.jpg").write_text("x")
+    table.write_text("path,lat,lon\ngood.jpg,31.2,34.8\nbad.jpg,31.2,34.8\nnone.jpg,31.2,34.8\n")
+    ran = netvlad("index", table, "--out", tmp_path / "a.vpr", "--model", MODEL)
+    assert ran.code == 0
+    assert ran.err.splitlines()[:3] == [
+        "2 photos could not be read:",
+        f"  {tmp_path / 'bad.jpg'}: is not an image in a format Pillow can read",
+        f"  {tmp_path / 'none.jpg'}: no such file",
+    ]
+    assert "1 photos added" in ran.err
+
+
+def test_names_that_are_no_text(netvlad, town, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    shutil.copy(town / "0.jpg", folder / "@600000@3450000@36@R@.jpg")
+    shutil.copy(town / "1.jpg", folder / "@600100@3450000@36@R@caf\udce9.jpg")
+    ran = netvlad("index", folder, "--out", tmp_path / "a.vpr", "--model", MODEL)
+    assert ran.code == 0
+    assert "caf\\udce9.jpg: its name is not UTF-8 text" in ran.err
+    assert "1 photos added" in ran.err
+
+
+def test_wrong_paths(refused, town, tmp_path):
+    out = tmp_path / "a.vpr"
+    assert refused("index", tmp_path / "none", "--out", out).startswith(f"{tmp_path / 'none'} does not exist")
+    assert "holds no photos" in refused("index", tmp_path, "--out", out)
+    assert "is there already and is not an index" in refused("index", town, "--out", town, "--model", MODEL)
+    assert "no model is called 'bogus'" in refused("index", town, "--out", out, "--model", "bogus")
+    assert "no stage 'layer9'" in refused("index", town, "--out", out, "--model", MODEL, "--stage", "layer9")
+    assert "more than 0 metres" in refused("index", town, "--out", out, "--model", MODEL, "--radius", "0")
+    assert not out.exists()
+
+
+def test_strict_refuses_bad_rows(refused, tmp_path):
+    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,31.2,34.8\nb.jpg,,\n")
+    assert "t.csv" in refused("index", tmp_path / "t.csv", "--out", tmp_path / "a.vpr", "--strict")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from netvlad.search.index import PlaceIndex
+
+
+def test_info_of_an_index(netvlad, index):
+    ran = netvlad("info", index)
+    assert (ran.code, ran.err) == (0, "")
+    facts = json.loads(ran.out)
+    opened = PlaceIndex.open(index)
+    assert facts.pop("bytes") == sum(f.stat().st_size for f in index.rglob("*") if f.is_file())
+    assert facts == {
+        "index": str(index),
+        "format": 1,
+        "radius": 25.0,
+        "model": {"name": "test_resnet-max", "identity": opened.model.identity, "dim": 192},
+        "photos": 8,
+        "lat": [31.26, 31.2607],
+        "lon": [34.8, 34.8],
+        "easting": [opened.places.easting.min(), opened.places.easting.max()],
+        "northing": [opened.places.northing.min(), opened.places.northing.max()],
+        "time": ["2025-12-22T10:00:00", "2025-12-22T10:00:07"],
+        "confidence": "8 photos are too few to learn from (at least 20)",
+    }
+
+
+def test_info_of_an_empty_index(netvlad, tmp_path, weights):
+    import netvlad as package
+
+    PlaceIndex.create(tmp_path / "a.vpr", package.load("test_resnet-max"))
+    facts = json.loads(netvlad("info", tmp_path / "a.vpr").out)
+    assert (facts["photos"], facts["lat"], facts["time"], facts["confidence"]) == (0, None, None, "no photos yet")
+
+
+def test_info_of_a_planar_index(netvlad, town, tmp_path):
+    (tmp_path / "t.csv").write_text(f"path,easting,northing\n{town / '0.jpg'},1,2\n{town / '1.jpg'},3,2\n")
+    netvlad("index", tmp_path / "t.csv", "--out", tmp_path / "a.vpr", "--model", "test_resnet-max")
+    facts = json.loads(netvlad("info", tmp_path / "a.vpr").out)
+    assert (facts["lat"], facts["easting"], facts["northing"], facts["time"]) == (None, [1.0, 3.0], [2.0, 2.0], None)
+
+
+@pytest.mark.parametrize("name", ["", "none"])
+def test_info_of_something_else(refused, tmp_path, name):
+    path = tmp_path / name
+    assert refused("info", path) == f"{path} is neither an index (no manifest.json) nor a model (no card.json)"
+
+
+def test_info_of_a_broken_card(refused, tmp_path):
+    (tmp_path / "card.json").write_text("{")
+    assert "card.json: is not a model card" in refused("info", tmp_path)

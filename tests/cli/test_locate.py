@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from netvlad.search.index import PlaceIndex
+
+
+@pytest.fixture
+def sure(index, tmp_path):
+    """A copy of the index whose answers have probabilities 0.7, 0.1, 0.2, or others."""
+
+    def make(*probabilities: float):
+        copy = shutil.copytree(index, tmp_path / "sure.vpr")
+        weights = [[float(np.log(p)), 0.0, 0.0, 0.0] for p in probabilities]
+        learnt = {"weights": weights, "centre": [0.0] * 3, "scale": [1.0] * 3, "how": "by hand", "asked": 8}
+        (copy / "calibration.json").write_text(json.dumps({"photos": 8, **learnt}))
+        return copy
+
+    return make
+
+
+def test_text(netvlad, town, index):
+    photo = town / "3.jpg"
+    ran = netvlad("locate", photo, "--index", index, "--top", "2")
+    assert (ran.code, ran.err) == (0, "")
+    best, second = PlaceIndex.open(index).locate(photo, top=2)
+    assert ran.out.splitlines() == [
+        str(photo),
+        "  31.26030, 34.80000 within 25 m, confidence unknown (the index is not calibrated)",
+        f"   1. distance 0.000  31.260300, 34.800000  2025-12-22T10:00:03  {photo}",
+        f"   2. distance {second.distance:.3f}  {second.lat:.6f}, 34.800000  {second.time}  {second.path}",
+        "",
+    ]
+    assert best.path == str(photo)
+
+
+def test_text_of_a_calibrated_index(netvlad, town, sure):
+    ran = netvlad("locate", town / "3.jpg", "--index", sure(0.7, 0.1, 0.2), "--top", "1")
+    assert ran.out.splitlines()[1] == "  31.26030, 34.80000 within 25 m, confidence 0.70"
+
+
+def test_text_where_the_place_is_probably_not_in_the_map(netvlad, town, sure):
+    ran = netvlad("locate", town / "3.jpg", "--index", sure(0.3, 0.1, 0.6), "--top", "1")
+    assert ran.out.splitlines()[1:3] == [
+        "  probably not in this map",
+        "  The nearest it comes to is 31.26030, 34.80000 within 25 m, confidence 0.30.",
+    ]
+
+
+def strictly(text: str):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_is_complete(netvlad, town, sure):
+    folder = sure(0.7, 0.1, 0.2)
+    ran = netvlad("locate", town / "0.jpg", "--index", folder, "--json", "--top", "2")
+    assert (ran.code, ran.err) == (0, "")
+    (answer,) = strictly(ran.out)
+    want = PlaceIndex.open(folder).locate(town / "0.jpg", top=2)
+    matches = answer.pop("matches")
+    assert answer == {
+        "photo": str(town / "0.jpg"),
+        "lat": pytest.approx(31.26),
+        "lon": pytest.approx(34.8),
+        "easting": want.easting,
+        "northing": want.northing,
+        "radius": 25.0,
+        "confidence": pytest.approx(0.7),
+        "in_map": True,
+    }
+    second = want.matches[1]
+    assert matches[0].pop("heading") == 90.0
+    assert matches[1] == {
+        "path": second.path,
+        "lat": second.lat,
+        "lon": second.lon,
+        "easting": second.easting,
+        "northing": second.northing,
+        "heading": None,
+        "utm": 32636,
+        "time": str(second.time),
+        "distance": pytest.approx(second.distance),
+        "score": pytest.approx(-(second.distance**2)),
+    }
+
+
+def test_json_says_null_where_nothing_is_known(netvlad, town, tmp_path):
+    table = tmp_path / "flat.csv"
+    table.write_text(f"path,easting,northing\n{town / '0.jpg'},12.5,-3\n")
+    assert netvlad("index", table, "--out", tmp_path / "flat.vpr", "--model", "test_resnet-max").code == 0
+    (answer,) = strictly(netvlad("locate", town / "1.jpg", "--index", tmp_path / "flat.vpr", "--json").out)
+    for found in (answer, answer["matches"][0]):
+        assert (found["lat"], found["lon"], found["easting"], found["northing"]) == (None, None, 12.5, -3)
+    assert (answer["confidence"], answer["in_map"]) == (None, None)
+    assert (answer["matches"][0]["utm"], answer["matches"][0]["time"]) == (None, None)
+    text = netvlad("locate", town / "1.jpg", "--index", tmp_path / "flat.vpr").out
+    assert "easting 12.5 m, northing -3.0 m within 25 m" in text
+    assert "12.5 E, -3.0 N" in text
+
+
+def test_a_folder_and_a_photo(netvlad, town, elsewhere, index):
+    ran = netvlad("locate", elsewhere, town / "2.jpg", "--index", index, "--json")
+    assert ran.code == 0
+    answers = strictly(ran.out)
+    assert [a["photo"] for a in answers] == [*(str(elsewhere / f"q{i}.jpg") for i in range(3)), str(town / "2.jpg")]
+    assert all(len(a["matches"]) == 5 for a in answers)
+    assert answers[3]["matches"][0]["path"] == str(town / "2.jpg")
+
+
+def test_an_unreadable_photo_does_not_keep_the_others_from_an_answer(netvlad, town, index, tmp_path):
+    bad, missing = tmp_path / "bad.jpg", tmp_path / "none.jpg"
+    bad.write_text("x")
+    told = [
+        "2 photos could not be read:",
+        f"  {bad}: is not an image in a format Pillow can read",
+        f"  {missing}: no such file",
+    ]
+    ran = netvlad("locate", bad, town / "4.jpg", missing, "--index", index)
+    assert (ran.code, ran.err.splitlines()) == (1, told)
+    assert ran.out.startswith(f"{town / '4.jpg'}\n")
+    assert str(bad) not in ran.out
+    ran = netvlad("locate", bad, town / "4.jpg", missing, "--index", index, "--json")
+    assert (ran.code, ran.err.splitlines()) == (1, told)
+    answers = strictly(ran.out)
+    assert answers[0] == {"photo": str(bad), "error": "is not an image in a format Pillow can read"}
+    assert answers[1]["matches"][0]["path"] == str(town / "4.jpg")
+    assert answers[2] == {"photo": str(missing), "error": "no such file"}
+
+
+def test_a_name_that_is_no_text(netvlad, town, index, tmp_path):
+    photo = shutil.copy(town / "5.jpg", tmp_path / "caf\udce9.jpg")
+    ran = netvlad("locate", photo, "--index", index, "--json")
+    assert ran.code == 0
+    assert strictly(ran.out)[0]["photo"] == str(photo)
+    ran = netvlad("locate", photo, "--index", index)
+    assert ran.code == 0
+    assert "caf\\udce9.jpg" in ran.out
+
+
+def test_map_writes_a_page(netvlad, town, elsewhere, index, tmp_path):
+    page = tmp_path / "new" / "where.html"
+    asked = ["locate", town / "6.jpg", elsewhere / "q0.jpg", "--index", index, "--top", "3"]
+    ran = netvlad(*asked, "--map", page)
+    assert (ran.code, ran.err) == (0, f"wrote {page}\n")
+    html = page.read_text("utf-8")
+    assert "Where were these 2 photos taken?" in html
+    assert "q0.jpg" in html
+    answers = strictly(netvlad(*asked, "--json").out)
+    photos = {a["photo"] for a in answers} | {m["path"] for a in answers for m in a["matches"]}
+    assert html.count("data:image/jpeg;base64,") == len(photos)
+
+
+def test_wrong_paths(refused, town, index, tmp_path):
+    assert refused("locate", town / "0.jpg", "--index", tmp_path / "none.vpr") == (
+        f"{tmp_path / 'none.vpr'} is not an index (no manifest.json in it); make one with `netvlad index`"
+    )
+    (tmp_path / "empty").mkdir()
+    assert refused("locate", tmp_path / "empty", "--index", index) == f"{tmp_path / 'empty'}: no photos in this folder"
+
+
+def test_an_empty_index(refused, town, tmp_path, weights):
+    import netvlad as package
+
+    PlaceIndex.create(tmp_path / "a.vpr", package.load("test_resnet-max"))
+    message = refused("locate", town / "0.jpg", "--index", tmp_path / "a.vpr")
+    assert message.endswith("holds no photos yet: add some first")

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import netvlad as package
+from netvlad.cli import demo, evaluate, fit, index, info, locate, main, models
+from netvlad.describe import zoo
+
+COMMANDS = {m.__name__.rpartition(".")[2]: m for m in (index, locate, evaluate, fit, models, info, demo)}
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_an_example_and_is_not_cut(name):
+    ran = CliRunner(env={"COLUMNS": "80"}).invoke(main.app, [name, "--help"])
+    assert ran.exit_code == 0
+    example = COMMANDS[name].EXAMPLE
+    assert f"netvlad {name}" in example
+    assert example in one_line(ran.output)
+    assert one_line(COMMANDS[name].run.__doc__.splitlines()[0]) in one_line(ran.output)
+    assert "…" not in ran.output
+
+
+def test_help_lists_every_command(netvlad):
+    ran = netvlad("--help")
+    assert ran.code == 0
+    for name, module in COMMANDS.items():
+        assert name in ran.out
+        assert one_line(module.run.__doc__.splitlines()[0])[:30] in ran.out
+
+
+def test_help_imports_nothing_heavy():
+    heavy = ("torch", "timm", "lance", "faiss", "numpy", "matplotlib", "pyarrow", "scipy", "PIL")
+    script = f"""
+import sys
+from netvlad.cli.main import main
+for arguments in (["--help"], ["index", "--help"], ["--version"], ["locate"]):
+    sys.argv = ["netvlad", *arguments]
+    try:
+        main()
+    except SystemExit:
+        pass
+print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stderr.splitlines()[-1] == "[]"
+
+
+def test_version(netvlad):
+    ran = netvlad("--version")
+    assert (ran.code, ran.out) == (0, f"{package.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bogus"], "No such command 'bogus'"),
+        (["index"], "Missing argument 'photos'"),
+        (["index", "photos"], "Missing option '--out'"),
+        (["locate", "q.jpg"], "Missing option '--index'"),
+        (["locate", "q.jpg", "--index", "a.vpr", "--top", "0"], "'--top'"),
+        (["locate", "q.jpg", "--index", "a.vpr", "--top", "many"], "'--top'"),
+        (["index", "photos", "--out", "a.vpr", "--workers", "-1"], "'--workers'"),
+        (["index", "photos", "--out", "a.vpr", "--resize", "-1"], "'--resize'"),
+        (["fit", "--places", "p", "--out", "m", "--clusters", "1"], "'--clusters'"),
+        (["models", "--json"], "No such option"),
+        ([], "Usage"),
+    ],
+)
+def test_wrong_use_ends_with_2(netvlad, arguments, words):
+    ran = netvlad(*arguments)
+    assert ran.code == 2
+    assert words in ran.out + ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(netvlad, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zoo, "known", interrupted)
+    ran = netvlad("models")
+    assert (ran.code, ran.err) == (130, "netvlad: interrupted; run the same command again to go on\n")
+
+
+def test_what_the_disk_refuses_is_told_in_a_line(refused, town, index):
+    assert "Not a directory" in refused("index", town, "--out", town / "0.jpg" / "a.vpr", "--model", "test_resnet-max")
+    assert "File exists" in refused("locate", town / "0.jpg", "--index", index, "--map", town / "0.jpg" / "m.html")
+    assert "Is a directory" in refused("locate", town / "0.jpg", "--index", index, "--map", town)
+
+
+def test_an_error_of_the_program_is_not_hidden(monkeypatch):
+    def bug():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(zoo, "known", bug)
+    monkeypatch.setattr(sys, "argv", ["netvlad", "models"])
+    with pytest.raises(ZeroDivisionError):
+        main.main()
+
+
+@pytest.mark.parametrize("buffering", [1, -1])  # found out while printing, or at the end
+def test_a_reader_that_has_gone_is_no_error(monkeypatch, capsys, buffering):
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = os.fdopen(writer, "w", buffering)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # typer replaces both
+    monkeypatch.setattr(sys, "argv", ["netvlad", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    stream.close()  # as the interpreter does at its end
+    assert end.value.code == 0
+    assert capsys.readouterr().err == ""
