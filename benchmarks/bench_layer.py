@@ -11,8 +11,8 @@ import sys
 
 import torch
 import torch.nn.functional as F
-from common import interleaved, peak_mib
 
+from common import interleaved, peak_mib
 from netvlad.describe.vlad import NetVLAD
 
 IMAGES, DIM, HEIGHT, WIDTH, CLUSTERS = 4, 512, 30, 40, 64

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from common import peak_mib
 
 PLACES, DIM, BATCH = 1_000_000, 256, 50_000

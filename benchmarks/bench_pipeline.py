@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import torch
-from common import campus
 
 import netvlad
+from common import campus
 from netvlad.decode import decode_photos
 from netvlad.describe.stream import describe_photos
 

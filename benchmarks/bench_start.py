@@ -9,9 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import campus
-
 import netvlad
+from common import campus
 
 
 def seconds(*arguments: str, rounds: int = 5) -> float:
@@ -34,7 +33,8 @@ def main() -> None:
         start = time.perf_counter()
         subprocess.run(import_torch, check=True)
         print(f"import torch, timm (for comparison)   {time.perf_counter() - start:5.2f} s")
-        print(f"netvlad locate, one photo             {seconds('locate', places.path[0], '--index', str(index.folder)):5.2f} s")
+        located = seconds("locate", places.path[0], "--index", str(index.folder))
+        print(f"netvlad locate, one photo             {located:5.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Off-the-shelf methods on the campus photos, as a Markdown table: fitted on west, judged on east, both directions.
+"""Off-the-shelf methods on the campus photos, as a Markdown table, judged on east in both directions.
+
+Centres and whitening are fitted on west, or ("map's own centres", what `netvlad index` and `evaluate` do with a model
+given by name) the centres on the database photos of each direction.
 
     python benchmarks/campus.py [--trunks resnet18 ...] [--seeds 3]
 
@@ -13,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from common import campus
 
 import netvlad
+from common import campus
 from netvlad.describe.descriptor import NetworkDescriber
 from netvlad.describe.stream import describe_all
 from netvlad.describe.trunk import load_trunk
@@ -25,6 +28,7 @@ from netvlad.search.exact import rank_vectors
 
 PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop")
 WHITEN = (512, 128)
+DIRECTIONS = (("east_day", "east_night"), ("east_night", "east_day"))  # database, queries
 
 
 @dataclass
@@ -43,20 +47,22 @@ class Given:
         return rank_vectors(index.search, self.vectors[self.queries], [], k, index.ntotal)
 
 
+def one_direction(places, vectors, database: str, queries: str) -> np.ndarray:
+    """recall@1/5/10 in percent."""
+    ranker = Given(vectors, database, queries)
+    result = evaluate({"": ranker}, places[database], places[queries], PROTOCOL).methods[0]
+    return np.array([100 * result.recall[n] for n in (1, 5, 10)])
+
+
 def both_directions(places, vectors) -> np.ndarray:
     """recall@1/5/10 in percent: night against day, then day against night."""
-    found = []
-    for database, queries in (("east_day", "east_night"), ("east_night", "east_day")):
-        ranker = Given(vectors, database, queries)
-        result = evaluate({"": ranker}, places[database], places[queries], PROTOCOL).methods[0]
-        found += [100 * result.recall[n] for n in (1, 5, 10)]
-    return np.array(found)
+    return np.concatenate([one_direction(places, vectors, *direction) for direction in DIRECTIONS])
 
 
-def described(model, places) -> dict[str, np.ndarray]:
+def described(model, places, names=None) -> dict[str, np.ndarray]:
     out = {}
-    for name, table in places.items():
-        out[name], unreadable = describe_all(model, table.path, what=f"{model.name}: {name}")
+    for name in names or places:
+        out[name], unreadable = describe_all(model, places[name].path, what=f"{model.name}: {name}")
         assert not unreadable, unreadable
     return out
 
@@ -94,6 +100,19 @@ def rows_of(trunk, pooling: str, clusters: int, places, seeds: int):
     return found
 
 
+def rows_of_own_centres(trunk, clusters: int, places, seeds: int):
+    """As rows_of, of a NetVLAD whose centres are fitted on the database."""
+    runs = []
+    for seed in range(seeds):
+        run = []
+        for database, queries in DIRECTIONS:
+            model = NetworkDescriber(trunk, "netvlad", clusters=clusters)
+            netvlad.fit(model, places[database].path, seed=seed)
+            run.append(one_direction(places, described(model, places, [database, queries]), database, queries))
+        runs.append(np.concatenate(run))
+    return {(f"{trunk.name}-netvlad at {trunk.stage}, K={clusters}, map's own centres", model.dim): runs}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--trunks", nargs="*", default=["resnet18", "vit_small_patch14_dinov2"])
@@ -109,6 +128,9 @@ def main() -> None:
             trunk = Remembered(load_trunk(name, stage))
             for pooling, clusters in [("max", 2), *((p, k) for k in (32, 64) for p in ("netvlad", "vlad"))]:
                 for (label, dim), runs in rows_of(trunk, pooling, clusters, places, arguments.seeds).items():
+                    print(_row(label, dim, np.array(runs)), flush=True)
+            for clusters in (32, 64):
+                for (label, dim), runs in rows_of_own_centres(trunk, clusters, places, arguments.seeds).items():
                     print(_row(label, dim, np.array(runs)), flush=True)
         print(f"<!-- {name}: {trunk.inner.provenance} -->")
 

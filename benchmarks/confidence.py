@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import campus
 
 import netvlad
+from common import campus
 from netvlad.evaluate.plots import reliability_diagram
 from netvlad.places import PlaceTree, distance
 from netvlad.search.confidence import ABSENT_SHARE

@@ -25,13 +25,11 @@ def campus() -> Path:
     return _shared("data/campus")
 
 
-@pytest.fixture(scope="session")
-def real_weights(request) -> Path:
+@pytest.fixture
+def real_weights(monkeypatch) -> Path:
     """Folder of real trunk weights, set as $NETVLAD_WEIGHTS."""
     folder = _shared("weights")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("NETVLAD_WEIGHTS", str(folder))
-    request.addfinalizer(patch.undo)
+    monkeypatch.setenv("NETVLAD_WEIGHTS", str(folder))
     return folder
 
 

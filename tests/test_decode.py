@@ -197,3 +197,24 @@ def test_in_a_script_without_a_main_guard(photos, tmp_path):
         [sys.executable, script], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60
     )
     assert (done.stdout, done.stderr, done.returncode) == ("[(72, 96, 3), (72, 96, 3)]\n", "", 0)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_workers_end_with_a_killed_main_process(photos):
+    script = (
+        "import os, sys\n"
+        "from netvlad.decode import decode_photos\n"
+        "chunks = decode_photos(sys.argv[1:] * 20, workers=2)\n"
+        "next(chunks)\n"
+        "children = open(f'/proc/{os.getpid()}/task/{os.getpid()}/children').read()\n"
+        "print(children, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script, *photos(20)], capture_output=True)
+    assert run.returncode == -9
+    children = [int(pid) for pid in run.stdout.split()]
+    assert len(children) >= 2
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]

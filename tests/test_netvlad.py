@@ -12,13 +12,7 @@ import netvlad
 HEAVY = ("torch", "timm", "faiss", "lance", "numpy", "matplotlib", "pyarrow", "scipy", "PIL")
 
 
-SHADOWED = pytest.mark.xfail(
-    strict=True, reason="once anything of netvlad/evaluate/ is imported, netvlad.evaluate is that package"
-)
-NAMES = [pytest.param(name, marks=SHADOWED) if name == "evaluate" else name for name in netvlad._WHERE]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", netvlad._WHERE)
 def test_a_name_is_what_its_module_holds_however_often_it_is_asked_for(name):
     held = getattr(importlib.import_module(netvlad._WHERE[name]), name)
     assert getattr(netvlad, name) is held

@@ -21,7 +21,6 @@ _WHERE = {
     "Places": "netvlad.places",
     "read_places": "netvlad.places",
     "read_image": "netvlad.images",
-    "evaluate": "netvlad.evaluate.run",
     "Protocol": "netvlad.evaluate.result",
     "NetvladError": "netvlad.errors",
 }
@@ -33,13 +32,14 @@ if TYPE_CHECKING:
     from netvlad.describe.zoo import load
     from netvlad.errors import NetvladError
     from netvlad.evaluate.result import Protocol
-    from netvlad.evaluate.run import evaluate
     from netvlad.images import read_image
     from netvlad.places import Places, read_places
     from netvlad.search.index import PlaceIndex
 
 
 def __getattr__(name: str):
+    if name == "evaluate":  # a room of its own: netvlad.evaluate.evaluate(...)
+        return importlib.import_module("netvlad.evaluate")
     if name in _WHERE:
         return getattr(importlib.import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'netvlad' has no attribute {name!r}")

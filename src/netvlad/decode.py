@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -125,10 +127,18 @@ def _pool(workers: int):
     # threads, and whose death by a bad file is noticed
     from loky import ProcessPoolExecutor
 
-    return ProcessPoolExecutor(workers, timeout=60, initializer=_quietly)
+    return ProcessPoolExecutor(workers, timeout=60, initializer=_quietly, initargs=(os.getpid(),))
 
 
-def _quietly() -> None:
+def _quietly(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
     if hasattr(os, "nice"):
         os.nice(10)  # decode in the gaps that the network leaves: on few cores its threads wait for each other
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when the main process was killed and could not tell it to."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

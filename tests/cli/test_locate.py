@@ -73,6 +73,7 @@ def test_json_is_complete(netvlad, town, sure):
         "northing": want.northing,
         "radius": 25.0,
         "confidence": pytest.approx(0.7),
+        "absent": pytest.approx(0.2),
         "in_map": True,
     }
     second = want.matches[1]

@@ -179,17 +179,17 @@ def test_cut_after_whitening(make, mixed):
     model = make("netvlad", whiten=8)
     full = model.describe(mixed)
     assert full.shape == (6, 8)
-    cut = model.cropped(3)
+    cut = model.crop(3)
     assert cut.dim == 3
     expected = full[:, :3] / np.linalg.norm(full[:, :3], axis=1, keepdims=True)
     np.testing.assert_allclose(cut.describe(mixed), expected, atol=1e-5)
     with pytest.raises(ModelError, match="cannot be cropped to 4"):
-        cut.cropped(4)
+        cut.crop(4)
 
 
 def test_what_is_not_whitened_is_not_cut(make):
     with pytest.raises(ModelError, match="test_resnet-max is not whitened, so its 192 numbers cannot be cut to 5"):
-        make("max").cropped(5)
+        make("max").crop(5)
 
 
 # -- saved and loaded -----------------------------------------------------------------------------------------------

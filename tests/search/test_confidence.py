@@ -19,7 +19,7 @@ from netvlad.search.confidence import (
     _Nearest,
     calibrate,
     evidence,
-    own_visit,
+    own_visits,
 )
 
 RADIUS = 25.0
@@ -105,18 +105,18 @@ def same_groups(a, b) -> bool:
 
 def test_own_visit_is_the_session_where_there_are_several():
     times = ["2025-01-01T10:00:00", "2025-01-02T10:00:00", "2025-01-01T10:05:00", None, None, "2025-01-02T10:30:00"]
-    visit, how = own_visit(on_a_street(np.zeros(6), times))
+    how, visit = next(own_visits(on_a_street(np.zeros(6), times)))
     assert how == "session"
     assert same_groups(visit, [0, 1, 0, 2, 3, 1])  # without a time each is its own
 
 
 @pytest.mark.parametrize("times", [None, ["2025-01-01T10:00:00", "2025-01-01T11:00:00", None, None]])
 def test_own_visit_is_the_exact_place_otherwise(times):
-    visit, how = own_visit(on_a_street([0.0, 0.3, 3.0, 0.0], times))
+    [(how, visit)] = own_visits(on_a_street([0.0, 0.3, 3.0, 0.0], times))
     assert how == "place"
     assert same_groups(visit, [0, 0, 1, 0])
     round_the_globe = Places.build(path=["/a.jpg", "/b.jpg", "/c.jpg"], lat=[10.0, 10.0, 10.0001], lon=[7.0, 7.0, 7.0])
-    assert same_groups(own_visit(round_the_globe)[0], [0, 0, 1])
+    assert same_groups(next(own_visits(round_the_globe))[1], [0, 0, 1])
 
 
 # -- the blocks ---------------------------------------------------------------------------------------------------
@@ -162,9 +162,9 @@ def test_near_is_a_loop():
 
 
 def test_near_keeps_its_digits_far_from_the_origin():
-    a = np.random.default_rng(0).uniform(-500, 500, (200, 3)) + [4.5e6, 3.1e6, 3.3e6]
+    a = np.random.default_rng(0).uniform(-500, 500, (200, 3)) + np.array([4.5e6, 3.1e6, 3.3e6])
     for step, near in ((0.499, True), (0.501, False)):
-        assert (np.diag(_near(a, a + [0, step, 0], 0.5)) == near).all()
+        assert (np.diag(_near(a, a + np.array([0, step, 0]), 0.5)) == near).all()
 
 
 def asked_by_loops(places: Places, vectors: np.ndarray, rows, visit):
@@ -188,7 +188,7 @@ def asked_by_loops(places: Places, vectors: np.ndarray, rows, visit):
 
 def test_asking_is_what_a_loop_does(monkeypatch):
     places, vectors = World(5).visits(3, 40)
-    visit, _ = own_visit(places)
+    _, visit = next(own_visits(places))
     rows = np.arange(0, 120, 3)
     want = asked_by_loops(places, vectors, rows, visit)
     monkeypatch.setattr(module, "PIECE", 17)
@@ -258,21 +258,35 @@ def test_too_few_photos():
     assert calibrate(places[:0], lambda: [], RADIUS) == "0 photos are too few to learn from (at least 20)"
 
 
-def test_nothing_to_learn_where_every_answer_is_right():
+def test_a_map_on_which_every_answer_is_right():
     metres = np.tile(np.arange(30) * 100.0, 2)
     day = np.repeat([0, 1], 30)
     places = on_a_street(metres, np.datetime64("2025-01-01", "s") + 86400 * day)
-    reason = calibrate(places, lambda: [np.tile(np.eye(30, dtype=np.float32), (2, 1))], RADIUS)
-    assert reason == (
-        "of 60 photos asked, 60 were answered right, 0 wrong and 60 had nothing left near them; at least 10 of each "
-        "are needed"
-    )
+    learnt = calibrate(places, lambda: [np.tile(np.eye(30, dtype=np.float32), (2, 1))], RADIUS)
+    assert learnt.how == "leave-one-session-out"
+    # each is asked twice: found at distance 0, all else at 2; then without its place, all at 2
+    found, gone = learnt.probabilities(np.array([[0.0, 2.0, 0.1], [2.0, 0.0, 0.2]]))
+    assert found[RIGHT] > 0.9
+    assert gone[ABSENT] > 0.9
+    assert max(found[WRONG], gone[WRONG]) < 0.1
+
+
+def test_sessions_that_never_meet_are_asked_place_by_place():
+    """Two walks a kilometre apart: without its session a photo has nothing near it, without its place it has."""
+    metres = np.concatenate([np.arange(30) * 5.0, 1000 + np.arange(30) * 5.0])
+    places = on_a_street(metres, np.datetime64("2025-01-01", "s") + 86400 * np.repeat([0, 1], 30))
+    codes = np.exp(-(((metres[:, None] - np.linspace(0, 1150, 200)) / 15) ** 2)).astype(np.float32)
+    codes /= np.linalg.norm(codes, axis=1, keepdims=True)
+    learnt = calibrate(places, lambda: [codes], RADIUS)
+    assert learnt.how == "leave-one-place-out"
 
 
 def test_nothing_to_learn_from_a_single_place():
     places = on_a_street(np.zeros(40))
     reason = calibrate(places, lambda: [np.ones((40, 4), np.float32)], RADIUS)
-    assert reason.startswith("of 40 photos asked, 0 were answered right, 0 wrong and 0 had nothing left near them")
+    assert reason == (
+        "of 40 photos asked, too few were answered right: 0 without their own place; at least 10 are needed"
+    )
 
 
 def test_two_visits_of_a_sparse_map():

@@ -48,8 +48,8 @@ def run(table, out, moment):
     if pid:
         return pid
     torch.set_num_threads(1)
-    import netvlad.search.index
-    netvlad.search.index.SECONDS = 0.0  # every chunk is a batch
+    import netvlad.search.adding
+    netvlad.search.adding.SECONDS = 0.0  # every chunk is a batch
     if ":" in moment:
         kill_at(moment)
     model = [] if os.path.exists(out + "/manifest.json") else ["--model", "test_resnet-netvlad", "--clusters", "8"]

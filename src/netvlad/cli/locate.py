@@ -93,6 +93,7 @@ def _plain(answer) -> dict:
         **{k: _number(getattr(answer, k)) for k in ("lat", "lon", "easting", "northing")},
         "radius": answer.radius,
         "confidence": _number(answer.confidence),
+        "absent": _number(answer.absent),
         "in_map": answer.in_map,
         "matches": [
             {

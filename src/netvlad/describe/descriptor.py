@@ -106,8 +106,11 @@ class NetworkDescriber(nn.Module):
                 part = rows[i : i + step]
                 yield part, np.stack([arrays[row] for row in part])
 
-    def cropped(self, dim: int) -> NetworkDescriber:
-        """The same describer with the first `dim` whitened numbers. Raises ModelError where nothing is whitened."""
+    def crop(self, dim: int) -> NetworkDescriber:
+        """Keep the first `dim` whitened numbers only; returns this describer, changed.
+
+        Raises ModelError where nothing is whitened.
+        """
         if self.whitening is None:
             raise ModelError(f"{self.name} is not whitened, so its {self.dim} numbers cannot be cut to {dim}")
         self.whitening = self.whitening.cropped(dim).to(self.device)

@@ -97,12 +97,11 @@ def load_trunk(name: str, stage: str | None = None) -> Trunk:
 
 
 def weights_config(stem: str, trunk: Trunk) -> dict:
-    """timm's settings (mean, std, license ...) for a weights file or model called `stem`.
+    """timm's settings (mean, std, license ...) for a weights file called `stem`.
 
-    A file whose tag timm does not know gets the trunk's usual mean and std, and no licence.
+    A file whose tag timm does not know, or that has none, gets the trunk's usual mean and std, and no licence.
     """
-    return _config(stem) or {**trunk.body.pretrained_cfg, "license": trunk.body.pretrained_cfg.get("license")
-                             if stem == trunk.name else None}
+    return _config(stem) or {**trunk.body.pretrained_cfg, "license": None}
 
 
 def _create(name: str) -> nn.Module:
@@ -155,7 +154,8 @@ def _stage_index(name: str, stage: str | None, infos: list[dict]) -> int:
         return max((i for i, info in enumerate(infos) if info["reduction"] <= WANTED_STRIDE), default=len(infos) - 1)
     stage = STAGE_ALIASES.get((name.partition(".")[0], stage), stage)
     if stage not in modules:
-        raise ModelError(f"{name} has no stage {stage!r}; choose one of {', '.join(modules)}")
+        aliases = [alias for known, alias in STAGE_ALIASES if known == name.partition(".")[0]]
+        raise ModelError(f"{name} has no stage {stage!r}; choose one of {', '.join(aliases + modules)}")
     return modules.index(stage)
 
 
@@ -184,12 +184,17 @@ def _drop_final_activation(trunk: Trunk) -> None:
     trunk.eval()
     side = max(64, 4 * trunk.multiple)
     try:
-        out = trunk(torch.zeros(1, 3, side, side))
+        out = trunk(torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
     except (AssertionError, RuntimeError) as e:
         raise ModelError(f"{trunk.name} does not take photos of any size ({e}); choose another trunk") from e
     for hook in hooks:
         hook.remove()
     if not calls or calls[-1][1].data_ptr() != out.data_ptr() or calls[-1][1].shape != out.shape:
+        if (out >= 0).all():
+            raise ModelError(
+                f"{trunk.name}: {trunk.stage} ends in an activation that is no module of its own and cannot be "
+                f"removed; keep it with stage {trunk.stage}{KEEP}"
+            )
         return
     name = calls[-1][0]
     if sum(call[0] == name for call in calls) > 1:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
+import torch
 from torch import Tensor, nn
 
 from netvlad.errors import ModelError
@@ -62,6 +63,8 @@ def load_into(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
     for key, tensor in wanted.items():
         if key in state and state[key].shape != tensor.shape:
             raise ModelError(f"{source}: {key} is {tuple(state[key].shape)}, this trunk has {tuple(tensor.shape)}")
+        if key in state and not torch.isfinite(state[key]).all():
+            raise ModelError(f"{source}: {key} holds NaN or infinite values")
     model.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
 
 

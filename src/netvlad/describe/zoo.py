@@ -48,7 +48,7 @@ def load(
     """
     if (Path(name) / "card.json").is_file():
         model = load_folder(Path(name))
-        return model.cropped(dim) if dim else model
+        return model.crop(dim) if dim else model
     trunk, pooling = split_name(str(name))
     if dim:
         raise ModelError(f"{name} is not whitened, so it has no first {dim} numbers to keep; `netvlad fit --whiten`")
@@ -94,7 +94,8 @@ def _known(name: str, remark: str) -> Known:
     with torch.device("meta"):
         trunk = Trunk(name)
     file = find_weights(name)
-    licence = weights_config(file.stem if file else name, trunk).get("license") or "not stated"
+    config = weights_config(file.stem, trunk) if file else trunk.body.pretrained_cfg
+    licence = config.get("license") or "not stated"
     source = file.name if file else trunk.body.pretrained_cfg.get("hf_hub_id") or trunk.body.pretrained_cfg.get("url")
     where = f"{'file' if file else 'download'} {source}"
     return Known(name, trunk.stage, trunk.dim, trunk.stride, where, licence, remark)

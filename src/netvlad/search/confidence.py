@@ -25,7 +25,7 @@ DEEP = 50  # matches looked at
 SAMPLE = 1000  # photos asked
 PIECE = 8192  # photos they are compared with at once
 ABSENT_SHARE = 0.2  # of all queries are taken to be of places outside the map
-FEWEST = 10  # of right and of wrong answers below which nothing can be learnt
+FEWEST = 10  # right answers below which nothing can be learnt
 RIGHT, WRONG, ABSENT = 0, 1, 2
 
 
@@ -67,29 +67,33 @@ def calibrate(
     """Learn from an index's own `places` and their `vectors` (blocks in row order), or say why that cannot be done."""
     if len(places) < 2 * FEWEST:
         return f"{len(places)} photos are too few to learn from (at least {2 * FEWEST})"
-    visit, how = own_visit(places)
     rows = np.sort(np.random.default_rng(seed).permutation(len(places))[:SAMPLE])
-    features, outcomes = _ask(places, vectors, radius, rows, visit)
-    absent = outcomes == ABSENT
-    counts = [int((outcomes == kind).sum()) for kind in (RIGHT, WRONG, ABSENT)]
-    if min(counts) < FEWEST:
-        return (
-            f"of {len(rows)} photos asked, {counts[0]} were answered right, {counts[1]} wrong and {counts[2]} had "
-            f"nothing left near them; at least {FEWEST} of each are needed"
-        )
-    weight = np.where(absent, ABSENT_SHARE / absent.sum(), (1 - ABSENT_SHARE) / (~absent).sum())
-    return _fit(features, outcomes, weight * len(outcomes), f"leave-one-{how}-out", len(rows))
+    counts = []
+    for how, visit in own_visits(places):
+        features, outcomes = _ask(places, vectors, radius, rows, visit)
+        absent = outcomes == ABSENT
+        right = int((outcomes == RIGHT).sum())
+        if min(right, absent.sum()) >= FEWEST:
+            weight = np.where(absent, ABSENT_SHARE / absent.sum(), (1 - ABSENT_SHARE) / (~absent).sum())
+            return _fit(features, outcomes, weight * len(outcomes), f"leave-one-{how}-out", len(rows))
+        counts.append(f"{right} without their own {how}")
+    return (
+        f"of {len(rows)} photos asked, too few were answered right: {', '.join(counts)}; at least {FEWEST} are needed"
+    )
 
 
-def own_visit(places: Places) -> tuple[np.ndarray, str]:
-    """A number for each photo: photos that share it are left out together. By session, else by exact place."""
+def own_visits(places: Places) -> Iterator[tuple[str, np.ndarray]]:
+    """What to leave out with a photo: ("session", a number each), where there are several, then ("place", ...).
+
+    Photos that share a number are left out together.
+    """
     session = sessions(places)
     if len(np.unique(session[session >= 0])) > 1:
         # photos without a time are a visit of their own each
         alone = np.arange(len(session)) + session.max() + 1
-        return np.where(session >= 0, session, alone), "session"
+        yield "session", np.where(session >= 0, session, alone)
     cell = np.round(places.xyz).astype(np.int64)  # a metre: cut-outs of one panorama, photos of one standpoint
-    return np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1), "place"
+    yield "place", np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _ask(places, vectors, radius, rows, visit):

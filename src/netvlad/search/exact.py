@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ class Exact:
         if done < len(store):
             for block in store.vectors(done):
                 self._index.add(block)
-            self._write(file)
+            with suppress(OSError):  # on a disk that cannot be written to it is made again next time
+                self._write(file)
 
     def _opened(self, store: Store, file: Path):
         import faiss

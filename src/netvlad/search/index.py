@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -15,25 +14,16 @@ import numpy as np
 from netvlad.errors import ImageError, PlaceIndexError
 from netvlad.files import write_json
 from netvlad.places import Places
-from netvlad.progress import progress
+from netvlad.search.adding import Added, append
 from netvlad.search.confidence import DEEP, Calibration, calibrate
 from netvlad.search.exact import Exact, rank_vectors
 from netvlad.search.location import Location, locate
 from netvlad.search.lock import only_writer
-from netvlad.search.store import FileStamp, Store
+from netvlad.search.store import Store
 
 FORMAT = 1
 SECONDS = 10.0  # of work lost at most when an `add` is killed
 RADIUS = 25.0
-
-
-@dataclass
-class Added:
-    """What an `add` did: photos new in the index, photos that were in it already, and unreadable path -> reason."""
-
-    new: int = 0
-    known: int = 0
-    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 class PlaceIndex:
@@ -140,55 +130,9 @@ class PlaceIndex:
                 fit(self.model, places.path, workers=workers)
             if not (self.folder / "manifest.json").exists():
                 self._write_first()
-            result = self._append(places, workers)
+            result = append(self.store, self.model, places, workers=workers)
             self.store.merge()
             self._refresh()
-        return result
-
-    def _append(self, places: Places, workers: int | None) -> Added:
-        from netvlad.describe.stream import describe_photos
-
-        if len(self.store) and len(places):
-            geodetic = self.store.places(np.array([0])).geodetic
-            if geodetic != places.geodetic:
-                kinds = ("lat/lon", "easting/northing without a zone")
-                raise PlaceIndexError(
-                    f"{self.folder} holds places with {kinds[not geodetic]}, these have {kinds[geodetic]}: there is no "
-                    "distance between the two"
-                )
-        stamps, known = self.store.seen()
-        now = [FileStamp.of(path) for path in places.path]
-        todo = [i for i, path in enumerate(places.path) if stamps.get(path) != now[i]]
-        result = Added(known=len(places) - len(todo))
-        for i in {i for i in todo if not _is_text(places.path[i])}:
-            result.unreadable[places.path[i]] = "its name is not UTF-8 text, so no table can hold it: rename it"
-            todo.remove(i)
-        waiting: list = []
-
-        def flush() -> None:
-            if not waiting:
-                return
-            rows = [row for chunk in waiting for row in chunk.rows]
-            digests = [digest for chunk in waiting for digest in chunk.digests]
-            vectors = np.concatenate([chunk.vectors for chunk in waiting])
-            waiting.clear()  # first: on Ctrl-C within `append` they may be in, and must not be added again below
-            self.store.append(places[rows], [now[row] for row in rows], digests, vectors)
-            result.new += len(rows)
-
-        last = time.monotonic()
-        try:
-            with progress("indexing", len(todo)) as advance:
-                for chunk in describe_photos(self.model, places.path, rows=todo, known=known, workers=workers):
-                    result.known += len(chunk.known)
-                    result.unreadable |= {places.path[row]: reason for row, reason in chunk.unreadable.items()}
-                    if chunk.rows:
-                        waiting.append(chunk)
-                    advance(len(chunk.rows) + len(chunk.known) + len(chunk.unreadable))
-                    if time.monotonic() - last > SECONDS:
-                        flush()
-                        last = time.monotonic()
-        finally:  # also on Ctrl-C: what is described is kept
-            flush()
         return result
 
     def _refresh(self) -> None:
@@ -210,7 +154,8 @@ class PlaceIndex:
             pass
         learnt = calibrate(self.places, self.store.vectors, self.radius)
         what = {"reason": learnt} if isinstance(learnt, str) else learnt.to_dict()
-        write_json(file, {"photos": len(self.store), **what})
+        with suppress(OSError):  # an index on a disk that cannot be written to is still good to ask
+            write_json(file, {"photos": len(self.store), **what})
         return learnt
 
     # -- asking -------------------------------------------------------------------------------------------------
@@ -271,13 +216,6 @@ def read_manifest(folder: Path) -> dict:
         raise PlaceIndexError(f"{folder} is an index of format {version!r}; this version reads format {FORMAT}")
     return manifest
 
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:  # bytes of another encoding, which Python carries as surrogates
-        return False
-    return True
 
 
 def _only_ours(folder: Path) -> bool:

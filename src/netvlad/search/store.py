@@ -84,12 +84,15 @@ class Store:
                 os.close(descriptor)
 
     def merge(self) -> None:
-        """Merge many small files into few, once they are many, and drop the versions before; rows keep their order."""
+        """Merge many small files into few, once they are many; rows keep their order.
+
+        Versions of the last hour stay: another process may be reading one.
+        """
         from datetime import timedelta
 
         if len(self._table.get_fragments()) > FRAGMENTS:
             self._table.optimize.compact_files()
-            self._table.cleanup_old_versions(older_than=timedelta(0))
+            self._table.cleanup_old_versions(older_than=timedelta(hours=1))
 
     def seen(self) -> tuple[dict[str, FileStamp], set[bytes]]:
         """What is in: path -> stamp, and the digests of all contents."""
