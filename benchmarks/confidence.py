@@ -37,17 +37,25 @@ def asked(index, queries, present: bool):
     return np.array([(a.confidence, r, a.absent) for a, r in zip(answers, right, strict=True)])
 
 
+def called_absent(index, photos: list[str]) -> float:
+    """Percent of photos that are said not to be in the map."""
+    return 100 * np.mean([answer.absent > 0.5 for answer in index.locate_all(photos, top=1)])
+
+
 def main() -> None:
     out, name = sys.argv[1], (sys.argv[2:] or ["resnet18-netvlad"])[0]
     folder = campus()
+    indoors = sorted(str(p) for p in (folder.parent / "tower").glob("*/*.jpg"))[::15]
     everything, weights = [], []
-    print("| index | asked | answered right | mean confidence | called absent, of absent | of present |")
-    print("|---|---|---|---|---|---|")
+    print("| index | asked | answered right | mean confidence "
+          "| called absent: of those not in the map | of those in it | of photos indoors elsewhere |")
+    print("|---|---|---|---|---|---|---|")
     for light, other in (("day", "night"), ("night", "day")):
         places = {s: netvlad.read_places(folder / f"{s}_{other}.csv") for s in ("east", "west")}
         with tempfile.TemporaryDirectory() as temporary:
             index = netvlad.PlaceIndex.create(Path(temporary) / "x.vpr", netvlad.load(name), radius=RADIUS)
             index.add(netvlad.read_places(folder / f"east_{light}.csv"))
+            foreign = f"{called_absent(index, indoors):.0f} % of {len(indoors)}" if indoors else "-"
             present, absent = asked(index, places["east"], True), asked(index, places["west"], False)
         rows = np.concatenate([present, absent])
         weight = np.concatenate([
@@ -56,7 +64,7 @@ def main() -> None:
         print(
             f"| east {light} | {len(present)} {other} photos in the map, {len(absent)} not | "
             f"{100 * (weight * rows[:, 1]).sum():.1f} % | {100 * (weight * rows[:, 0]).sum():.1f} % | "
-            f"{100 * (absent[:, 2] > 0.5).mean():.0f} % | {100 * (present[:, 2] > 0.5).mean():.0f} % |"
+            f"{100 * (absent[:, 2] > 0.5).mean():.0f} % | {100 * (present[:, 2] > 0.5).mean():.0f} % | {foreign} |"
         )
         everything.append(rows)
         weights.append(weight)

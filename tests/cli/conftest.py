@@ -13,17 +13,6 @@ from PIL import Image
 MODEL = "test_resnet-max"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For photos this small a second thread only waits."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @dataclass
 class Ran:
     code: int

@@ -27,19 +27,6 @@ def shaken():
     return shake
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Networks this small are faster on one thread, and much faster where other work shares the cores."""
-    import faiss
-
-    before = torch.get_num_threads(), faiss.omp_get_max_threads()
-    torch.set_num_threads(1)
-    faiss.omp_set_num_threads(1)
-    yield
-    torch.set_num_threads(before[0])
-    faiss.omp_set_num_threads(before[1])
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """$NETVLAD_WEIGHTS: an empty folder. A download fails as it does without a network."""

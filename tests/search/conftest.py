@@ -57,20 +57,6 @@ def street(photos):
 
 
 @pytest.fixture
-def assert_same_places():
-    """Assert that two tables agree in every column, to the last bit and in type."""
-    from netvlad.places.table import COLUMNS
-
-    def check(a: Places, b: Places) -> None:
-        for name in COLUMNS:
-            one, other = getattr(a, name), getattr(b, name)
-            assert one.dtype == other.dtype, name
-            np.testing.assert_array_equal(one, other, err_msg=name)
-
-    return check
-
-
-@pytest.fixture
 def walks(tmp_path):
     """make(days, each) -> Places of photos whose grid of colours tells the place, more or less: an index of them
     gives right answers and wrong ones."""

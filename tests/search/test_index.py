@@ -21,17 +21,6 @@ from netvlad.search.lock import only_writer
 from netvlad.search.store import Store
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For photos this small a second thread only waits."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def vectors_of(index: PlaceIndex) -> np.ndarray:
     return np.concatenate([np.zeros((0, index.store.dim), np.float32), *index.store.vectors()])
 
