@@ -25,7 +25,7 @@ RADIUS = 10.0
 
 
 def asked(index, queries, present: bool):
-    """(confidence, right, absent probability) of the queries that are (not) in the map."""
+    """(confidence, right, called not in the map) of the queries that are (not) in it."""
     tree = PlaceTree(index.places)
     near = np.diff(tree.within(queries, RADIUS if present else 2 * RADIUS).offsets) > 0
     queries = queries[near == present]
@@ -34,12 +34,16 @@ def asked(index, queries, present: bool):
         path=queries.path, lat=[a.lat for a in answers], lon=[a.lon for a in answers]
     )
     right = distance(queries, found) <= RADIUS
-    return np.array([(a.confidence, r, a.absent) for a, r in zip(answers, right, strict=True)])
+    return np.array([(a.confidence, r, not a.in_map) for a, r in zip(answers, right, strict=True)])
 
 
 def called_absent(index, photos: list[str]) -> float:
     """Percent of photos that are said not to be in the map."""
-    return 100 * np.mean([answer.absent > 0.5 for answer in index.locate_all(photos, top=1)])
+    return 100 * np.mean([not answer.in_map for answer in index.locate_all(photos, top=1)])
+
+
+def _percent(called: np.ndarray) -> str:
+    return f"{100 * called.mean():.0f} %"
 
 
 def main() -> None:
@@ -47,9 +51,11 @@ def main() -> None:
     folder = campus()
     indoors = sorted(str(p) for p in (folder.parent / "tower").glob("*/*.jpg"))[::15]
     everything, weights = [], []
-    print("| index | asked | answered right | mean confidence "
-          "| called absent: of those not in the map | of those in it | of photos indoors elsewhere |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| index | asked | answered right | mean confidence | called not in the map: of those not in it | "
+        "of right answers | of wrong ones | of photos indoors elsewhere |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for light, other in (("day", "night"), ("night", "day")):
         places = {s: netvlad.read_places(folder / f"{s}_{other}.csv") for s in ("east", "west")}
         with tempfile.TemporaryDirectory() as temporary:
@@ -64,7 +70,8 @@ def main() -> None:
         print(
             f"| east {light} | {len(present)} {other} photos in the map, {len(absent)} not | "
             f"{100 * (weight * rows[:, 1]).sum():.1f} % | {100 * (weight * rows[:, 0]).sum():.1f} % | "
-            f"{100 * (absent[:, 2] > 0.5).mean():.0f} % | {100 * (present[:, 2] > 0.5).mean():.0f} % | {foreign} |"
+            f"{_percent(absent[:, 2])} | {_percent(present[present[:, 1] > 0, 2])} | "
+            f"{_percent(present[present[:, 1] == 0, 2])} | {foreign} |"
         )
         everything.append(rows)
         weights.append(weight)

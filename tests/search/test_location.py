@@ -43,7 +43,8 @@ def test_without_a_calibration_nothing_is_claimed():
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "in_map"), [((0.7, 0.2, 0.1), True), ((0.2, 0.2, 0.6), False), ((0.25, 0.25, 0.5), True)]
+    ("probabilities", "in_map"),
+    [((0.7, 0.2, 0.1), True), ((0.2, 0.2, 0.6), False), ((0.25, 0.25, 0.5), False), ((0.4, 0.2, 0.4), True)],
 )
 def test_the_outcomes_are_told_apart(probabilities, in_map):
     found = locate("q.jpg", PLACES, SQUARED, 25.0, always(*probabilities), 1)

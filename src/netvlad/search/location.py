@@ -63,8 +63,8 @@ class Location:
 
     @property
     def in_map(self) -> bool | None:
-        """False: more likely than not the place is not in this map. None: not known."""
-        return None if self.absent is None else self.absent <= 0.5
+        """False: more likely than that the answer is right is that the place is not in this map. None: not known."""
+        return None if self.absent is None else self.absent <= self.confidence
 
 
 def locate(
