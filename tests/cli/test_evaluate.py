@@ -35,9 +35,11 @@ def test_evaluate_with_a_report(netvlad, town, queries, tmp_path):
     options = ["--model", "test_resnet-max", "--model", "test_resnet-netvlad", "--clusters", "4", "--radius", "11.2"]
     ran = netvlad("evaluate", "--database", town, "--queries", queries, *options, "--out", out)
     assert ran.code == 0
-    assert ran.err.splitlines()[-3:] == [
+    assert ran.err.splitlines()[-5:] == [
         "1 photos could not be read:",
         f"  {tmp_path / 'bad.jpg'}: is not an image in a format Pillow can read",
+        "these queries are in the database too and find themselves:",
+        f"  {town / '1.jpg'}",
         f"wrote {out / 'index.html'}",
     ]
     assert {f.name for f in out.iterdir()} == {"results.json", "recall.png", "index.html"}
@@ -102,3 +104,11 @@ def test_photos_that_cannot_be_read_at_all(netvlad, town, tmp_path):
     assert ran.code == 0
     assert "8 photos could not be read" in ran.err
     assert next(line for line in ran.out.splitlines() if "192" in line).split()[2:5] == ["0.0"] * 3
+
+
+def test_queries_that_are_in_the_database_are_told_of(netvlad, town, queries):
+    ran = netvlad("evaluate", "--database", town, "--queries", queries, "--model", "test_resnet-max")
+    lines = ran.err.splitlines()
+    at = lines.index("these queries are in the database too and find themselves:")
+    assert lines[at + 1] == f"  {town / '1.jpg'}"
+    assert lines[at + 2 :] == []

@@ -103,3 +103,11 @@ def test_wrong_paths(refused, town, tmp_path):
 def test_strict_refuses_bad_rows(refused, tmp_path):
     (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,31.2,34.8\nb.jpg,,\n")
     assert "t.csv" in refused("index", tmp_path / "t.csv", "--out", tmp_path / "a.vpr", "--strict")
+
+
+def test_an_index_of_nothing_is_an_error(netvlad, tmp_path):
+    (tmp_path / "bad.jpg").write_text("x")
+    (tmp_path / "table.csv").write_text("path,lat,lon\nbad.jpg,31.26,34.8\n")
+    ran = netvlad("index", tmp_path / "table.csv", "--out", tmp_path / "x.vpr", "--model", "test_resnet-max")
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1] == f"netvlad: {tmp_path / 'x.vpr'} is empty: none of the 1 photos could be read"

@@ -39,9 +39,7 @@ def run(
     if radius is None:
         # 25 m, as in the paper, would take in much of a small map
         radius = 25.0 if _extent(places) > 500 else 10.0
-    # an index of other photos must not be taken for this one's
-    key = hashlib.sha256("\n".join([f"{radius}", *held.database.path]).encode()).hexdigest()[:8]
-    folders = {name: out / f"{Path(name).name}-{key}.vpr" for name in names}
+    folders = {name: out / f"{Path(name).name}-{_key(name, radius, *held.database.path)}.vpr" for name in names}
 
     def ranker(name: str) -> IndexRanker:
         return IndexRanker(open_or_create(folders[name], name, radius, {}), held.database, workers=workers)
@@ -54,6 +52,11 @@ def run(
     page = write_report(found, out / "report")
     say(f"wrote {page}: the map, and each query beside its matches")
     say(f"ask it more: netvlad locate PHOTO --index {folders[names[-1]]}")
+
+
+def _key(*parts) -> str:
+    """An index of other photos, or another model of the same name, must not be taken for this one's."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _extent(places) -> float:

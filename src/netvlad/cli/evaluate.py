@@ -37,7 +37,7 @@ def run(
 
     A NetVLAD or VLAD given by name gets its cluster centres from the database photos (off the shelf).
     """
-    from netvlad.cli.common import model_options, read_places, recall_table, say, tell_unreadable
+    from netvlad.cli.common import model_options, read_places, recall_table, say, tell, tell_unreadable
     from netvlad.describe.fit import fit
     from netvlad.describe.zoo import load
     from netvlad.evaluate.report import summary, write_report
@@ -60,6 +60,7 @@ def run(
     makers = {name: (lambda name=name: ranker(name)) for name in names}
     found = evaluate(makers, searched, asked, protocol, config)
     tell_unreadable(found.unreadable)
+    tell("these queries are in the database too and find themselves", sorted(set(searched.path) & set(asked.path)))
     recall_table(summary(found))
     if out:
         say(f"wrote {write_report(found, out)}")

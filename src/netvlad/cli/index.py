@@ -31,6 +31,7 @@ def run(
     Photos already in the index are skipped, so an interrupted run goes on where it stopped.
     """
     from netvlad.cli.common import model_options, read_places, say, tell_unreadable
+    from netvlad.errors import PlaceIndexError
 
     places = read_places(photos, strict)
     start = time.perf_counter()
@@ -41,6 +42,8 @@ def run(
         f"{out}: {added.new} photos added, {added.known} were in it already, {len(index)} in all "
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
     )
+    if not len(index):
+        raise PlaceIndexError(f"{out} is empty: none of the {len(places)} photos could be read")
     if isinstance(index.calibration, str):
         say(f"answers will carry no confidence: {index.calibration}")
 
