@@ -8,6 +8,8 @@ from pathlib import Path
 
 from netvlad.errors import NetvladError
 
+COMPARED = ("resnet18-max", "resnet18-netvlad")  # the paper's question, where no models are named
+
 
 def say(text: str) -> None:
     """A message to a person, on stderr, so that stdout holds results only."""

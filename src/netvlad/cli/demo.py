@@ -24,7 +24,7 @@ def run(
 
     Whole sessions are held out where times are known (by night, if there are photos by day and by night).
     """
-    from netvlad.cli.common import read_places, recall_table, say, tell_unreadable
+    from netvlad.cli.common import COMPARED, read_places, recall_table, say, tell_unreadable
     from netvlad.cli.index import open_or_create
     from netvlad.evaluate.report import summary, write_report
     from netvlad.evaluate.result import Protocol
@@ -32,7 +32,7 @@ def run(
     from netvlad.places import hold_out
     from netvlad.search.rankers import IndexRanker
 
-    names = list(dict.fromkeys(model or ["resnet18-max", "resnet18-netvlad"]))
+    names = list(dict.fromkeys(model or COMPARED))
     places = read_places(photos, strict=False)
     held = hold_out(places)
     say(held.how)

@@ -37,7 +37,7 @@ def run(
 
     A NetVLAD or VLAD given by name gets its cluster centres from the database photos (off the shelf).
     """
-    from netvlad.cli.common import model_options, read_places, recall_table, say, tell, tell_unreadable
+    from netvlad.cli.common import COMPARED, model_options, read_places, recall_table, say, tell, tell_unreadable
     from netvlad.describe.fit import fit
     from netvlad.describe.zoo import load
     from netvlad.evaluate.report import summary, write_report
@@ -45,7 +45,7 @@ def run(
     from netvlad.evaluate.run import evaluate
     from netvlad.search.rankers import MemoryRanker
 
-    names = list(dict.fromkeys(model or ["resnet18-max", "resnet18-netvlad"]))
+    names = list(dict.fromkeys(model or COMPARED))
     options = model_options(clusters, stage, resize)
     searched, asked = read_places(database, strict), read_places(queries, strict)
 

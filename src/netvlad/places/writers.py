@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import PlacesError
+from netvlad.files import atomic
 
 if TYPE_CHECKING:
     from netvlad.places.table import Places
@@ -29,17 +29,13 @@ def write(places: Places, path: str | os.PathLike) -> None:
         )
     if not os.path.isdir(os.path.dirname(path)):
         raise PlacesError(f"{path} cannot be written: there is no folder {os.path.dirname(path)}")
-    whole = f"{path}.{os.getpid()}.tmp"
     try:
-        formats[suffix](places, whole, _relative(places.path, os.path.dirname(path)))
-        os.replace(whole, path)
+        with atomic(path) as whole:
+            formats[suffix](places, str(whole), _relative(places.path, os.path.dirname(path)))
     except UnicodeEncodeError as error:
         raise PlacesError(
             f"{path} cannot be written: {error.object!r} has a name that is no text; rename it"
         ) from None
-    finally:
-        with suppress(FileNotFoundError):
-            os.remove(whole)
 
 
 def _relative(paths: np.ndarray, folder: str) -> list[str]:

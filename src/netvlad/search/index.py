@@ -22,7 +22,6 @@ from netvlad.search.lock import only_writer
 from netvlad.search.store import Store
 
 FORMAT = 1
-SECONDS = 10.0  # of work lost at most when an `add` is killed
 RADIUS = 25.0
 
 
@@ -217,7 +216,6 @@ def read_manifest(folder: Path) -> dict:
     return manifest
 
 
-
 def _only_ours(folder: Path) -> bool:
     """Nothing in the folder, or only what an interrupted `create` leaves."""
-    return all(f.name in ("model", "places.lance", ".lock") or f.name.startswith(".") for f in folder.iterdir())
+    return all(f.name in ("model", "places.lance") or f.name.startswith(".") for f in folder.iterdir())

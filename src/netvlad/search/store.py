@@ -75,8 +75,10 @@ class Store:
 
     def _sync(self) -> None:
         """Flush the newest fragment and version to the disk: a rename alone outlives a kill, not a power cut."""
+        data, versions = self.folder / "data", self.folder / "_versions"
         newest = self._table.get_fragments()[-1].data_files()[0].path
-        for path in (self.folder / "data" / newest, self.folder / "data", *(self.folder / "_versions").iterdir()):
+        manifest = max(versions.glob("*.manifest"), key=lambda file: file.stat().st_mtime_ns)
+        for path in (data / newest, data, manifest, versions):
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
