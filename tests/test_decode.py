@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import netvlad
 from netvlad.decode import CHUNK, FEW, decode_photos
@@ -106,6 +107,20 @@ def test_a_file_that_may_not_be_read(photos):
     assert flat(decode_photos([path]))[0].reason == "Permission denied"
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_undefined_pixels_arrive_where_they_are_asked_for(photos, tmp_path, workers):
+    view, plain = tmp_path / "view.png", photos(1)[0]
+    pixels = np.dstack([read_image(plain), np.full((72, 96), 255, dtype=np.uint8)])
+    pixels[10:30, 20:40, 3] = 0
+    Image.fromarray(pixels).save(view)
+    with_alpha = flat(decode_photos([str(view), plain], resize=40, alpha=True, workers=workers))
+    without = flat(decode_photos([str(view), plain], resize=40, workers=workers))
+    assert [photo.image.shape for photo in with_alpha] == [(30, 40, 4), (30, 40, 3)]
+    assert [photo.image.shape for photo in without] == [(30, 40, 3), (30, 40, 3)]
+    np.testing.assert_array_equal(with_alpha[0].image, read_image(view, resize=40, alpha=True))
+    np.testing.assert_array_equal(without[0].image, read_image(view, resize=40))
+
+
 # -- workers --------------------------------------------------------------------------------------------------------
 
 
@@ -151,8 +166,9 @@ def test_a_crashing_decoder_loses_one_photo(many, slow):
 
 def test_two_crashes_in_one_chunk(many):
     many[1], many[3] = killer(), killer()
-    out = flat(decode_photos(many, rows=range(5), workers=1))
+    out = flat(decode_photos(many, rows=range(5), resize=16, alpha=True, workers=1))
     assert [photo.image is None for photo in out] == [False, True, False, True, False]
+    assert all(photo.image.shape == (12, 16, 3) for photo in out if photo.image is not None)
 
 
 def test_a_reader_that_stops_early_leaves_no_workers(many):
@@ -177,7 +193,7 @@ def test_a_reader_that_fails_leaves_no_workers(many):
 
 
 def test_workers_by_default(many, monkeypatch):
-    monkeypatch.setattr("netvlad.decode._decode_ahead", lambda chunks, resize, workers: iter([workers]))
+    monkeypatch.setattr("netvlad.decode._decode_ahead", lambda chunks, options, workers: iter([workers]))
     for cores, workers in ((None, 1), (1, 1), (3, 3), (64, 4)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         assert list(decode_photos(many[: FEW + 1])) == [workers]

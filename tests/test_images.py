@@ -515,3 +515,193 @@ def test_a_broken_pillow_image_names_its_file(tmp_path):
     path.write_bytes(whole("PNG")[:-1500])
     with Image.open(path) as image, pytest.raises(ImageError, match=r"half\.png: cannot be decoded"):
         read_image(image)
+
+
+# -- undefined pixels -----------------------------------------------------------------------------------------------
+
+
+def holed(width: int, height: int, seed: int = 0) -> np.ndarray:
+    """An RGBA texture with a large hole, a crack and specks; the colours under them are noise."""
+    rng = np.random.default_rng(seed)
+    alpha = np.where(rng.random((height, width)) < 0.01, 0, 255)
+    alpha[height // 4 : height // 2, width // 3 : width // 2] = 0
+    alpha[:, -width // 5] = 0
+    pixels = np.dstack([texture(width, height), alpha.astype(np.uint8)])
+    pixels[alpha == 0, :3] = rng.integers(0, 256, ((alpha == 0).sum(), 3))
+    return pixels
+
+
+def recoloured(pixels: np.ndarray, colour=(255, 0, 255)) -> np.ndarray:
+    """Other colours under the mask."""
+    out = pixels.copy()
+    out[pixels[..., 3] == 0, :3] = colour
+    return out
+
+
+def test_a_defined_photo_has_three_channels():
+    soft = np.dstack([FRAME, np.full((4, 6), 128, dtype=np.uint8)])
+    for source in (saved(FRAME), FRAME, saved(np.dstack([FRAME, np.full((4, 6), 255, dtype=np.uint8)]))):
+        np.testing.assert_array_equal(read_image(source, alpha=True), FRAME)
+    np.testing.assert_array_equal(read_image(saved(soft), alpha=True), read_image(saved(soft)))  # half over white
+    np.testing.assert_array_equal(read_image(soft, alpha=True), read_image(saved(soft)))
+    np.testing.assert_array_equal(read_image(saved(DEEP), alpha=True), np.repeat(UPPER[:, :, None], 3, axis=2))
+
+
+def test_undefined_is_below_half():
+    values = np.array([[[9, 8, 7, 255], [9, 8, 7, 128], [9, 8, 7, 127], [9, 8, 7, 0]]], dtype=np.uint8)
+    out = read_image(values, alpha=True)
+    assert out.dtype == np.uint8
+    np.testing.assert_array_equal(out[..., 3], [[255, 255, 0, 0]])
+    np.testing.assert_allclose(out[0, 1, :3], over_white([9, 8, 7], 128), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("WEBP", {"lossless": True, "exact": True})]
+)
+def test_holes_come_back_from_a_file(tmp_path, kind, options):
+    pixels = holed(60, 40)
+    path = tmp_path / f"view.{kind.lower()}"
+    path.write_bytes(saved(pixels, kind, **options))
+    out = read_image(path, alpha=True)
+    assert out.shape == (40, 60, 4)
+    np.testing.assert_array_equal(out[..., 3], pixels[..., 3])
+    defined = pixels[..., 3] == 255
+    np.testing.assert_array_equal(out[defined], pixels[defined])
+    assert read_image(path).shape == (40, 60, 3)
+    assert (read_image(path)[~defined] == 255).all()
+
+
+def test_holes_come_back_from_a_lossy_webp():
+    pixels = holed(60, 40)
+    out = read_image(saved(pixels, "WEBP", quality=90), alpha=True)
+    np.testing.assert_array_equal(out[..., 3], pixels[..., 3])
+
+
+def test_an_undefined_pixel_has_the_nearest_defined_colour():
+    pixels = holed(40, 30)
+    pixels[..., :3] = np.arange(1200).reshape(30, 40, 1) // [1, 256, 1] % 256  # every pixel another colour
+    out = read_image(pixels, alpha=True)
+    rows, columns = np.nonzero(pixels[..., 3])
+    for y, x in zip(*np.nonzero(pixels[..., 3] == 0), strict=True):
+        distance = np.hypot(rows - y, columns - x)
+        nearest = distance == distance.min()
+        assert out[y, x, :3].tolist() in pixels[rows[nearest], columns[nearest], :3].tolist()
+
+
+@pytest.mark.parametrize("longest", [None, 60, 37, 20, 1])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_colours_under_the_mask_are_never_seen(longest, kind):
+    pixels = holed(60, 44)
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    plain, other = (
+        read_image(saved(p, kind, **options), resize=longest, alpha=True) for p in (pixels, recoloured(pixels))
+    )
+    assert max(plain.shape[:2]) == (longest or 60)
+    np.testing.assert_array_equal(plain, other)
+
+
+@pytest.mark.parametrize("longest", [45, 30, 29, 20, 13, 7])
+def test_scaled_down_a_pixel_is_defined_only_if_all_of_it_was(longest):
+    width, height = 60, 45
+    rng = np.random.default_rng(longest)
+    pixels = np.dstack([texture(width, height), np.where(rng.random((height, width)) < 0.02, 0, 255).astype(np.uint8)])
+    out = read_image(pixels, resize=longest, alpha=True)
+    w, h = fit_size(width, height, longest)
+    for y in range(h):
+        for x in range(w):
+            top, bottom, left, right = y * height / h, (y + 1) * height / h, x * width / w, (x + 1) * width / w
+            part = pixels[int(top) : int(np.ceil(bottom - 1e-6)), int(left) : int(np.ceil(right - 1e-6)), 3]
+            assert out[y, x, 3] == part.min()
+
+
+def test_scaled_down_a_hole_darkens_and_brightens_nothing():
+    for colour in ((255, 255, 255), (0, 0, 0), (200, 100, 50)):
+        pixels = holed(120, 90)
+        pixels[pixels[..., 3] == 255, :3] = colour
+        assert (read_image(pixels, resize=50, alpha=True)[..., :3] == colour).all()
+
+
+def test_scaled_down_away_from_holes_all_is_as_without():
+    pixels = np.dstack([texture(120, 90), np.full((90, 120), 255, dtype=np.uint8)])
+    pixels[:, :30, 3] = 0
+    out = read_image(pixels, resize=40, alpha=True)
+    np.testing.assert_array_equal(out[..., 3] == 0, np.arange(40)[None].repeat(30, 0) < 10)
+    plain = read_image(pixels[..., :3], resize=40)
+    np.testing.assert_array_equal(out[:, 12:, :3], plain[:, 12:])  # a bicubic kernel reaches two pixels
+    np.testing.assert_allclose(out[:, 10:12, :3].astype(int), plain[:, 10:12], atol=8)
+
+
+def test_read_twice_is_read_once():
+    for longest in (None, 33):
+        once = read_image(holed(60, 40), resize=longest, alpha=True)
+        np.testing.assert_array_equal(read_image(once, resize=longest, alpha=True), once)
+
+
+@pytest.mark.parametrize("longest", [None, 10])
+def test_nothing_defined_is_grey(longest):
+    pixels = np.zeros((30, 40, 4), dtype=np.uint8)
+    out = read_image(pixels, resize=longest, alpha=True)
+    assert (out[..., :3] == 128).all()
+    assert not out[..., 3].any()
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_holes_are_turned_upright(orientation):
+    pixels = np.dstack([FRAME, np.where(np.arange(24).reshape(4, 6) == 8, 0, 255).astype(np.uint8)])
+    out = read_image(saved(pixels, exif=exif(orientation)), alpha=True)
+    np.testing.assert_array_equal(out[..., 3], UPRIGHT[orientation](pixels)[..., 3])
+
+
+@pytest.mark.parametrize("mode", ["LA", "La", "RGBa", "PA"])
+def test_holes_in_other_modes(mode):
+    alpha = np.array([[255, 0, 255]], dtype=np.uint8)
+    if mode == "PA":
+        image = palette_image().convert("PA")
+        image.putalpha(Image.fromarray(alpha))
+        colours = [[255, 0, 0], [10, 20, 30]]
+    else:
+        image = Image.fromarray(np.dstack([np.array([[[200, 100, 40]] * 3], dtype=np.uint8), alpha]))
+        image = image.convert({"La": "LA", "RGBa": "RGBa"}.get(mode, mode)).convert(mode)
+        colours = [[200, 100, 40] if mode == "RGBa" else [124, 124, 124]] * 2
+    assert image.mode == mode
+    out = read_image(image, alpha=True)
+    np.testing.assert_array_equal(out[..., 3], alpha)
+    np.testing.assert_allclose(out[0, [0, 2], :3].astype(int), colours, atol=1)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_transparent_palette_colour_is_undefined(kind):
+    out = read_image(saved(palette_image(), kind, transparency=1), alpha=True)
+    np.testing.assert_array_equal(out[..., 3], [[255, 0, 255]])
+    np.testing.assert_array_equal(out[0, [0, 2], :3], [[255, 0, 0], [10, 20, 30]])
+
+
+@pytest.mark.parametrize(("mode", "key"), [("RGB", (10, 20, 30)), ("L", 7), ("1", 0)])
+def test_a_transparent_colour_without_palette_is_undefined(mode, key):
+    image = Image.new(mode, (3, 2), key)
+    image.putpixel((1, 1), {"RGB": (10, 20, 31), "L": 8, "1": 1}[mode])
+    out = read_image(saved(image, transparency=key), alpha=True)
+    np.testing.assert_array_equal(out[..., 3], [[0, 0, 0], [0, 255, 0]])
+    assert (out[..., :3] == {"RGB": (10, 20, 31), "L": 8, "1": 255}[mode]).all()  # filled from the only one
+
+
+def test_a_transparent_value_of_sixteen_bits_is_none():
+    data = saved(DEEP, transparency=0)
+    assert Image.open(io.BytesIO(data)).info["transparency"] == 0
+    for alpha in (False, True):
+        np.testing.assert_array_equal(read_image(data, alpha=alpha), np.repeat(UPPER[:, :, None], 3, axis=2))
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 1), (4, 4, 2), (4, 4, 5), (0, 4, 4), (1, 4, 4, 4)])
+def test_arrays_of_another_kind_are_refused_with_alpha_too(shape):
+    with pytest.raises(ImageError, match="HxWx4, HxWx3 or HxW uint8"):
+        read_image(np.zeros(shape, dtype=np.uint8), alpha=True)
+
+
+def test_what_is_given_is_left_as_it_was():
+    pixels = holed(60, 40)
+    before = pixels.copy()
+    image = Image.fromarray(pixels)
+    read_image(pixels, resize=30, alpha=True), read_image(image, alpha=True)
+    np.testing.assert_array_equal(pixels, before)
+    np.testing.assert_array_equal(np.asarray(image), before)

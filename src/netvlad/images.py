@@ -23,22 +23,27 @@ def read_image(
     *,
     resize: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    alpha: bool = False,
 ) -> np.ndarray:
     """Decode a photo.
 
     source: a path, the bytes of a file, a Pillow image, or an array (HxW or HxWx3, uint8), which is checked only.
     resize: the longest side in pixels to scale down to, keeping the aspect; never scales up. None: as it is.
+    alpha: tell undefined pixels, those whose alpha is below 128. A photo that has any comes as (H, W, 4), alpha 0 or
+    255; an undefined pixel has the colour of the nearest defined one (grey if there is none), so that a filter that
+    reaches over the edge of a hole is disturbed least. Scaled down, a pixel is defined only if all of it was. An array
+    may be HxWx4 then.
     Returns (H, W, 3) uint8 RGB, turned upright by its EXIF orientation; the first frame of an animation; transparent
     parts over white; 16-bit values cut to their upper 8 bits.
     Raises ImageError, naming the source, for a missing, truncated or foreign file and above `max_pixels`.
     """
     if isinstance(source, np.ndarray):
-        return _resized(_checked_array(source), resize)
+        return _array(source, resize, alpha)
     name = _name(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below decides
-            return _decode(source, name, resize, max_pixels)
+            return _decode(source, name, resize, max_pixels, alpha)
     except ImageError:
         raise
     except Exception as e:  # Pillow's readers raise nearly anything on broken bytes
@@ -53,7 +58,7 @@ def fit_size(width: int, height: int, longest: int | None) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _decode(source, name: str, resize: int | None, max_pixels: int) -> np.ndarray:
+def _decode(source, name: str, resize: int | None, max_pixels: int, alpha: bool) -> np.ndarray:
     from PIL import Image
 
     given = isinstance(source, Image.Image)
@@ -69,7 +74,11 @@ def _decode(source, name: str, resize: int | None, max_pixels: int) -> np.ndarra
         w, h = fit_size(width, height, resize)
         image.draft(None, (2 * w, 2 * h))
     image.load()
-    return _resized(np.asarray(_rgb(_upright(image), name)), resize)
+    image = _upright(image)
+    rgba = _rgba(image)
+    if rgba is None:
+        return _resized(np.asarray(_rgb(image, name)), resize)
+    return _transparent(rgba, resize, alpha)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -95,23 +104,63 @@ def _upright(image: Image.Image) -> Image.Image:
 def _rgb(image: Image.Image, name: str) -> Image.Image:
     from PIL import Image
 
-    mode = image.mode
-    if mode == "RGB" and "transparency" not in image.info:
+    if image.mode == "RGB":
         return image
-    if mode in ("I", "F") or mode.startswith("I;16"):
+    if _is_deep(image):
         return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
-    if mode in ("RGBa", "La"):
-        image = image.convert("RGBA" if mode == "RGBa" else "LA")
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    if mode == "LAB":  # Pillow converts Lab only through its colour management
+    if image.mode == "LAB":  # Pillow converts Lab only through its colour management
         from PIL import ImageCms
 
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
     return image.convert("RGB")
+
+
+def _rgba(image: Image.Image) -> Image.Image | None:
+    """The photo with its alpha channel; None where nothing tells of transparency."""
+    if image.mode in ("RGBa", "La"):
+        image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
+    tells = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    return image.convert("RGBA") if tells and not _is_deep(image) else None
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def _transparent(rgba: Image.Image, resize: int | None, alpha: bool) -> np.ndarray:
+    """Over white: (H, W, 3); with `alpha`, and where any pixel is undefined, (H, W, 4)."""
+    from PIL import Image
+
+    rgb = np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
+    undefined = np.asarray(rgba)[..., 3] < 128
+    if not alpha or not undefined.any():
+        return _resized(rgb, resize)
+    size = fit_size(*rgba.size, resize)
+    if size != rgba.size:
+        import cv2
+
+        # filled before, so that no colour from under the mask is mixed in, and once more at the size wanted
+        rgb = _resized(_filled(rgb, undefined), resize)
+        undefined = cv2.resize(undefined.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    return np.dstack([_filled(rgb, undefined), np.where(undefined, np.uint8(0), np.uint8(255))])
+
+
+def _filled(rgb: np.ndarray, undefined: np.ndarray) -> np.ndarray:
+    """Undefined pixels in the colour of the nearest defined one; all grey where there is none."""
+    import cv2
+
+    if undefined.all():
+        return np.full_like(rgb, 128)
+    _, label = cv2.distanceTransformWithLabels(
+        undefined.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    label, holes, defined = label.ravel(), np.flatnonzero(undefined), np.flatnonzero(~undefined)
+    where = np.empty(len(defined) + 1, dtype=np.int64)  # labels count from 1: every defined pixel has one of its own
+    where[label[defined]] = defined
+    pixels = rgb.reshape(-1, 3).copy()
+    pixels[holes] = pixels[where[label[holes]]]
+    return pixels.reshape(rgb.shape)
 
 
 def _eight_bits(values: np.ndarray, name: str) -> np.ndarray:
@@ -126,12 +175,18 @@ def _eight_bits(values: np.ndarray, name: str) -> np.ndarray:
     return (values.astype(np.uint32) >> 8).astype(np.uint8)
 
 
-def _checked_array(array: np.ndarray) -> np.ndarray:
+def _array(array: np.ndarray, resize: int | None, alpha: bool) -> np.ndarray:
     if array.dtype == np.uint8 and array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-        raise ImageError(f"an image array must be HxWx3 or HxW uint8 RGB, got {array.shape} {array.dtype}")
-    return array
+    bands = (3, 4) if alpha else (3,)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in bands or array.size == 0:
+        kinds = "HxWx4, HxWx3" if alpha else "HxWx3"
+        raise ImageError(f"an image array must be {kinds} or HxW uint8 RGB, got {array.shape} {array.dtype}")
+    if array.shape[2] == 4:
+        from PIL import Image
+
+        return _transparent(Image.fromarray(array), resize, alpha)
+    return _resized(array, resize)
 
 
 def _resized(array: np.ndarray, resize: int | None) -> np.ndarray:

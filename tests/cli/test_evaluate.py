@@ -112,3 +112,36 @@ def test_queries_that_are_in_the_database_are_told_of(netvlad, town, queries):
     at = lines.index("these queries are in the database too and find themselves:")
     assert lines[at + 1] == f"  {town / '1.jpg'}"
     assert lines[at + 2 :] == []
+
+
+def test_the_rules_of_the_tokyo_benchmarks(netvlad, refused, town, tmp_path):
+    """Cut-outs of two panoramas, on two dates: each photo of the town is the query and the database photo."""
+    rows = ["path,lat,lon,time,panorama"]
+    for i in range(4):
+        rows.append(f"{town / f'{i}.jpg'},{31.26 + 1e-3 * (i // 2)},34.8,201{i % 2}-05-01T10:00:00,{'ab'[i // 2]}")
+    table = tmp_path / "tokyo.csv"
+    table.write_text("\n".join(rows) + "\n")
+    given = ["--database", table, "--queries", table, "--model", "test_resnet-max"]
+
+    def recall(*rules) -> list[str]:
+        ran = netvlad("evaluate", *given, *rules, "--out", tmp_path / "report")
+        assert ran.code == 0
+        told = ran.out.splitlines()[-2:]
+        assert ("of each panorama's cut-outs only the best counts" in told) == ("--best-per-panorama" in rules)
+        assert ("photos of the query's own date do not count" in told) == ("--other-dates" in rules)
+        protocol = json.loads((tmp_path / "report" / "results.json").read_text("utf-8"))["protocol"]
+        assert protocol["best_per_panorama"] == ("--best-per-panorama" in rules)
+        assert protocol["other_dates"] == ("--other-dates" in rules)
+        return next(line for line in ran.out.splitlines() if "test_resnet-max" in line).split()[2:5]
+
+    assert recall()[0] == "100.0"  # each finds itself
+    assert recall("--best-per-panorama") == ["100.0"] * 3
+    searched = read_places(table)
+    vectors = package.load("test_resnet-max").describe(searched.path)
+    apart = ((vectors[:, None] - vectors) ** 2).sum(-1)
+    right = [apart[q, q ^ 1] < apart[q, (q ^ 1) ^ 2] for q in range(4)]  # of the two of the other date
+    assert recall("--other-dates") == [f"{100 * np.mean(right):.1f}", "100.0", "100.0"]
+    assert recall("--other-dates", "--best-per-panorama") == [f"{100 * np.mean(right):.1f}", "100.0", "100.0"]
+    undated = ["--database", table, "--queries", tmp_path / "undated.csv", "--model", "test_resnet-max"]
+    (tmp_path / "undated.csv").write_text(f"path,lat,lon\n{town / '0.jpg'},31.26,34.8\n")
+    assert "no query has a time" in refused("evaluate", *undated, "--other-dates")

@@ -36,6 +36,22 @@ def test_a_fitted_model_can_be_used(netvlad, refused, town, tmp_path, weights):
     assert "clusters 4, not 8" in refused("index", town, "--out", index, "--clusters", "8")
 
 
+def test_densevlad_needs_no_trunk(netvlad, refused, town, tmp_path, monkeypatch):
+    monkeypatch.delenv("NETVLAD_WEIGHTS", raising=False)
+    out, index = tmp_path / "dense", tmp_path / "a.vpr"
+    ran = netvlad("fit", "--places", town, "--out", out, "--model", "densevlad", "--clusters", "4", "--whiten", "3")
+    assert ran.code == 0
+    assert ran.err == f"wrote {out}: densevlad, 3-D; use it with --model {out}\n"
+    want = package.fit(package.load("densevlad", clusters=4), package.read_places(town).path, whiten=3)
+    assert load_folder(out).identity == want.identity
+    assert "8 photos added" in netvlad("index", town, "--out", index, "--model", out).err
+    found = json.loads(netvlad("locate", town / "3.jpg", "--index", index, "--json").out)
+    assert found[0]["matches"][0]["path"] == str(town / "3.jpg")
+    for option in (["--trunk", "resnet18"], ["--pooling", "vlad"]):
+        both = ["--places", town, "--out", tmp_path / "m", "--model", "densevlad", *option]
+        assert "leave --trunk and --pooling out" in refused("fit", *both)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

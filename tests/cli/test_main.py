@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 import netvlad as package
-from netvlad.cli import demo, evaluate, fit, index, info, locate, main, models
+from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, main, models
 from netvlad.describe import zoo
 
-COMMANDS = {m.__name__.rpartition(".")[2]: m for m in (index, locate, evaluate, fit, models, info, demo)}
+COMMANDS = {m.__name__.rpartition(".")[2]: m for m in (index, locate, evaluate, fit, models, info, demo, cutouts)}
 
 
 def one_line(text: str) -> str:

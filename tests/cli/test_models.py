@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from netvlad.describe.dense_vlad import CENTRES
 from netvlad.describe.zoo import TRUNKS, known
 
 
@@ -13,3 +14,10 @@ def test_models_lists_what_is_known_in_full(netvlad):
             assert text in row
     assert {k.trunk for k in known()} == set(TRUNKS)
     assert "…" not in ran.out
+
+
+def test_where_the_centres_of_densevlad_come_from(netvlad, tmp_path, monkeypatch):
+    monkeypatch.setenv("NETVLAD_WEIGHTS", str(tmp_path))
+    assert "centres: fitted on the photos" in netvlad("models").out
+    (tmp_path / CENTRES).touch()
+    assert f"centres: file {CENTRES}" in netvlad("models").out

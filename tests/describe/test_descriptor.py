@@ -153,6 +153,128 @@ def test_describing_amid_training_is_the_same_and_changes_nothing(make, mixed):
     assert model.identity == identity
 
 
+# -- undefined pixels -----------------------------------------------------------------------------------------------
+
+
+def view(path: str, seed: int = 0) -> np.ndarray:
+    """The photo with a hole over about a third of it and noise under the mask, (H, W, 4)."""
+    pixels = read_image(path)
+    rng = np.random.default_rng(seed)
+    height, width = pixels.shape[:2]
+    alpha = np.full((height, width), 255, dtype=np.uint8)
+    alpha[height // 8 : height // 2, width // 4 :] = 0
+    alpha[rng.random((height, width)) < 0.01] = 0
+    noise = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
+    return np.dstack([np.where(alpha[..., None] == 0, noise, pixels), alpha])
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("resize", [640, 70])
+def test_what_lies_under_the_mask_changes_nothing(make, mixed, tmp_path, pooling, resize):
+    model = make(pooling, resize=resize)
+    assert model.takes_masks
+    vectors = []
+    for seed in (0, 1):
+        pixels = view(mixed[0])
+        hidden = pixels[..., 3] == 0
+        pixels[hidden, :3] = np.random.default_rng(seed).integers(0, 256, (hidden.sum(), 3))
+        Image.fromarray(pixels).save(tmp_path / "view.png")
+        Image.fromarray(pixels).save(tmp_path / "view.webp", lossless=True)
+        vectors.append(model.describe([pixels, tmp_path / "view.png", tmp_path / "view.webp"]))
+        for vector in vectors[-1]:
+            np.testing.assert_array_equal(vector, vectors[-1][0])
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+    assert np.abs(vectors[0][0] - model.describe(mixed[:1])[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_masked_vectors_are_of_unit_length_and_do_not_depend_on_company(make, mixed, pooling):
+    model = make(pooling)
+    images = [thing for i, path in enumerate(mixed) for thing in (path, view(path, i))]
+    vectors = model.describe(images)
+    np.testing.assert_allclose(np.linalg.norm(vectors.astype(np.float64), axis=1), 1, atol=1e-5)
+    for image, vector in zip(images, vectors, strict=True):
+        np.testing.assert_allclose(model.describe([image])[0], vector, atol=1e-5)
+    np.testing.assert_array_equal(vectors[::2], model.describe(mixed))  # to the last bit as without masked company
+
+
+def test_masked_pooling_by_hand(make, mixed):
+    model = make("max")
+    for path in mixed:
+        pixels = view(path)
+        filled = read_image(pixels, alpha=True)
+        with torch.no_grad():
+            maps = model.trunk(model.prepare(filled[None, ..., :3]))[0].numpy()
+        height, width = pixels.shape[:2]
+        _, h, w = maps.shape
+        left = []
+        for i in range(h):
+            for j in range(w):
+                rows = slice(i * height // h, -(-(i + 1) * height // h))
+                cell = pixels[rows, j * width // w : -(-(j + 1) * width // w), 3]
+                if (cell == 0).mean() <= 0.25:
+                    left.append(maps[:, i, j])
+        assert 0 < len(left) < h * w
+        largest = np.max(left, axis=0)
+        np.testing.assert_allclose(model.describe([pixels])[0], largest / np.linalg.norm(largest), atol=1e-5)
+
+
+def test_prepare_of_masked_photos(make):
+    model = make("max", fitted=False)
+    images = np.array([[[[10, 20, 30, 255], [40, 50, 60, 0]]]], dtype=np.uint8)
+    x = model.prepare(images)
+    torch.testing.assert_close(x[:, :3], model.prepare(images[..., :3]), rtol=0, atol=0)
+    assert x[0, 3].tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_photo_of_which_nothing_is_defined_is_a_grey_one(make, pooling):
+    model = make(pooling)
+    nothing = np.random.default_rng(0).integers(0, 256, (64, 64, 4), dtype=np.uint8)
+    nothing[..., 3] = 0
+    grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+    vector, expected = model.describe([nothing, grey])
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(vector, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_photo_without_any_location_that_counts_is_taken_as_filled(make, mixed, pooling):
+    pixels = np.dstack([read_image(mixed[0]), np.full((72, 96), 255, dtype=np.uint8)])
+    pixels[::2, :, 3] = 0  # half of every cell
+    model = make(pooling)
+    vector, expected = model.describe([pixels, read_image(pixels, alpha=True)[..., :3]])
+    np.testing.assert_allclose(vector, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (75, 90)])
+def test_masks_fit_a_trunk_of_patches(size):
+    trunk = Trunk("test_vit")  # scales to whole patches of 16
+    trunk.crop()
+    model = NetworkDescriber(trunk, "max")
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    pixels[: size[0] // 2, : size[1] // 2, 3] = 0
+    filled = read_image(pixels, alpha=True)
+    maps, mask = model.maps(model.prepare(filled[None]))
+    assert maps.shape[2:] == mask.shape[2:]
+    h, w = maps.shape[2:]
+    hidden = torch.zeros(h, w, dtype=bool)
+    hidden[: round(h / 2 - 0.1), : round(w / 2 - 0.1)] = True
+    assert not mask[0, 0][hidden].any()
+    assert mask.sum() > 0.6 * h * w
+    left = maps[0][:, mask[0, 0] == 1].amax(dim=1).detach().cpu().numpy()
+    np.testing.assert_allclose(model.describe([pixels])[0], left / np.linalg.norm(left), atol=1e-5)
+
+
+def test_training_takes_masked_photos_too(make, mixed):
+    model = make("netvlad")
+    x = model.prepare(read_image(view(mixed[0]), alpha=True)[None])
+    model(x).sum().backward()
+    assert torch.isfinite(model.pooling.centres.grad).all()
+    assert model.pooling.centres.grad.abs().max() > 0
+
+
 # -- readiness ------------------------------------------------------------------------------------------------------
 
 
@@ -276,7 +398,7 @@ def rewrite(folder: Path, change) -> None:
     state = load_file(folder / "model.safetensors")
     change(card, state)
     save_file(state, folder / "model.safetensors")
-    card["checksum"] = descriptor._digest(card["architecture"], state)
+    card["checksum"] = descriptor.digest(card["architecture"], state)
     (folder / "card.json").write_text(json.dumps(card))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.decomposition import PCA
 
 import netvlad
@@ -72,6 +73,23 @@ def test_the_sample_of_a_photo_does_not_depend_on_the_others(new, photos, monkey
     assert len(again) == 30
     np.testing.assert_allclose(again[rows_of(found[0], again)], found[0], atol=1e-5)
     np.testing.assert_allclose(again[rows_of(found[3], again)], found[3], atol=1e-5)
+
+
+def test_undefined_parts_give_none(new, photos, tmp_path):
+    model, (plain,) = new(), photos(1, (96, 80))  # a map of 5 x 6
+    view = tmp_path / "view.png"
+    pixels = np.dstack([read_image(plain), np.full((80, 96), 255, dtype=np.uint8)])
+    pixels[:48, 32:64, 3] = 0  # 3 x 2 cells
+    Image.fromarray(pixels).save(view)
+    found = sample_locals(model, [str(view), plain])
+    assert len(found) == 24 + 30
+    with torch.no_grad():
+        filled = read_image(view, alpha=True)[None, ..., :3]
+        maps = torch.nn.functional.normalize(model.trunk(model.prepare(filled))[0], dim=0)
+    left = np.ones((5, 6), dtype=bool)
+    left[:3, 2:4] = False
+    assert sorted(rows_of(found[:24], maps.flatten(1).T.numpy())) == np.flatnonzero(left).tolist()
+    assert sorted(rows_of(found[24:], local_descriptors(model, plain))) == list(range(30))
 
 
 def test_the_authors_numbers():

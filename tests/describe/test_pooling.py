@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from netvlad.describe.pooling import POOLINGS, Avg, GeM, Max, make_pooling, pooled_dim
+from netvlad.describe.pooling import POOLINGS, Avg, GeM, Max, defined_locations, make_pooling, pooled_dim
 from netvlad.describe.vlad import VLAD, NetVLAD
 from netvlad.errors import ModelError
 
@@ -64,6 +64,80 @@ def test_vectors_are_of_unit_length_and_finite_everywhere(name):
     black = torch.zeros(1, 8, 3, 3, requires_grad=True)
     pool(black).sum().backward()
     assert torch.isfinite(black.grad).all()
+
+
+# -- undefined locations ----------------------------------------------------------------------------------------------
+
+LEFT = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])  # of SMALL: channels (-1, 0) and (4, 4)
+
+
+def test_masked_by_hand():
+    torch.testing.assert_close(Max()(SMALL, LEFT), torch.tensor([[0.0, 1.0]]))
+    torch.testing.assert_close(Max()(SMALL - 10, LEFT), torch.tensor([[-10.0, -6.0]]) / math.sqrt(136))
+    torch.testing.assert_close(Avg()(SMALL, LEFT), torch.tensor([[-0.5, 4.0]]) / math.sqrt(16.25))
+    x = torch.tensor([[[[2.0, 9.0], [4.0, 9.0]], [[4.0, 9.0], [5.0, 9.0]]]])
+    expected = torch.tensor([[(72 / 2) ** (1 / 3), (189 / 2) ** (1 / 3)]])
+    torch.testing.assert_close(GeM()(x, LEFT), expected / expected.norm())
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_masked_is_that_of_the_locations_left(name):
+    g = torch.Generator().manual_seed(4)
+    pool = make_pooling(name, 6, 4)
+    if hasattr(pool, "initialise"):
+        descriptors = torch.nn.functional.normalize(torch.randn(50, 6, generator=g))
+        pool.initialise(descriptors[:4].numpy(), descriptors.numpy())
+    x = torch.randn(3, 6, 4, 5, generator=g)
+    mask = (torch.rand(3, 1, 4, 5, generator=g) > 0.5).float()
+    out = pool(x, mask)
+    for image, m, vector in zip(x, mask, out, strict=True):
+        left = image[:, m[0] == 1]
+        assert 0 < left.shape[1] < 20
+        torch.testing.assert_close(pool(left[None, :, :, None])[0], vector, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(pool(x, torch.ones(3, 1, 4, 5)), pool(x), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(pool(torch.where(mask == 1, x, 1e4), mask), out, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(pool(x.bfloat16(), mask), pool(x.bfloat16().float(), mask))
+
+
+@pytest.mark.parametrize("name", ["max", "avg", "gem"])
+def test_no_gradient_reaches_what_is_masked(name):
+    x = (torch.rand(2, 3, 3, 4, generator=torch.Generator().manual_seed(5)) + 0.1).requires_grad_()
+    mask = torch.ones(2, 1, 3, 4)
+    mask[:, :, 1] = 0
+    make_pooling(name, 3, 4)(x, mask)[:, 0].sum().backward()
+    assert not x.grad[:, :, 1].any()
+    assert x.grad.abs().max() > 1e-3
+    assert torch.isfinite(x.grad).all()
+
+
+def test_a_location_counts_while_a_quarter_of_its_cell_at_most_is_undefined():
+    defined = torch.ones(1, 1, 8, 12)
+    defined[0, 0, 0, :4] = 0  # 4 of 16 pixels
+    defined[0, 0, 0, 4:8] = defined[0, 0, 1, 4] = 0  # 5
+    defined[0, 0, 4:, 8:] = 0  # all
+    torch.testing.assert_close(defined_locations(defined, (2, 3)), torch.tensor([[[[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]]]))
+
+
+def test_cells_of_a_map_that_does_not_divide_the_photo():
+    g = torch.Generator().manual_seed(6)
+    for (height, width), (h, w) in (((72, 96), (5, 6)), ((50, 33), (4, 3)), ((37, 61), (2, 4)), ((20, 20), (7, 7))):
+        defined = (torch.rand(2, 1, height, width, generator=g) > 0.25).float()
+        mask = defined_locations(defined, (h, w))
+        for n in range(2):
+            for i in range(h):
+                for j in range(w):
+                    rows = slice(i * height // h, -(-(i + 1) * height // h))
+                    part = defined[n, 0, rows, j * width // w : -(-(j + 1) * width // w)]
+                    assert mask[n, 0, i, j] == (4 * int((part == 0).sum()) <= part.numel())
+        assert 0 < mask.mean() < 1
+
+
+def test_where_nothing_is_defined_all_locations_count():
+    defined = torch.zeros(3, 1, 8, 8)
+    defined[1, 0, :4, :4] = 1
+    defined[2, 0, :2] = 1  # half of two cells: none that counts
+    mask = defined_locations(defined, (2, 2))
+    torch.testing.assert_close(mask[:, 0], torch.tensor([[[1.0, 1], [1, 1]], [[1, 0], [0, 0]], [[1, 1], [1, 1]]]))
 
 
 @pytest.mark.parametrize(

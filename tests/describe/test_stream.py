@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from netvlad.decode import CHUNK
 from netvlad.describe.stream import describe_all, describe_photos
@@ -85,6 +86,25 @@ def test_photos_that_are_too_small_are_set_aside(photos):
     vectors, unreadable = describe_all(Large(), paths)
     assert np.isnan(vectors[:, 0]).tolist() == [False, True, False, False]
     assert list(unreadable) == [1]
+
+
+def test_masks_go_to_those_who_take_them(photos, tmp_path):
+    class Shapes(MeanColour):
+        def describe(self, images) -> np.ndarray:
+            self.seen += [image.shape for image in images]
+            return np.ones((len(images), 3), dtype=np.float32)
+
+    class Masked(Shapes):
+        takes_masks = True
+
+    view, plain = tmp_path / "view.webp", photos(1)[0]
+    pixels = np.dstack([read_image(plain), np.full((72, 96), 255, dtype=np.uint8)])
+    pixels[:, :30, 3] = 0
+    Image.fromarray(pixels).save(view)
+    for kind, shapes in ((Shapes, [(36, 48, 3)] * 2), (Masked, [(36, 48, 4), (36, 48, 3)])):
+        describer = kind(resize=48)
+        describe_all(describer, [str(view), plain])
+        assert describer.seen == shapes
 
 
 def test_nothing_readable(bad):

@@ -116,6 +116,67 @@ def test_gradients_are_those_of_small_differences(version):
     assert torch.autograd.gradcheck(run, [v.requires_grad_() for v in inputs])
 
 
+# -- undefined locations ----------------------------------------------------------------------------------------------
+
+MASK = torch.tensor([[[[1.0, 0, 1], [1, 1, 0]]], [[[0.0, 0, 1], [0, 1, 0]]]])  # of the maps of `parts`
+
+
+@both
+def test_masked_equals_the_sum_over_the_others_by_hand(version):
+    x, weight, centres, bias = parts(version)
+    out = layer(version, weight, centres, bias)(x, MASK)
+    for image, mask, vector in zip(x, MASK, out, strict=True):
+        expected = by_hand(image[:, mask[0] == 1][None, :, None], weight, bias, centres)[0]
+        torch.testing.assert_close(vector, expected, rtol=1e-12, atol=1e-13)
+
+
+@both
+def test_without_a_mask_it_is_to_the_last_bit_what_it_is_with_ones(version):
+    x, weight, centres, bias = parts(version)
+    net = layer(version, weight, centres, bias)
+    assert torch.equal(net(x), net(x, torch.ones(2, 1, 2, 3)))
+
+
+@both
+def test_masked_gradients_are_those_of_the_sum_by_hand(version):
+    x, weight, centres, bias = values = [v.requires_grad_() for v in parts(version, dim=4)]
+    net = layer(version, weight.detach(), centres.detach(), bias.detach())
+    inputs = values if version == 2 else values[:3]
+    params = dict(zip(["weight", "centres", "bias"], inputs[1:], strict=False))
+    target = torch.randn(2, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    left = [image[:, mask[0] == 1][None, :, None] for image, mask in zip(x, MASK, strict=True)]
+    wanted = torch.cat([by_hand(part, weight, bias, centres) for part in left])
+    expected = torch.autograd.grad((wanted * target).sum(), inputs)
+    found = torch.autograd.grad((functional_call(net, params, (x, MASK)) * target).sum(), inputs)
+    for a, b in zip(found, expected, strict=True):
+        assert b.abs().max() > 1e-3
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+    assert not found[0][(MASK == 0).expand_as(x)].any()
+
+
+@both
+def test_masked_gradients_are_those_of_small_differences(version):
+    x, weight, centres, bias = parts(version, dim=3)
+    net = layer(version, weight, centres, bias)
+    names = ["weight", "centres"] + (["bias"] if version == 2 else [])
+
+    def run(x, *params):
+        return functional_call(net, dict(zip(names, params, strict=True)), (x, MASK))
+
+    inputs = [x, *(getattr(net, name).detach().clone() for name in names)]
+    assert torch.autograd.gradcheck(run, [v.requires_grad_() for v in inputs])
+
+
+def test_hard_vlad_leaves_out_what_is_masked():
+    net = VLAD(2, 2)
+    net.initialise(np.eye(2), np.zeros((0, 2)))
+    x = torch.tensor([[0.8, 0.6, 0.0], [0.6, 0.8, -1.0]]).view(1, 2, 1, 3)
+    out = net(x, torch.tensor([[[[1.0, 0.0, 0.0]]]]))[0]
+    length = math.hypot(0.2, 0.6)
+    torch.testing.assert_close(out, torch.tensor([-0.2 / length, 0.6 / length, 0, 0]))
+
+
 # -- initialisation -------------------------------------------------------------------------------------------------
 
 

@@ -193,3 +193,16 @@ def test_methods_that_disagree_make_a_group_of_their_own():
     rows, words = choose_queries(evaluation(one, two, matched=[1] * 40), limit=6)
     assert [int(((rows >= a) & (rows < b)).sum()) for a, b in ((0, 10), (10, 20), (20, 40))] == [2, 2, 2]
     assert "right at 1 by some methods only" in words
+
+
+def test_the_rules_of_a_protocol_are_told(small, tmp_path):
+    def told(**rules):
+        found = Evaluation(small.database, small.queries, Protocol(**rules), small.methods, small.judged, small.matched)
+        protocol = summary(found)["protocol"]
+        assert {name: protocol[name] for name in rules} == rules
+        html = write_report(found, tmp_path / "report").read_text("utf-8")
+        return ["only the best of them counts" in html, "do not count, neither as matches nor as true ones" in html]
+
+    assert told() == [False, False]
+    assert told(best_per_panorama=True) == [True, False]
+    assert told(other_dates=True) == [False, True]

@@ -21,6 +21,14 @@ def run(
             "--keep-unmatched", help="Leave queries without any true match in the denominator, as the paper does."
         ),
     ] = False,
+    best_per_panorama: Annotated[
+        bool,
+        typer.Option("--best-per-panorama", help="Keep only the best cut-out of each panorama (Tokyo 24/7)."),
+    ] = False,
+    other_dates: Annotated[
+        bool,
+        typer.Option("--other-dates", help="Photos of the query's own date do not count (Tokyo Time Machine)."),
+    ] = False,
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of models given by name (64).")] = None,
     stage: Annotated[str | None, typer.Option(help="Where the trunk of models given by name is cropped.")] = None,
     resize: Annotated[
@@ -55,12 +63,21 @@ def run(
             fit(describer, searched.path, seed=seed, workers=workers)
         return MemoryRanker(describer, searched.path, workers=workers)
 
-    protocol = Protocol(radius=radius, unmatched="keep" if keep_unmatched else "drop")
+    protocol = Protocol(
+        radius=radius,
+        unmatched="keep" if keep_unmatched else "drop",
+        best_per_panorama=best_per_panorama,
+        other_dates=other_dates,
+    )
     config = {"database": str(database), "queries": str(queries), "models": names, "seed": seed, **options}
     makers = {name: (lambda name=name: ranker(name)) for name in names}
     found = evaluate(makers, searched, asked, protocol, config)
     tell_unreadable(found.unreadable)
     tell("these queries are in the database too and find themselves", sorted(set(searched.path) & set(asked.path)))
     recall_table(summary(found))
+    if best_per_panorama:
+        print("of each panorama's cut-outs only the best counts")
+    if other_dates:
+        print("photos of the query's own date do not count")
     if out:
         say(f"wrote {write_report(found, out)}")

@@ -13,10 +13,15 @@ EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 3
 def run(
     places: Annotated[Path, typer.Option(help="Photos to fit on: a folder or a table.")],
     out: Annotated[Path, typer.Option(help="The folder to save the model in.")],
-    trunk: Annotated[str, typer.Option(help="A timm architecture, or alexnet.")] = "resnet18",
+    model: Annotated[str | None, typer.Option(help="A model's name, such as densevlad, in place of the next.")] = None,
+    trunk: Annotated[str | None, typer.Option(help="A timm architecture, or alexnet (resnet18).")] = None,
     stage: Annotated[str | None, typer.Option(help="Where to crop it, e.g. layer3 or conv5_3.")] = None,
-    pooling: Annotated[str, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2.")] = "netvlad",
-    clusters: Annotated[int | None, typer.Option(help="Cluster centres of a VLAD pooling (64).", min=2)] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2 (netvlad).")
+    ] = None,
+    clusters: Annotated[
+        int | None, typer.Option(help="Cluster centres of a VLAD pooling (64; densevlad: 128).", min=2)
+    ] = None,
     whiten: Annotated[int | None, typer.Option(help="Whiten by PCA to so many dimensions.", min=1)] = None,
     resize: Annotated[
         int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
@@ -31,9 +36,13 @@ def run(
     from netvlad.cli.common import model_options, read_places, say
     from netvlad.describe.fit import fit
     from netvlad.describe.zoo import load
+    from netvlad.errors import ModelError
 
-    model = load(f"{trunk}-{pooling}", **model_options(clusters, stage, resize))
-    fit(model, read_places(places, strict).path, whiten=whiten, seed=seed, workers=workers)
-    model.fitted_on["places"] = places.name
-    model.save(out)
-    say(f"wrote {out}: {model.name}, {model.dim}-D; use it with --model {out}")
+    if model and (trunk or pooling):
+        raise ModelError(f"--model {model} says it all: leave --trunk and --pooling out, or --model")
+    name = model or f"{trunk or 'resnet18'}-{pooling or 'netvlad'}"
+    describer = load(name, **model_options(clusters, stage, resize))
+    fit(describer, read_places(places, strict).path, whiten=whiten, seed=seed, workers=workers)
+    describer.fitted_on["places"] = places.name
+    describer.save(out)
+    say(f"wrote {out}: {describer.name}, {describer.dim}-D; use it with --model {out}")

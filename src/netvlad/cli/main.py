@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from netvlad.cli import demo, evaluate, fit, index, info, locate, models
+from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, models, synthesise, town
 
 app = typer.Typer(
     name="netvlad",
@@ -17,8 +17,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (index, locate, evaluate, fit, models, info, demo):
+for module in (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise):
     app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLE)(module.run)
+app.add_typer(town.app, name="town")
 
 
 @app.callback(invoke_without_command=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from netvlad import __version__
-from netvlad.describe.pooling import make_pooling, pooled_dim
+from netvlad.describe.folder import digest, fill, read_state, save_folder
+from netvlad.describe.pooling import defined_locations, make_pooling, pooled_dim
 from netvlad.describe.trunk import Trunk
 from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
-from netvlad.files import atomic, write_json
 from netvlad.images import read_image
 
 # one forward pass takes as many photos of a size as stay below this, so that VGG-16 at 640x480 fits a small machine
@@ -31,7 +28,10 @@ class NetworkDescriber(nn.Module):
 
     pooling: a name of `pooling.POOLINGS`; clusters: centres of the VLAD poolings; resize: the longest side a photo is
     scaled down to (None: never); whitening: fitted PCA or None. `ready` is False while centres are missing.
+    Undefined pixels of a photo (alpha 0) are left out: no vector depends on what colour lies under them.
     """
+
+    takes_masks = True
 
     def __init__(
         self,
@@ -73,20 +73,30 @@ class NetworkDescriber(nn.Module):
         return next(self.trunk.parameters()).device
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) float, normalised by `prepare` -> (N, dim)."""
-        x = self.pooling(self.trunk(x))
+        """(N, 3, H, W) float as `prepare` makes it, or (N, 4, H, W) with a mask -> (N, dim)."""
+        x = self.pooling(*self.maps(x))
         return self.whitening(x) if self.whitening else x
 
+    def maps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Of what `forward` takes: the trunk's maps (N, D, H', W'), and the mask (N, 1, H', W') or None for pooling."""
+        maps = self.trunk(x[:, :3])
+        return maps, defined_locations(x[:, 3:], maps.shape[-2:]) if x.shape[1] == 4 else None
+
     def prepare(self, images: np.ndarray) -> Tensor:
-        """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32 as the trunk's weights expect it."""
+        """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32 as the trunk's weights expect it.
+
+        (N, H, W, 4), as `read_image` returns it with alpha, -> (N, 4, H, W): the fourth is 1 where defined, else 0.
+        """
         x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float()
         scale = 255 * torch.tensor(self.trunk.std, device=x.device).view(3, 1, 1)
         mean = 255 * torch.tensor(self.trunk.mean, device=x.device).view(3, 1, 1)
-        return x.sub_(mean).div_(scale)
+        x[:, :3].sub_(mean).div_(scale)
+        x[:, 3:].div_(255)
+        return x
 
     @torch.inference_mode()
     def describe(self, images: Sequence) -> np.ndarray:
-        """Vectors of `images`: anything `read_image` takes, of any sizes. Raises ImageError, ModelError."""
+        """Vectors of `images`: anything `read_image` takes, of any sizes, with alpha. Raises ImageError, ModelError."""
         out = np.empty((len(images), self.dim), dtype=np.float32)
         with evaluating(self):
             for rows, batch in self.batches(images):
@@ -94,8 +104,8 @@ class NetworkDescriber(nn.Module):
         return out
 
     def batches(self, images: Sequence):
-        """Groups of images of one size, small enough for one forward pass: (rows, (n, H, W, 3) uint8)."""
-        arrays = [read_image(image, resize=self.resize) for image in images]
+        """Groups of images of one size, small enough for one forward pass: (rows, (n, H, W, 3 or 4) uint8)."""
+        arrays = [read_image(image, resize=self.resize, alpha=True) for image in images]
         sizes: dict[tuple, list[int]] = {}
         for row, array in enumerate(arrays):
             sizes.setdefault(array.shape, []).append(row)
@@ -134,46 +144,17 @@ class NetworkDescriber(nn.Module):
     @property
     def identity(self) -> str:
         """Hex digest of the architecture and every weight: two describers with one identity make the same vectors."""
-        return _digest(self.architecture, self.state_dict())
+        return digest(self.architecture, self.state_dict())
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write model.safetensors and card.json. Raises ModelError while centres are missing."""
-        from safetensors.torch import save
-
-        if not self.ready:
-            raise ModelError(f"{self.name} has no cluster centres yet, so there is nothing to save: fit it first")
-        folder = Path(folder)
-        state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-        with atomic(folder / "model.safetensors") as temporary:
-            temporary.write_bytes(save(state))
-        card = {
-            "format": 1,
-            "kind": "network",
-            "name": self.name,
-            "dim": self.dim,
-            "architecture": self.architecture,
-            "weights": self.trunk.provenance,
-            "fitted_on": self.fitted_on,
-            "checksum": _digest(self.architecture, state),
-            "netvlad": __version__,
-        }
-        write_json(folder / "card.json", card)
-        return folder
+        return save_folder(self, folder, kind="network", weights=self.trunk.provenance)
 
     @classmethod
     def load(cls, folder: Path, card: dict) -> NetworkDescriber:
         """Read what `save` wrote. Raises ModelError when tensors are missing, misshapen or not those of the card."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        file = folder / "model.safetensors"
         arch = card["architecture"]
-        try:
-            state = load_file(file)
-        except (OSError, SafetensorError) as e:
-            raise ModelError(f"{file}: cannot be read ({e})") from e
-        if _digest(arch, state) != card["checksum"]:
-            raise ModelError(f"{file}: is not the file that card.json describes (checksum differs); copy both again")
+        state = read_state(folder, card)
         trunk = Trunk(arch["trunk"], arch["stage"])
         trunk.crop()
         trunk.mean, trunk.std, trunk.provenance = tuple(arch["mean"]), tuple(arch["std"]), card["weights"]
@@ -181,10 +162,7 @@ class NetworkDescriber(nn.Module):
         if arch["whitening"]:
             dim_in = pooled_dim(arch["pooling"], trunk.dim, arch["clusters"])
             model.whitening = Whitening(dim_in, arch["whitening"]).to(model.device)
-        try:
-            model.load_state_dict(state)
-        except RuntimeError as e:
-            raise ModelError(f"{file}: does not fit the architecture in card.json ({str(e)[:300]})") from e
+        fill(model, state, folder)
         model.fitted_on = card["fitted_on"]
         return model
 
@@ -199,12 +177,3 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-def _digest(architecture: dict, state: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(json.dumps(architecture, sort_keys=True).encode())
-    for key in sorted(state):
-        tensor = state[key].detach().cpu().contiguous()
-        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

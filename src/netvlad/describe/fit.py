@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
+from netvlad.describe.dense_vlad import DenseVLAD
 from netvlad.describe.descriptor import NetworkDescriber, evaluating
 from netvlad.describe.stream import decode_for, describe_all
 from netvlad.describe.vlad import kmeans
@@ -20,15 +22,16 @@ DESCRIPTORS, PHOTOS, WHITENING_PHOTOS = 50_000, 500, 10_000
 
 
 def fit(
-    model: NetworkDescriber,
+    model: NetworkDescriber | DenseVLAD,
     paths: Sequence[str],
     *,
     whiten: int | None = None,
     seed: int = 0,
     workers: int | None = None,
-) -> NetworkDescriber:
+) -> NetworkDescriber | DenseVLAD:
     """Fit the cluster centres of a VLAD pooling on `paths`, and a PCA whitening to `whiten` dimensions if asked.
 
+    Centres that DenseVLAD was given by its authors stay as they are.
     Photos are drawn at random by `seed`; unreadable ones are left out. Returns `model`, changed.
     Raises ModelError when there are too few photos.
     """
@@ -36,7 +39,7 @@ def fit(
         raise ModelError(f"{model.name} cannot be fitted: no photos were given")
     model.whitening = None
     model.fitted_on = {"photos_given": len(paths), "seed": seed}
-    if hasattr(model.pooling, "initialise"):
+    if hasattr(model.pooling, "initialise") and not getattr(model, "centres_given", False):
         descriptors = sample_locals(model, paths, seed=seed, workers=workers)
         centres = kmeans(descriptors, model.clusters, seed=seed)
         model.pooling.initialise(centres, descriptors)
@@ -51,30 +54,37 @@ def fit(
 
 @torch.inference_mode()
 def sample_locals(
-    model: NetworkDescriber, paths: Sequence[str], *, seed: int = 0, workers: int | None = None
+    model: NetworkDescriber | DenseVLAD, paths: Sequence[str], *, seed: int = 0, workers: int | None = None
 ) -> np.ndarray:
-    """Local descriptors of the trunk, L2-normalised, (n, D) float32: 100 at random from each of 500 photos.
+    """Local descriptors, L2-normalised, (n, D) float32: 100 at random from each of 500 photos.
 
-    From fewer photos more of each are taken, until 50,000 or as many as there are.
+    From fewer photos more of each are taken, until 50,000 or as many as there are. None at undefined parts.
     """
     chosen = _choose(len(paths), PHOTOS, np.random.default_rng([seed, 0]))
     each = math.ceil(DESCRIPTORS / len(chosen))
     taken: list[np.ndarray] = []
+    local_descriptors = getattr(model, "local_descriptors", None) or partial(_of_network, model)
     with evaluating(model), progress("fitting centres", len(chosen)) as advance:
         for chunk in decode_for(model, [paths[i] for i in chosen], workers=workers):
             good = [p for p in chunk if p.image is not None]
-            for rows, batch in model.batches([p.image for p in good]):
-                maps = model.trunk(model.prepare(batch)).flatten(2)
-                maps = torch.nn.functional.normalize(maps.float(), dim=1).cpu().numpy()
-                for row, x in zip(rows, maps, strict=True):
-                    # drawn by the photo's own number: what else is in the batch changes nothing
-                    rng = np.random.default_rng([seed, 2, good[row].row])
-                    picked = rng.permutation(x.shape[1])[:each]
-                    taken.append(x[:, picked].T)
+            for row, x in local_descriptors([p.image for p in good]):
+                # drawn by the photo's own number: what else is in the batch changes nothing
+                rng = np.random.default_rng([seed, 2, good[row].row])
+                taken.append(x[rng.permutation(len(x))[:each]])
             advance(len(chunk))
     if not taken:
         raise ModelError(f"{model.name} cannot be fitted: none of the {len(chosen)} photos drawn could be read")
     return np.concatenate(taken)[:DESCRIPTORS]
+
+
+def _of_network(model: NetworkDescriber, images: Sequence) -> Iterator[tuple[int, np.ndarray]]:
+    """Of each of `images` its row and its local descriptors (n, D)."""
+    for rows, batch in model.batches(images):
+        maps, mask = model.maps(model.prepare(batch))
+        maps = torch.nn.functional.normalize(maps.flatten(2).float(), dim=1).cpu().numpy()
+        counts = [slice(None)] * len(rows) if mask is None else mask.flatten(1).bool().cpu().numpy()
+        for row, x, kept in zip(rows, maps, counts, strict=True):
+            yield row, x[:, kept].T
 
 
 def _choose(n: int, limit: int, rng: np.random.Generator) -> np.ndarray:

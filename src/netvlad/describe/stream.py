@@ -12,7 +12,10 @@ from netvlad.decode import Decoded, decode_photos
 
 
 class Describer(Protocol):
-    """Whatever makes one vector of a photo. A vector never depends on which other photos shared its batch."""
+    """Whatever makes one vector of a photo. A vector never depends on which other photos shared its batch.
+
+    One with a true `takes_masks` is given (H, W, 4) where pixels are undefined, alpha 0 or 255; else all are RGB.
+    """
 
     name: str
     dim: int
@@ -41,8 +44,8 @@ def decode_for(
     describer: Describer, paths: Sequence[str], *, rows: Sequence[int] | None = None, workers: int | None = None
 ) -> Iterator[list[Decoded]]:
     """`decode_photos` at the describer's size; a photo below its `smallest` side, if it has one, has no image."""
-    least = getattr(describer, "smallest", 1)
-    for chunk in decode_photos(paths, resize=describer.resize, rows=rows, workers=workers):
+    least, alpha = getattr(describer, "smallest", 1), getattr(describer, "takes_masks", False)
+    for chunk in decode_photos(paths, resize=describer.resize, rows=rows, workers=workers, alpha=alpha):
         yield [_large_enough(photo, least) for photo in chunk]
 
 

@@ -22,13 +22,18 @@ from netvlad.errors import ModelError
 EPS = 1e-12
 
 
-def aggregate(assignment: Tensor, x: Tensor, inverse_norm: Tensor, centres: Tensor) -> Tensor:
+def aggregate(
+    assignment: Tensor, x: Tensor, inverse_norm: Tensor, centres: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Equation 4 with section 3.1's normalisations.
 
     assignment (N, K, L), x (N, D, L) raw local descriptors, inverse_norm (N, 1, L) = 1 / |x|, centres (K, D).
+    mask (N, 1, H, W), 1 or 0: a location of 0 is assigned to no cluster, which leaves it out of both products.
     Returns (N, K * D): intra-normalised residual sums, cluster by cluster, L2-normalised as a whole.
     The norms are folded into the assignment, which is 8 times smaller than x: x is never copied.
     """
+    if mask is not None:
+        assignment = assignment * mask.flatten(2)
     weighted = torch.matmul(assignment * inverse_norm, x.transpose(1, 2))
     residuals = weighted - assignment.sum(-1, keepdim=True) * centres
     intra = F.normalize(residuals, dim=2, eps=EPS)
@@ -48,7 +53,7 @@ def locations(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class NetVLAD(nn.Module):
-    """The NetVLAD layer: (N, D, H, W) -> (N, K * D), rows of unit length.
+    """The NetVLAD layer: (N, D, H, W), and a mask (N, 1, H, W) or None -> (N, K * D), rows of unit length.
 
     Soft assignment a = softmax_k(w_k . x + b_k) over L2-normalised x; w, b and the centres c are independent
     parameters (equation 4). version 1 is what all the paper's experiments used and has no b; version 2 is
@@ -67,7 +72,7 @@ class NetVLAD(nn.Module):
         self.ready = False
         self.register_load_state_dict_post_hook(_check_ready)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if not self.ready:
             raise ModelError(
                 "the NetVLAD layer has no cluster centres yet: fit them on photos (`netvlad fit`, or "
@@ -78,7 +83,7 @@ class NetVLAD(nn.Module):
             logits = torch.matmul(self.weight, x) * inverse_norm
             if self.bias is not None:
                 logits = logits + self.bias[:, None]
-            return aggregate(logits.softmax(dim=1), x, inverse_norm, self.centres)
+            return aggregate(logits.softmax(dim=1), x, inverse_norm, self.centres, mask)
 
     @torch.no_grad()
     def initialise(self, centres: np.ndarray, descriptors: np.ndarray) -> None:
@@ -97,7 +102,7 @@ class NetVLAD(nn.Module):
 class VLAD(nn.Module):
     """VLAD with hard assignment to the nearest centre (Jegou et al. 2010) and intra-normalisation.
 
-    (N, D, H, W) -> (N, K * D), rows of unit length.
+    (N, D, H, W), and a mask (N, 1, H, W) or None -> (N, K * D), rows of unit length.
     """
 
     def __init__(self, dim: int, clusters: int = 64):
@@ -106,7 +111,7 @@ class VLAD(nn.Module):
         self.ready = False
         self.register_load_state_dict_post_hook(_check_ready)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if not self.ready:
             raise ModelError("VLAD has no cluster centres yet: fit them on photos (`netvlad fit`)")
         with torch.autocast(x.device.type, enabled=False):
@@ -114,7 +119,7 @@ class VLAD(nn.Module):
             half = self.centres.square().sum(1, keepdim=True) / 2
             nearest = (torch.matmul(self.centres, x) * inverse_norm - half).argmax(dim=1, keepdim=True)
             hard = torch.zeros(x.shape[0], len(half), x.shape[2], dtype=x.dtype, device=x.device)
-            return aggregate(hard.scatter_(1, nearest, 1.0), x, inverse_norm, self.centres)
+            return aggregate(hard.scatter_(1, nearest, 1.0), x, inverse_norm, self.centres, mask)
 
     @torch.no_grad()
     def initialise(self, centres: np.ndarray, descriptors: np.ndarray) -> None:

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import torch
 
+from netvlad.describe.dense_vlad import CENTRES, DenseVLAD, find_centres, load_dense_vlad
 from netvlad.describe.descriptor import LONGEST_SIDE, NetworkDescriber
 from netvlad.describe.pooling import POOLINGS
 from netvlad.describe.trunk import Trunk, load_trunk, weights_config
 from netvlad.describe.weights import find_weights
 from netvlad.errors import ModelError
 
-KINDS = {"network": NetworkDescriber}  # of saved model folders, by the card's "kind"
+KINDS = {"network": NetworkDescriber, "densevlad": DenseVLAD}  # of saved model folders, by the card's "kind"
 DEFAULT = "resnet18-netvlad"
+DENSE_VLAD = "densevlad"  # the one model without a trunk
+NETWORK_CLUSTERS = 64
 
 # trunks worth naming; any other of timm's works the same way
 TRUNKS = {
@@ -34,28 +37,35 @@ TRUNKS = {
 def load(
     name: str | os.PathLike,
     *,
-    clusters: int = 64,
+    clusters: int | None = None,
     stage: str | None = None,
     resize: int | None = LONGEST_SIDE,
     dim: int | None = None,
-) -> NetworkDescriber:
+) -> NetworkDescriber | DenseVLAD:
     """A describer by name or from a saved folder.
 
-    name: `<trunk>-<pooling>` such as "resnet18-netvlad", or a folder that `save` or `netvlad fit` wrote.
-    clusters, stage, resize: for a name; a folder has its own. dim: crop a whitened folder to its first `dim` numbers.
-    A NetVLAD or VLAD by name comes with the trunk's weights but without centres: fit it, or let an index fit it.
+    name: `<trunk>-<pooling>` such as "resnet18-netvlad", "densevlad", or a folder that `save` or `netvlad fit` wrote.
+    clusters, stage, resize: for a name; a folder has its own. clusters: by default 64, of DenseVLAD 128. dim: crop a
+    whitened folder to its first `dim` numbers.
+    A NetVLAD or VLAD by name comes with the trunk's weights but without centres: fit it, or let an index fit it; so
+    does DenseVLAD, unless $NETVLAD_WEIGHTS has its authors' centres.
     Raises ModelError: unknown name, no weights, a folder that does not fit.
     """
     if (Path(name) / "card.json").is_file():
         model = load_folder(Path(name))
         return model.crop(dim) if dim else model
-    trunk, pooling = split_name(str(name))
     if dim:
         raise ModelError(f"{name} is not whitened, so it has no first {dim} numbers to keep; `netvlad fit --whiten`")
+    if str(name) == DENSE_VLAD:
+        if stage:
+            raise ModelError(f"{name} has no trunk that could be cropped at {stage!r}: leave the stage out")
+        return load_dense_vlad(clusters=clusters, resize=resize)
+    trunk, pooling = split_name(str(name))
+    clusters = NETWORK_CLUSTERS if clusters is None else clusters
     return NetworkDescriber(load_trunk(trunk, stage), pooling, clusters=clusters, resize=resize, name=str(name))
 
 
-def load_folder(folder: Path) -> NetworkDescriber:
+def load_folder(folder: Path) -> NetworkDescriber | DenseVLAD:
     """Read a saved model."""
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
@@ -90,6 +100,12 @@ def known() -> list[Known]:
     return [_known(name, remark) for name, remark in TRUNKS.items()]
 
 
+def dense_vlad_centres() -> str:
+    """Where DenseVLAD's cluster centres would come from, in words."""
+    file = find_centres()
+    return f"file {file.name}" if file else f"fitted on the photos, for want of {CENTRES} in $NETVLAD_WEIGHTS"
+
+
 def _known(name: str, remark: str) -> Known:
     with torch.device("meta"):
         trunk = Trunk(name)
@@ -108,9 +124,9 @@ def split_name(name: str) -> tuple[str, str]:
     trunk, dash, pooling = name.rpartition("-")
     if dash and pooling in POOLINGS:
         return trunk, pooling
-    close = difflib.get_close_matches(name, [f"{t}-{p}" for t in TRUNKS for p in POOLINGS], 3)
+    close = difflib.get_close_matches(name, [DENSE_VLAD, *(f"{t}-{p}" for t in TRUNKS for p in POOLINGS)], 3)
     hint = f"close: {', '.join(close)}; " if close else ""
     raise ModelError(
         f"no model is called {name!r}: {hint}a name is <trunk>-<pooling>, pooling one of {', '.join(POOLINGS)}, "
-        "or the folder of a saved model"
+        f"or {DENSE_VLAD}, or the folder of a saved model"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from netvlad.evaluate.result import Evaluation
 from netvlad.files import write_json
 
 HEADLINE = (1, 5, 10)  # the recalls every paper of the field gives
+RULES = {
+    "best_per_panorama": ("Cut-outs of one panorama", "only the best of them counts among the N best matches."),
+    "other_dates": ("Photos of the query's own date", "do not count, neither as matches nor as true ones."),
+}
 
 
 def write_report(evaluation: Evaluation, folder: str | Path, max_queries: int = 150) -> Path:
@@ -47,7 +52,7 @@ def summary(evaluation: Evaluation) -> dict:
     matched, database, queries = evaluation.matched, len(evaluation.database), len(evaluation.queries)
     protocol = evaluation.protocol
     return {
-        "protocol": {"radius": protocol.radius, "ns": list(protocol.ns), "unmatched": protocol.unmatched},
+        "protocol": _plain(asdict(protocol)),
         "counts": {
             "database": database,
             "queries": queries,
@@ -197,6 +202,7 @@ def _conventions(facts: dict) -> str:
     fate = "stay in the denominator" if protocol["unmatched"] == "keep" else "are left out of the denominator"
     entries = {
         "A match is right": f"within {protocol['radius']:g} m of the query's true position.",
+        **{term: words for rule, (term, words) in RULES.items() if protocol[rule]},
         "Queries without any true match": f"{none:,} of {counts['queries']:,}; they {fate}, so "
         f"{counts['judged']:,} queries are judged.",
         "Photos that could not be read": f"{counts['unreadable']:,}, left out before anything was counted."

@@ -16,11 +16,16 @@ class Protocol:
     A query counts at N when one of its N best lies within `radius` metres (protocol of the paper, section 5.1).
     `unmatched` says what becomes of queries without any true match in the database: "keep" leaves them in the
     denominator, as the authors' code does; "drop" leaves them out. Either way they are counted and reported.
+    `best_per_panorama` keeps only the best cut-out of each panorama before a ranking is cut at N, the rule of
+    Tokyo 24/7. `other_dates` does not count database photos of the query's own date, the rule of Tokyo Time Machine:
+    they leave the ranking before it is cut at N, and a query with no other true match has none (see `rules`).
     """
 
     radius: float = 25.0
     ns: tuple[int, ...] = (1, 2, 3, 4, 5, *range(10, 101, 5))
     unmatched: str = "drop"
+    best_per_panorama: bool = False
+    other_dates: bool = False
 
 
 @dataclass(frozen=True)

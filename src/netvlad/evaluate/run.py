@@ -16,6 +16,7 @@ import numpy as np
 from netvlad.errors import NetvladError
 from netvlad.evaluate.recall import recall_at
 from netvlad.evaluate.result import Evaluation, MethodResult, Protocol
+from netvlad.evaluate.rules import Rules
 from netvlad.places import Places, PlaceTree
 from netvlad.places.geometry import is_within
 
@@ -39,22 +40,21 @@ def evaluate(
     """Let each ranker, built from `database` (its ids are rows of it), rank for all `queries`, and judge them.
 
     rankers: name -> ranker, or -> a function that makes it, called when its turn comes, so that one is in memory
-    at a time. Raises NetvladError without queries or database.
+    at a time. Raises NetvladError without queries or database, and where a rule of the protocol cannot be applied.
     """
     protocol = protocol or Protocol()
     if not len(database) or not len(queries):
         raise NetvladError(f"nothing to evaluate: {len(database)} database photos and {len(queries)} queries")
     if not rankers:
         raise NetvladError("nothing to evaluate: no method was given")
-    matched = np.diff(PlaceTree(database).within(queries, protocol.radius).offsets) > 0
+    rules = Rules.of(protocol, database, queries)
+    matched = rules.matched(PlaceTree(database).within(queries, protocol.radius))
     rankings, unreadable = {}, {}
     for name, ranker in rankers.items():
         ranker = ranker if hasattr(ranker, "rank") else ranker()
-        start = time.perf_counter()
-        ids, scores = ranker.rank(queries.path, max(protocol.ns))
-        seconds = getattr(ranker, "seconds", None) or {"rank": time.perf_counter() - start}
+        ids, scores, seconds = _rank(ranker, queries, max(protocol.ns), rules)
         unreadable |= getattr(ranker, "unreadable", {})
-        rankings[name] = (ids, scores, dict(seconds), getattr(ranker, "dim", None))
+        rankings[name] = (ids, scores, seconds, getattr(ranker, "dim", None))
         del ranker
     readable = np.array([path not in unreadable for path in queries.path])
     judged = readable & (matched | (protocol.unmatched == "keep"))
@@ -65,6 +65,27 @@ def evaluate(
         methods.append(MethodResult(name, ids, scores, correct, recall, seconds, dim))
     config = {**(config or {}), "environment": environment()}
     return Evaluation(database, queries, protocol, methods, judged, matched, unreadable, config)
+
+
+def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    """The n best that the rules leave of each ranking, and seconds: ask for enough, and again where it was not.
+
+    What a query needs is known only by asking: few of a date's photos are near the top, but all may be.
+    """
+    start, k = time.perf_counter(), rules.depth(n)
+    found, scored = ranker.rank(queries.path, k)
+    seconds = dict(getattr(ranker, "seconds", None) or {"rank": time.perf_counter() - start})
+    if not rules.any:
+        return found, scored, seconds
+    ids, scores, short = rules.apply(found, scored, np.arange(len(queries)), n, k)
+    start = time.perf_counter()
+    while len(short):
+        k *= 2
+        found, scored = ranker.rank(queries.path[short], k)
+        ids[short], scores[short], left = rules.apply(found, scored, short, n, k)
+        short = short[left]
+        seconds["search queries deeper"] = time.perf_counter() - start
+    return ids, scores, seconds
 
 
 def environment() -> dict:

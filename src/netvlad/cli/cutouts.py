@@ -1,0 +1,43 @@
+"""netvlad cutouts: perspective views of panoramas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: netvlad cutouts town/panoramas.csv --out town/cutouts --layout pittsburgh --width 320"
+
+
+def run(
+    panoramas: Annotated[Path, typer.Argument(help="Equirectangular panoramas: a folder or a table.")],
+    out: Annotated[Path, typer.Option(help="The folder for photos/ and places.parquet.")],
+    layout: Annotated[
+        str, typer.Option(help="pittsburgh: 12 headings x pitches 4 and 26.5; tokyo: 12 headings, pitch 12.")
+    ] = "pittsburgh",
+    width: Annotated[int | None, typer.Option(help="Pixels; alone it keeps the layout's proportions.", min=1)] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels; alone it keeps the layout's proportions.", min=1)] = None,
+    fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees (60).", min=1, max=179)] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that cut panoramas.", min=0)] = None,
+) -> None:
+    """Cut panoramas into photos as a street camera takes them, with a table of their places.
+
+    Interrupted, the same command goes on; what is there already is not made again.
+    """
+    import numpy as np
+
+    from netvlad.cli.common import read_places, say, tell
+    from netvlad.places.cut_outs import find_layout, write_cut_outs
+
+    chosen = find_layout(layout).sized(width, height, fov)
+    places = write_cut_outs(read_places(panoramas, strict), out, chosen, workers=workers)
+    tell(f"{len(places.skipped)} panoramas were left out", [str(s) for s in places.skipped])
+    blind = np.isnan(places.heading).sum()
+    if blind:
+        say(f"{blind} cut-outs have no heading: their panoramas do not tell theirs")
+    count = len(places) // len(chosen.cameras())
+    say(f"{len(places)} cut-outs of {count} panorama{'s' * (count != 1)} in {out / 'places.parquet'}")

@@ -1,0 +1,70 @@
+"""netvlad town: a small street-view world from a seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="A street-view town drawn from a seed: panoramas, dates, depth and truth.", no_args_is_help=True)
+
+EXAMPLE = "Example: netvlad town build --seed 7 --size small --out town/"
+Three = tuple[int, int, int]
+
+
+@app.command(epilog=EXAMPLE)
+def build(
+    out: Annotated[Path, typer.Option(help="The town's folder; gone on with if it is there.")],
+    seed: Annotated[int, typer.Option(help="Another seed, another town.", min=0)] = 7,
+    size: Annotated[
+        str, typer.Option(help="tiny (a test), small (the demo) or city (thousands of panoramas).")
+    ] = "small",
+    neighbourhoods: Annotated[Three | None, typer.Option(help="How many for train, val and test.")] = None,
+    streets: Annotated[tuple[int, int] | None, typer.Option(help="Streets along each axis of a neighbourhood.")] = None,
+    spacing: Annotated[float | None, typer.Option(help="Metres between panoramas.", min=1)] = None,
+    dates: Annotated[Three | None, typer.Option(help="How often the camera car came, in train, val and test.")] = None,
+    width: Annotated[int | None, typer.Option(help="Of a panorama, in pixels.", min=64)] = None,
+    visits: Annotated[
+        int | None, typer.Option(help="Of people with phones: by day, at sunset, by night.", min=1)
+    ] = None,
+    queries: Annotated[int | None, typer.Option(help="Photos a visit.", min=1)] = None,
+    photo: Annotated[tuple[int, int] | None, typer.Option(help="Width and height of cut-outs and queries.")] = None,
+    gps: Annotated[float, typer.Option(help="Error of recorded positions: standard deviation in metres.", min=0)] = 2.0,
+    compass: Annotated[float, typer.Option(help="Error of recorded headings in degrees.", min=0)] = 1.5,
+    workers: Annotated[int | None, typer.Option(help="Processes; by default one for each core.", min=0)] = None,
+) -> None:
+    """Build a town: for train, val and test panoramas with depth, their cut-outs, queries, tables and the truth.
+
+    Interrupted, the same command goes on. Every other command takes its tables.
+    """
+    from dataclasses import replace
+
+    from netvlad.cli.common import say
+    from netvlad.places import read_places
+    from netvlad.town.build import build_town
+    from netvlad.town.orders import SPLITS, find_size
+    from netvlad.town.sheet import write_sheet
+
+    given = {
+        "neighbourhoods": neighbourhoods,
+        "streets": streets,
+        "spacing": spacing,
+        "dates": dates,
+        "width": width,
+        "visits": visits,
+        "queries": queries,
+        "photo": photo,
+    }
+    chosen = replace(find_size(size), **{name: value for name, value in given.items() if value is not None})
+    build_town(out, seed, chosen, gps=gps, compass=compass, workers=workers)
+    for split in SPLITS:
+        if (out / split).is_dir():
+            panoramas, photos = (
+                read_places(out / split / "panoramas.parquet"),
+                read_places(out / split / "places.parquet"),
+            )
+            asked = sum(photos.split == "query")
+            say(f"{out / split}: {len(panoramas)} panoramas, {len(photos) - asked} cut-outs, {asked} queries")
+    say(f"look at it: {write_sheet(out / 'test', out / 'sheet.jpg')}")
+    say(f"ask it: netvlad demo {out / 'test' / 'places.parquet'}")

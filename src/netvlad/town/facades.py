@@ -1,0 +1,241 @@
+"""Facades from a small catalogue of styles, so that they repeat as in Pittsburgh, and what tells them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from netvlad.town.paint import Painter, wall
+
+STOREY = 3.2  # metres
+FINE, COARSE = 22, 8  # pixels a metre: of fronts, and of what is seen from afar or at a slant
+SIGN = 254
+
+
+@dataclass(frozen=True)
+class Style:
+    """walls: colours to choose from; bay: metres from window to window; window: its share of bay and storey."""
+
+    walls: tuple[tuple[int, int, int], ...]
+    bay: float
+    window: tuple[float, float]
+    frame: tuple[int, int, int]
+    panes: tuple[int, int]
+    courses: float  # metres from one course of the wall to the next, 0 none
+    lintel: int = 0  # how much lighter the stone above a window is
+    arched: bool = False
+    shutters: bool = False
+    band: bool = False  # a ledge between storeys
+    storeys: tuple[int, int] = (3, 5)
+    gabled: float = 0.0  # share of steep roofs
+
+
+STYLES = (
+    Style(
+        ((142, 70, 54), (120, 58, 48), (158, 92, 66)),
+        2.6,
+        (0.42, 0.56),
+        (232, 228, 214),
+        (2, 2),
+        0.25,
+        50,
+        storeys=(2, 4),
+        gabled=0.6,
+    ),
+    Style(
+        ((206, 190, 158), (190, 172, 140)),
+        3.0,
+        (0.40, 0.62),
+        (92, 70, 52),
+        (2, 3),
+        0.55,
+        26,
+        arched=True,
+        band=True,
+        storeys=(3, 5),
+        gabled=0.2,
+    ),
+    Style(
+        ((226, 202, 150), (216, 176, 150), (188, 204, 196), (232, 226, 208)),
+        2.8,
+        (0.34, 0.54),
+        (240, 240, 236),
+        (2, 2),
+        0.0,
+        12,
+        shutters=True,
+        storeys=(2, 4),
+        gabled=0.8,
+    ),
+    Style(
+        ((118, 128, 136), (150, 150, 146)), 2.4, (0.86, 0.66), (60, 64, 70), (2, 1), 0.0, 0, band=True, storeys=(4, 7)
+    ),
+    Style(
+        ((176, 172, 164), (160, 156, 152), (196, 192, 186)),
+        3.6,
+        (0.66, 0.50),
+        (50, 52, 56),
+        (3, 1),
+        0.0,
+        8,
+        band=True,
+        storeys=(3, 6),
+    ),
+    Style(
+        ((96, 62, 52), (84, 78, 74)),
+        2.4,
+        (0.44, 0.64),
+        (206, 200, 184),
+        (1, 2),
+        0.25,
+        70,
+        arched=True,
+        band=True,
+        storeys=(3, 5),
+        gabled=0.5,
+    ),
+)
+
+DOORS = ((120, 30, 32), (24, 70, 52), (30, 52, 110), (70, 46, 30), (210, 170, 40), (30, 30, 34), (190, 190, 184))
+SIGNS = (
+    (176, 28, 30),
+    (20, 60, 130),
+    (18, 92, 60),
+    (230, 180, 30),
+    (30, 30, 34),
+    (240, 236, 224),
+    (110, 40, 110),
+    (220, 100, 24),
+)
+_TRADES = (
+    "BAKERY CAFE HOTEL BOOKS PHARMACY OPTICS FLORIST BAR PIZZA SHOES BIKES BANK CINEMA TEA RECORDS TAILOR GROCER "
+    "BUTCHER TOYS MUSIC HARDWARE LAUNDRY GALLERY CLOCKS NOODLES BARBER"
+)
+_NAMES = (
+    "ADLER LUNA KOVACS MORI ROSA BLOOM NORTH IVO PARK ANNA OTTO STERN VEGA ELM DANUBE MIRA SOLE HUGO TALIA QUINN ZORA "
+    "PETROV LIND COSTA AMBER FOX RIVER SATO"
+)
+TRADES, NAMES = _TRADES.split(), _NAMES.split()
+
+
+def facade(
+    rng: np.random.Generator, style: Style, colour, width: float, storeys: int, shop: bool, scale: int
+) -> np.ndarray:
+    """A front with windows, a ground floor with a door, and, of a shop, its window and sign."""
+    height = storeys * STOREY + 0.6
+    base = wall(rng, colour, width, height, scale, style.courses)
+    picture = Image.fromarray(base[..., :3])
+    codes = Image.new("L", picture.size, 0)
+    paint = Painter(ImageDraw.Draw(picture), ImageDraw.Draw(codes), picture, scale, picture.size[1])
+    bays = max(1, round((width - 0.6) / style.bay))
+    step = width / bays
+    number = int(rng.integers(1, 200))
+    for floor in range(1 if shop else 0, storeys):
+        for bay in range(bays):
+            if floor == 0 and bay == bays // 2:
+                continue  # the door
+            number = number % 252 + 1
+            middle, bottom = (bay + 0.5) * step, floor * STOREY + STOREY * (1 - style.window[1]) * 0.55
+            _window(rng, paint, style, colour, middle, bottom, step, number)
+        if style.band:
+            paint.rect(0, floor * STOREY - 0.12, width, floor * STOREY + 0.1, _lighter(colour, 22))
+    if shop:
+        _shop(rng, paint, width, number)
+    else:
+        _door(rng, paint, (bays // 2 + 0.5) * step, colour)
+    paint.rect(0, height - 0.45, width, height, _lighter(colour, -28 if style.band else 24))
+    paint.rect(0, height - 0.55, width, height - 0.45, _lighter(colour, -50))
+    return np.dstack([np.asarray(picture), np.asarray(codes)])
+
+
+def bills(rng: np.random.Generator, width: float, height: float, ground) -> np.ndarray:
+    """Boards with bills posted on them, (h, w, 4) uint8."""
+    size = max(4, round(width * 20)), round(height * 20)
+    picture, codes = Image.new("RGB", size, ground), Image.new("L", size, 0)
+    paint = Painter(ImageDraw.Draw(picture), ImageDraw.Draw(codes), picture, 20, size[1])
+    for x in np.arange(0.2, width - 1.0, 1.25):
+        if rng.random() < 0.75:
+            colour, low = DOORS[rng.integers(len(DOORS))], rng.uniform(0.3, 0.6)
+            paint.rect(x, low, x + 1.1, low + 1.5, colour)
+            paint.rect(x + 0.15, low + 0.15, x + 0.95, low + 0.7, SIGNS[rng.integers(len(SIGNS))])
+            word = (TRADES + NAMES)[rng.integers(len(TRADES) + len(NAMES))]
+            paint.word(
+                word,
+                x + 0.05,
+                low + 0.85,
+                x + 1.05,
+                low + 1.3,
+                (240, 238, 230) if sum(colour) < 450 else (30, 30, 34),
+                0,
+            )
+    return np.dstack([np.asarray(picture), np.asarray(codes)])
+
+
+def _window(rng, paint: Painter, style: Style, colour, middle: float, bottom: float, step: float, code: int) -> None:
+    half, tall = step * style.window[0] / 2, STOREY * style.window[1]
+    left, right, top = middle - half, middle + half, bottom + tall
+    if style.lintel:
+        paint.rect(
+            left - 0.12, top - 0.02, right + 0.12, top + 0.28, _lighter(colour, style.lintel), round_top=style.arched
+        )
+        paint.rect(left - 0.1, bottom - 0.16, right + 0.1, bottom, _lighter(colour, style.lintel // 2))
+    if style.shutters:
+        shade = _lighter(colour, -70)
+        paint.rect(left - half * 0.75, bottom, left, top, shade)
+        paint.rect(right, bottom, right + half * 0.75, top, shade)
+    paint.rect(left, bottom, right, top, style.frame, round_top=style.arched)
+    glass = np.array((44, 54, 66)) + rng.integers(-12, 13)
+    across, down = style.panes
+    for i in range(across):
+        for j in range(down):
+            x0 = left + 0.07 + (right - left - 0.07) * i / across
+            y0 = bottom + 0.07 + (tall - 0.07) * j / down
+            x1, y1 = left + (right - left - 0.07) * (i + 1) / across + 0.0, bottom + (tall - 0.07) * (j + 1) / down
+            paint.rect(x0, y0, x1, y1, glass, code, round_top=style.arched and j == down - 1 and across == 1)
+    curtain = rng.random()
+    if curtain < 0.45:  # drawn more or less, of a colour of its own
+        cloth = np.array((196, 190, 176)) + rng.integers(-30, 31, 3)
+        if curtain < 0.2:
+            paint.rect(left + 0.07, top - tall * rng.uniform(0.2, 0.6), right - 0.07, top - 0.07, cloth, code)
+        else:
+            wide = (right - left) * rng.uniform(0.15, 0.3)
+            paint.rect(left + 0.07, bottom + 0.07, left + wide, top - 0.07, cloth, code)
+            paint.rect(right - wide, bottom + 0.07, right - 0.07, top - 0.07, cloth, code)
+
+
+def _door(rng, paint: Painter, middle: float, colour) -> None:
+    door = DOORS[rng.integers(len(DOORS))]
+    paint.rect(middle - 0.75, 0, middle + 0.75, 2.75, _lighter(colour, 46))
+    paint.rect(middle - 0.52, 0.1, middle + 0.52, 2.15, door)
+    paint.rect(middle - 0.40, 1.2, middle + 0.40, 2.0, _lighter(door, 24))
+    paint.rect(middle - 0.52, 2.22, middle + 0.52, 2.6, (70, 74, 70), int(rng.integers(1, 253)))
+    paint.word(str(rng.integers(1, 180)), middle + 0.8, 1.7, middle + 1.25, 2.0, (40, 40, 44), 0)
+
+
+def _shop(rng, paint: Painter, width: float, number: int) -> None:
+    board, trim = SIGNS[rng.integers(len(SIGNS))], SIGNS[rng.integers(len(SIGNS))]
+    if trim == board:
+        trim = (236, 232, 220) if sum(board) < 380 else (24, 24, 28)
+    paint.rect(0.25, 0, width - 0.25, 2.95, _lighter(board, -26))
+    door = rng.uniform(0.15, 0.85) * (width - 2.0) + 1.0
+    for x0, x1 in ((0.5, door - 0.7), (door + 0.7, width - 0.5)):
+        if x1 - x0 < 0.6:
+            continue
+        paint.rect(x0, 0.45, x1, 2.6, (52, 58, 62), 253)
+        for x in np.arange(x0 + 0.15, x1 - 0.35, 0.55):  # the goods
+            goods = rng.integers(60, 230, 3)
+            paint.rect(x, 0.5, x + rng.uniform(0.25, 0.5), 0.5 + rng.uniform(0.3, 1.3), goods, 253)
+    paint.rect(door - 0.55, 0.05, door + 0.55, 2.4, DOORS[rng.integers(len(DOORS))])
+    paint.rect(door - 0.4, 0.5, door + 0.4, 2.2, (60, 66, 70), 253)
+    paint.rect(0.25, 2.95, width - 0.25, 3.75, board, SIGN)
+    text = TRADES[rng.integers(len(TRADES))]
+    if width > 7:
+        name = NAMES[rng.integers(len(NAMES))]
+        text = f"{text} {name}" if rng.random() < 0.5 else f"{name} {text}"
+    paint.word(text, 0.6, 3.03, width - 0.6, 3.68, trim, SIGN)
+
+
+def _lighter(colour, by: int) -> tuple[int, int, int]:
+    return tuple(int(np.clip(c + by, 8, 250)) for c in colour)

@@ -1,0 +1,195 @@
+"""Houses: walls, roofs, and the balconies, awnings and signs that tell one from the next."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from netvlad.town.facades import COARSE, FINE, NAMES, SIGN, SIGNS, STOREY, STYLES, TRADES, facade
+from netvlad.town.mesh import Mesh, Textures
+from netvlad.town.paint import Painter, wall
+from netvlad.town.plan import Lot, Plan
+
+ROOFS = ((112, 58, 44), (74, 70, 70), (92, 82, 74), (58, 66, 78))
+SPILL = 2.4  # metres above the ground from which a lit shop lights the pavement
+
+
+def build_houses(plan: Plan, mesh: Mesh, textures: Textures) -> list[tuple[float, float]]:
+    """Add every lot's house; returns where the shops' light falls on the pavement, (x, y)."""
+    plain: dict[tuple, int] = {}
+    shops = []
+    for lot in plan.lots:
+        rng = np.random.default_rng(lot.seed)
+        _walls(rng, lot, mesh, textures, plain)
+        _roof(rng, lot, mesh)
+        _details(rng, lot, mesh, textures)
+        if lot.shop:
+            shops.append(tuple(lot.corner + lot.right * lot.width / 2 - lot.back * 1.2))
+    return shops
+
+
+def _walls(rng, lot: Lot, mesh: Mesh, textures: Textures, plain: dict) -> None:
+    style = STYLES[lot.style]
+    colour = style.walls[lot.colour]
+    up = _at((0, 0), lot.height)
+    front = textures.add(facade(rng, style, colour, lot.width, lot.storeys, lot.shop, FINE))
+    right, back = _at(lot.right), _at(lot.back)
+    corner = _at(lot.corner)
+    mesh.quad(corner, right * lot.width, up, mesh.add_surface(texture=front, size=(lot.width, lot.height)))
+    sides = ((corner + back * lot.depth, -back, lot.corners[0]), (corner + right * lot.width, back, lot.corners[1]))
+    for at, run, faces in sides:
+        if faces:
+            texture = textures.add(facade(rng, style, colour, lot.depth, lot.storeys, False, FINE))
+            mesh.quad(at, run * lot.depth, up, mesh.add_surface(texture=texture, size=(lot.depth, lot.height)))
+        else:
+            mesh.quad(at, run * lot.depth, up, _plain(lot, mesh, textures, plain, lot.depth))
+    mesh.quad(
+        corner + right * lot.width + back * lot.depth,
+        -right * lot.width,
+        up,
+        _plain(lot, mesh, textures, plain, lot.width),
+    )
+
+
+def _plain(lot: Lot, mesh: Mesh, textures: Textures, plain: dict, width: float) -> int:
+    """Blind walls: one texture for all houses of a colour."""
+    key = (lot.style, lot.colour)
+    if key not in plain:
+        colour = STYLES[lot.style].walls[lot.colour]
+        plain[key] = textures.add(wall(np.random.default_rng(key), np.array(colour) * 0.9, 11, 14, COARSE, 0.25))
+    return mesh.add_surface(texture=plain[key], size=(width, lot.height))
+
+
+def _roof(rng, lot: Lot, mesh: Mesh) -> None:
+    right, back, z = _at(lot.right) * lot.width, _at(lot.back) * lot.depth, _at((0, 0), lot.height)
+    corner = _at(lot.corner) + z
+    tiles = mesh.add_surface(colour=ROOFS[rng.integers(len(ROOFS))])
+    style = STYLES[lot.style]
+    gable = mesh.add_surface(colour=np.array(style.walls[lot.colour]) * 0.92)
+    if lot.gabled:
+        rise = _at((0, 0), lot.depth * rng.uniform(0.32, 0.5))
+        over = _at(lot.back) * 0.4
+        ridge = back / 2 + rise
+        mesh.quad(corner - over - rise * 0.08, right, ridge + over + rise * 0.08, tiles)
+        mesh.quad(corner + right + back + over - rise * 0.08, -right, ridge - back - over + rise * 0.08, tiles)
+        for a, b in ((corner, corner + back), (corner + right + back, corner + right)):
+            mesh.triangles(np.array([[b, a, (a + b) / 2 + rise]]), gable)
+        for _ in range(int(rng.integers(0, 3))):  # dormers
+            _block(
+                mesh,
+                corner + right * rng.uniform(0.2, 0.8) + back * 0.28 + rise * 0.4,
+                (1.6, 2.0, 1.6),
+                lot,
+                gable,
+                tiles,
+            )
+        pot = mesh.add_surface(colour=(118, 66, 54))
+        _block(mesh, corner + right * rng.uniform(0.1, 0.9) + back * 0.55 + rise * 0.7, (0.8, 0.8, 1.9), lot, pot, pot)
+        return
+    mesh.quad(corner - z * 0.01, right, back, tiles)
+    edge = mesh.add_surface(colour=np.array(style.walls[lot.colour]) * 0.8)
+    for at, run in ((corner, right), (corner + right, back), (corner + right + back, -right), (corner + back, -back)):
+        mesh.quad(at, run, _at((0, 0), 0.5), edge)
+    grey = mesh.add_surface(colour=(150, 152, 150))
+    for _ in range(int(rng.integers(1, 4))):  # stairheads, vents, tanks
+        size = rng.uniform(0.8, 3.0, 3) * (1, 1, 0.9)
+        _block(mesh, corner + right * rng.uniform(0.2, 0.8) + back * rng.uniform(0.25, 0.8), size, lot, grey, grey)
+    if rng.random() < 0.4:
+        foot = corner + right * rng.uniform(0.2, 0.8) + back * 0.4
+        mesh.tube(foot, foot + _at((0, 0), rng.uniform(2.5, 5)), 0.06, grey)
+
+
+def _details(rng, lot: Lot, mesh: Mesh, textures: Textures) -> None:
+    style = STYLES[lot.style]
+    right, out = _at(lot.right), -_at(lot.back)
+    corner = _at(lot.corner)
+    bays = max(1, round((lot.width - 0.6) / style.bay))
+    step = lot.width / bays
+    if rng.random() < 0.45:  # balconies in a pattern of the house's own
+        slab, rail = mesh.add_surface(colour=(180, 176, 168)), mesh.add_surface(colour=DARK[rng.integers(len(DARK))])
+        pattern = rng.random((8, bays)) < rng.choice([0.25, 0.5, 1.0])
+        for floor in range(1, lot.storeys):
+            for bay in np.flatnonzero(pattern[floor % 8]):
+                _balcony(
+                    mesh,
+                    corner + right * (bay + 0.5) * step + _at((0, 0), floor * STOREY + 0.15),
+                    right,
+                    out,
+                    min(step * 0.8, 2.4),
+                    slab,
+                    rail,
+                )
+    if lot.shop and rng.random() < 0.5:
+        cloth = textures.add(_stripes(rng))
+        surface = mesh.add_surface(texture=cloth, size=(lot.width, 1.4))
+        mesh.quad(
+            corner + right * 0.3 + out * 1.3 + _at((0, 0), 2.35),
+            right * (lot.width - 0.6),
+            -out * 1.28 + _at((0, 0), 0.6),
+            surface,
+        )
+        mesh.quad(
+            corner + right * 0.3 + out * 1.3 + _at((0, 0), 2.1), right * (lot.width - 0.6), _at((0, 0), 0.25), surface
+        )
+    if rng.random() < (0.55 if lot.shop else 0.12):  # a sign that hangs out into the street
+        board = mesh.add_surface(texture=textures.add(_blade(rng)), size=(0.9, 1.2), glow=1.0)
+        at = (
+            corner
+            + right * rng.uniform(0.5, max(0.6, lot.width - 0.5))
+            + out * 0.15
+            + _at((0, 0), rng.uniform(3.3, 4.6))
+        )
+        mesh.quad(at, out * 0.9, _at((0, 0), 1.2), board)
+        mesh.quad(at + out * 0.9 + right * 0.03, -out * 0.9, _at((0, 0), 1.2), board)
+    if rng.random() < 0.35:  # a rain pipe
+        pipe = mesh.add_surface(colour=(86, 88, 84))
+        foot = corner + right * 0.2 + out * 0.08
+        mesh.tube(foot, foot + _at((0, 0), lot.height - 0.5), 0.06, pipe, sides=4)
+
+
+DARK = ((34, 36, 38), (60, 70, 64), (120, 124, 126), (206, 204, 196), (40, 52, 80))
+
+
+def _balcony(mesh: Mesh, middle, right, out, width: float, slab: int, rail: int) -> None:
+    left = middle - right * width / 2
+    deep = out * 1.0
+    mesh.quad(left, right * width, deep, slab)
+    mesh.quad(left + deep + _at((0, 0), -0.16), right * width, _at((0, 0), 0.16), slab)
+    for at, run in ((left + deep, right * width), (left, deep), (left + right * width, deep)):
+        mesh.quad(at + _at((0, 0), 0.92), run, _at((0, 0), 0.08), rail)
+        for x in np.arange(0.0, 1.001, 0.13 if np.linalg.norm(run) > 1.5 else 0.25):
+            mesh.quad(at + run * min(x, 0.97), run * 0.03, _at((0, 0), 0.95), rail)
+
+
+def _stripes(rng) -> np.ndarray:
+    colour, other = np.array(SIGNS[rng.integers(len(SIGNS))]), np.array((238, 234, 224))
+    if rng.random() < 0.4:
+        other = colour
+    image = np.zeros((16, 128, 4), np.uint8)
+    image[..., :3] = np.where((np.arange(128) // 8 % 2 == 0)[None, :, None], colour, other)
+    return image
+
+
+def _blade(rng) -> np.ndarray:
+    picture, codes = Image.new("RGB", (36, 48)), Image.new("L", (36, 48), SIGN)
+    paint = Painter(ImageDraw.Draw(picture), ImageDraw.Draw(codes), picture, 40, 48)
+    ground = SIGNS[rng.integers(len(SIGNS))]
+    ink = (244, 240, 226) if sum(ground) < 420 else (26, 26, 30)
+    paint.rect(0, 0, 0.9, 1.2, ground, SIGN)
+    text = TRADES[rng.integers(len(TRADES))] if rng.random() < 0.7 else NAMES[rng.integers(len(NAMES))]
+    paint.word(text[:5], 0.05, 0.7, 0.85, 1.1, ink, SIGN)
+    shape = int(rng.integers(3))
+    box = (8, 24, 28, 44)
+    draw = ImageDraw.Draw(picture)
+    (draw.ellipse, draw.rectangle, lambda b, fill: draw.polygon([(18, b[1]), (b[2], b[3]), (b[0], b[3])], fill=fill))[
+        shape
+    ](box, fill=ink)
+    return np.dstack([np.asarray(picture), np.asarray(codes)])
+
+
+def _block(mesh: Mesh, at, size, lot: Lot, side: int, top: int) -> None:
+    mesh.box(at, size, float(np.degrees(np.arctan2(lot.back[0], lot.back[1]))), side, top)
+
+
+def _at(xy, z: float = 0.0) -> np.ndarray:
+    return np.array([xy[0], xy[1], z], float)

@@ -1,0 +1,157 @@
+"""What differs from date to date: cars, people, scaffolding, hoardings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netvlad.town.facades import SIGNS, bills
+from netvlad.town.mesh import Mesh, Textures, axes
+from netvlad.town.plan import Lot, Plan, Street, on_crossing
+
+PAINTS = (
+    (180, 24, 28),
+    (30, 60, 120),
+    (40, 44, 48),
+    (206, 208, 210),
+    (236, 236, 234),
+    (120, 126, 130),
+    (24, 80, 60),
+    (196, 160, 60),
+    (90, 30, 40),
+)
+COATS = (
+    (40, 42, 60),
+    (120, 40, 44),
+    (60, 90, 70),
+    (180, 160, 120),
+    (30, 30, 34),
+    (200, 196, 190),
+    (70, 110, 160),
+    (210, 120, 40),
+)
+
+
+def dress(plan: Plan, mesh: Mesh, textures: Textures, rng: np.random.Generator, busy: float) -> None:
+    """What is there on one date only: cars, people, scaffolding, hoardings. busy: 0..1, how many are about."""
+    glass, tyre = mesh.add_surface(colour=(36, 42, 48)), mesh.add_surface(colour=(26, 26, 28))
+    front, rear = mesh.add_surface(colour=(230, 230, 220), glow=5.0), mesh.add_surface(colour=(130, 20, 20), glow=1.5)
+    parts = (glass, tyre, front, rear)
+    for street in plan.streets:
+        _park_cars(plan, street, mesh, rng, parts)
+        _drive(plan, street, mesh, rng, parts, busy)
+        for _ in range(rng.poisson(busy * street.length / 14)):
+            side, spot = rng.choice([-1, 1]), rng.uniform(0, street.length)
+            x, y = (
+                street.start
+                + street.along * spot
+                + street.right * side * rng.uniform(street.kerb + 0.6, street.half - 0.5)
+            )
+            _person(mesh, rng, x, y, street.heading + rng.choice([0, 180]) + rng.normal(0, 15))
+    for lot in plan.lots:
+        chance = rng.random()
+        if chance < 0.05:
+            _scaffold(mesh, rng, lot)
+        elif chance < 0.09:
+            _hoarding(mesh, textures, rng, lot)
+
+
+def _park_cars(plan: Plan, street: Street, mesh: Mesh, rng, parts) -> None:
+    if street.kerb < 3.5:
+        return
+    for side in (-1, 1):
+        for d in np.arange(2.0, street.length - 4, 5.6):
+            if rng.random() < 0.55 and not on_crossing(plan, street, d, 4.0):
+                x, y = (
+                    street.start
+                    + street.along * (d + rng.uniform(-0.3, 0.3))
+                    + street.right * side * (street.kerb - 1.05)
+                )
+                _car(mesh, rng, x, y, street.heading + (0 if side > 0 else 180) + rng.normal(0, 1), parts, lit=False)
+
+
+def _drive(plan: Plan, street: Street, mesh: Mesh, rng, parts, busy: float) -> None:
+    """Oncoming cars: the lane on the right is the camera car's."""
+    for _ in range(rng.poisson(busy * street.length / 60)):
+        spot = rng.uniform(3, street.length - 3)
+        if on_crossing(plan, street, spot, 3.0):
+            continue
+        x, y = street.start + street.along * spot - street.right * min(1.6, street.kerb / 2)
+        _car(mesh, rng, x, y, street.heading + 180, parts, lit=True)
+
+
+def _car(mesh: Mesh, rng, x: float, y: float, heading: float, parts, lit: bool) -> None:
+    glass, tyre, front, rear = parts
+    paint = mesh.add_surface(colour=PAINTS[rng.integers(len(PAINTS))])
+    long, wide, high = rng.uniform(3.8, 4.7), rng.uniform(1.66, 1.84), rng.uniform(1.38, 1.75)
+    across, along = axes(heading)
+    centre = np.array([x, y, 0.0])
+    mesh.box(centre + [0, 0, 0.32], (wide, long, 0.52), heading, paint)
+    shift = along * rng.uniform(-0.35, 0.1)
+    back, fore = long * rng.uniform(0.3, 0.44), long * rng.uniform(0.18, 0.26)  # of the cabin's foot, from the middle
+    low = [
+        centre + shift + a * across * wide * 0.48 + along * b + [0, 0, 0.84]
+        for a, b in ((-1, -back), (1, -back), (1, fore), (-1, fore))
+    ]
+    tops = [
+        centre + shift + a * across * wide * 0.40 + along * b + [0, 0, high]
+        for a, b in ((-1, -back * 0.72), (1, -back * 0.72), (1, fore * 0.3), (-1, fore * 0.3))
+    ]
+    for i in range(4):
+        j = (i + 1) % 4
+        mesh.triangles(np.array([[low[i], low[j], tops[j]], [low[i], tops[j], tops[i]]]), glass)
+    mesh.triangles(np.array([[tops[0], tops[1], tops[2]], [tops[0], tops[2], tops[3]]]), paint)
+    for a in (-1, 1):
+        for b in (-0.31, 0.31):
+            hub = centre + across * a * wide * 0.46 + along * b * long + [0, 0, 0.32]
+            mesh.tube(hub - across * 0.1, hub + across * 0.1, 0.32, tyre, sides=8)
+        if lit:
+            for end, lamp in ((1, front), (-1, rear)):
+                spot = centre + along * end * (long / 2 + 0.01) + across * (a * wide * 0.36 - 0.15) + [0, 0, 0.55]
+                mesh.quad(spot, across * 0.3, [0, 0, 0.16], lamp)
+
+
+def _person(mesh: Mesh, rng, x: float, y: float, heading: float) -> None:
+    coat, legs = COATS[rng.integers(len(COATS))], COATS[rng.integers(len(COATS))]
+    skin = (206, 164, 136) if rng.random() < 0.6 else (122, 84, 62)
+    cloth, trousers, head = (mesh.add_surface(colour=c) for c in (coat, legs, skin))
+    tall = rng.uniform(0.9, 1.08)
+    across, along = axes(heading)
+    foot = np.array([x, y, 0.0])
+    stride = rng.uniform(0.05, 0.3)
+    hip, neck = foot + [0, 0, 0.86 * tall], foot + [0, 0, 1.45 * tall]
+    for s in (-1, 1):
+        mesh.tube(foot + across * s * 0.1 + along * s * stride, hip + across * s * 0.09, 0.07, trousers, tip=0.1)
+        mesh.tube(neck + across * s * 0.2, hip + across * s * 0.27 - along * s * stride * 0.7, 0.06, cloth, tip=0.05)
+    mesh.tube(hip, neck, 0.17, cloth, tip=0.2, sides=7)
+    mesh.tube(neck, neck + [0, 0, 0.1 * tall], 0.2, cloth, tip=0.07, sides=7)
+    mesh.tube(neck + [0, 0, 0.08 * tall], neck + [0, 0, 0.2 * tall], 0.08, head, tip=0.11, sides=7)
+    mesh.tube(neck + [0, 0, 0.2 * tall], neck + [0, 0, 0.32 * tall], 0.11, head, tip=0.06, sides=7)
+
+
+def _scaffold(mesh: Mesh, rng, lot: Lot) -> None:
+    steel, board = mesh.add_surface(colour=(150, 150, 146)), mesh.add_surface(colour=(170, 136, 88))
+    right, out, corner = (np.array([*v, 0.0]) for v in (lot.right, -lot.back, lot.corner))
+    netted = mesh.add_surface(colour=(80, 130, 90)) if rng.random() < 0.5 else None
+    for z in np.arange(2.0, lot.height, 2.0):
+        mesh.quad(corner + out * 0.15 + [0, 0, z], right * lot.width, out * 0.9, board)
+        mesh.tube(
+            corner + out * 1.1 + [0, 0, z + 0.9],
+            corner + out * 1.1 + right * lot.width + [0, 0, z + 0.9],
+            0.03,
+            steel,
+            sides=4,
+        )
+        if netted is not None and rng.random() < 0.75:
+            mesh.quad(corner + out * 1.15 + [0, 0, z + 0.1], right * lot.width, [0, 0, 1.8], netted)
+    for s in np.arange(0, lot.width + 0.1, 2.4):
+        for reach in (0.15, 1.1):
+            foot = corner + right * s + out * reach
+            mesh.tube(foot, foot + [0, 0, lot.height + 0.6], 0.035, steel, sides=4)
+
+
+def _hoarding(mesh: Mesh, textures: Textures, rng, lot: Lot) -> None:
+    """A fence of boards before the ground floor, with bills posted on it."""
+    board = textures.add(bills(rng, lot.width, 2.4, SIGNS[rng.integers(len(SIGNS))]))
+    surface = mesh.add_surface(texture=board, size=(lot.width, 2.4))
+    right, out, corner = (np.array([*v, 0.0]) for v in (lot.right, -lot.back, lot.corner))
+    mesh.quad(corner + out * 1.4, right * lot.width, [0, 0, 2.4], surface)

@@ -1,0 +1,57 @@
+"""A contact sheet of a town: the same corners on several dates, and what people with phones saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.files import atomic
+from netvlad.places.table import Places
+
+CELL = (256, 192)
+ACROSS = 6
+
+
+def write_sheet(folder: Path, out: Path) -> Path:
+    """Of one split's folder: two spots of the survey over its dates, then queries by day, at sunset and by night."""
+    from PIL import Image, ImageOps
+
+    from netvlad.places import read_places
+
+    database, queries = (
+        read_places(folder / "database" / "places.parquet"),
+        read_places(folder / "queries" / "places.parquet"),
+    )
+    paths = [*_corners(database), *_hours(queries)]
+    rows = -(-len(paths) // ACROSS)
+    sheet = Image.new("RGB", (ACROSS * CELL[0], rows * CELL[1]), (24, 24, 24))
+    for i, path in enumerate(paths):
+        with Image.open(path) as image:
+            photo = ImageOps.pad(image.convert("RGB"), CELL, color=(24, 24, 24))
+        sheet.paste(photo, (i % ACROSS * CELL[0], i // ACROSS * CELL[1]))
+    with atomic(out) as temporary:
+        sheet.save(temporary, "JPEG", quality=90)
+    return out
+
+
+def _corners(database: Places) -> list[str]:
+    """Two stops: six views of each over all dates, one date after the other."""
+    stop = np.array([name.rpartition("_")[2] for name in database.panorama])
+    dates = np.array([name[:7] for name in database.panorama])
+    home = dates == dates[0]
+    out: list[str] = []
+    for wanted in np.unique(stop)[[len(np.unique(stop)) // 4, len(np.unique(stop)) // 2]]:
+        for date in np.unique(dates)[:3]:
+            if date[:3] == dates[home][0][:3]:
+                rows = np.flatnonzero((stop == wanted) & (dates == date))
+                out += list(database.path[rows[:: max(1, len(rows) // ACROSS)]][:ACROSS])
+    return out
+
+
+def _hours(queries: Places) -> list[str]:
+    out: list[str] = []
+    for light in ("day", "sunset", "night"):
+        found = [path for path in queries.path if f"_{light}_" in Path(path).name]
+        out += found[:: max(1, len(found) // ACROSS)][:ACROSS]
+    return out

@@ -1,0 +1,27 @@
+"""The weakly supervised triplet ranking loss (paper, section 4, equation 7)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from netvlad.errors import NetvladError
+
+
+class Diverged(NetvladError):
+    """A loss, a gradient or a descriptor became NaN or infinite."""
+
+
+def ranking_loss(query: Tensor, positives: Tensor, negatives: Tensor, margin: float = 0.1) -> tuple[Tensor, int]:
+    """L = sum_j max(0, min_i d2(q, p_i) + m - d2(q, n_j)) with squared L2 distances d2, and how many j violate.
+
+    query (D,), positives (P, D), negatives (N, D). The gradient of a batch is divided by the number of its violating
+    triplets, so this is the plain sum: whoever adds up a batch divides once.
+    Raises Diverged where the loss is not finite.
+    """
+    nearest = (positives - query).square().sum(1).min()
+    hinge = (nearest + margin - (negatives - query).square().sum(1)).clamp_min(0)
+    loss = hinge.sum()
+    if not torch.isfinite(loss):
+        raise Diverged(f"the loss is {loss.item()}")
+    return loss, int((hinge > 0).sum())
