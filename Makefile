@@ -20,16 +20,9 @@ $(BIN)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 
+# without PHOTOS a small town is drawn and searched
 demo: $(BIN)/.ready
-ifeq ($(PHOTOS),)
-	@echo "make demo needs photos whose places are known:"
-	@echo "    make demo PHOTOS=path/to/folder        a folder of geotagged photos (EXIF GPS)"
-	@echo "    make demo PHOTOS=path/to/table.csv     a table with columns path, lat, lon [, time, heading]"
-	@echo "At least two visits to the same places are wanted: one is held out and asked for. See README.md."
-	@exit 2
-else
-	$(BIN)/netvlad demo "$(PHOTOS)" --out "$(OUT)" $(if $(RADIUS),--radius $(RADIUS)) $(foreach m,$(MODELS),--model $(m))
-endif
+	$(BIN)/netvlad demo $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" $(if $(RADIUS),--radius $(RADIUS)) $(foreach m,$(MODELS),--model $(m))
 
 test: $(BIN)/.ready
 	$(BIN)/python -m pytest -q

@@ -1,4 +1,4 @@
-"""netvlad demo: the whole way on a person's own photos."""
+"""netvlad demo: the whole way on a person's own photos, or on a town that is drawn for it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: netvlad demo photos/ --out demo/"
+EXAMPLE = "Example: netvlad demo photos/ --out demo/    or, without any photos: netvlad demo"
 
 
 def run(
-    photos: Annotated[Path, typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON).")],
+    photos: Annotated[
+        Path | None,
+        typer.Argument(help="A folder of geotagged photos, or a table; by default a town is drawn (netvlad town)."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The folder for the report and the indexes.")] = Path("out/demo"),
     model: Annotated[list[str] | None, typer.Option(help="A model's name or folder; may be given again.")] = None,
     radius: Annotated[
@@ -22,9 +25,10 @@ def run(
 ) -> None:
     """Hold some photos out, index the others, locate those held out, and report how well that went.
 
-    Whole sessions are held out where times are known (by night, if there are photos by day and by night).
+    Whole sessions are held out where times are known (by night, if there are photos by day and by night). Without
+    photos: phone pictures of a generated town by day, at sunset and by night, against panoramas of other days.
     """
-    from netvlad.cli.common import COMPARED, read_places, recall_table, say, tell_unreadable
+    from netvlad.cli.common import read_places, recall_table, say, tell_unreadable
     from netvlad.cli.index import open_or_create
     from netvlad.evaluate.report import summary, write_report
     from netvlad.evaluate.result import Protocol
@@ -32,7 +36,9 @@ def run(
     from netvlad.places import hold_out
     from netvlad.search.rankers import IndexRanker
 
-    names = list(dict.fromkeys(model or COMPARED))
+    names = list(dict.fromkeys(model or _compared()))
+    if photos is None:
+        photos, radius = _town(out, workers), radius or 25.0
     places = read_places(photos, strict=False)
     held = hold_out(places)
     say(held.how)
@@ -52,6 +58,34 @@ def run(
     page = write_report(found, out / "report")
     say(f"wrote {page}: the map, and each query beside its matches")
     say(f"ask it more: netvlad locate PHOTO --index {folders[names[-1]]}")
+
+
+def _compared() -> tuple[str, ...]:
+    """Max pooling against NetVLAD; where no weights can be had, the describer that needs none."""
+    from netvlad.cli.common import COMPARED, say
+    from netvlad.describe.zoo import DENSE_VLAD, load
+    from netvlad.errors import ModelError
+
+    try:
+        load(COMPARED[0])
+    except ModelError as e:
+        say(f"{e}.\nWithout them the demo shows {DENSE_VLAD}, which needs no network.")
+        return (DENSE_VLAD,)
+    return COMPARED
+
+
+def _town(out: Path, workers: int | None) -> Path:
+    """The table of the small town's test photos; the town is built the first time."""
+    from netvlad.cli.common import say
+    from netvlad.town.build import build_town, is_whole
+    from netvlad.town.sheet import write_sheet
+
+    town = out / "town"
+    if not is_whole(town):
+        say(f"no photos were given: a small town is drawn into {town} (a few minutes, once)")
+        build_town(town, workers=workers)
+        say(f"look at it: {write_sheet(town / 'test', town / 'sheet.jpg')}")
+    return town / "test" / "places.parquet"
 
 
 def _key(*parts) -> str:

@@ -188,8 +188,8 @@ def find_centres() -> Path | None:
 def read_centres(file: Path) -> np.ndarray:
     """(128, 128) float32, rows of unit length, as the authors' code uses them. Raises ModelError for anything else.
 
-    Their numbers are in the order of `dense_sift`, which is VLFeat's: of all reflections and rotations of bins and
-    directions this one brings real descriptors nearest to them.
+    Their numbers are in the order of `dense_sift`, which is VLFeat's: of all permutations of rows, columns and
+    directions this one brings real descriptors nearest to them, as near as its mirror image does.
     """
     try:
         centres = np.load(file, allow_pickle=False)
