@@ -24,24 +24,27 @@ def rays() -> None:
     for moment, shots in surveys(7, 0, size, "train"):
         start = time.perf_counter()
         scene = place.scene(moment)
-        dressed = time.perf_counter() - start
-        origin = place.to_world(np.array(shots[0].at))
+        seconds = time.perf_counter() - start
+        print(f"  {moment.weather}: {len(scene.corners)} triangles, set up in {seconds:.2f} s")
         for width in (512, 1024, 2048):
-            directions = panorama_rays(width, shots[0].heading)
-            flat = np.ascontiguousarray(directions.reshape(-1, 3), np.float32)
-            origins = np.ascontiguousarray(np.broadcast_to(np.float32(origin), flat.shape))
-            traced = best(lambda o=origins, d=flat: scene.trace(o, d))
-            looked = best(lambda d=flat, w=width: scene.look(origin, d, 2 * np.pi / w))
-            drawn = best(lambda d=directions, w=width: scene.picture(origin, d, 2 * np.pi / w))
-            print(
-                f"  {moment.weather:8} {len(scene.corners):7} triangles, set up in {dressed:.2f} s; {width}x{width // 2}: "
-                f"{len(flat) / traced / 1e6:.1f} M rays/s traced, {len(flat) / looked / 1e6:.2f} M/s with light and "
-                f"shadow, {drawn:.2f} s a panorama with smooth edges"
-            )
+            one(scene, place.to_world(np.array(shots[0].at)), shots[0].heading, width)
+
+
+def one(scene, origin: np.ndarray, heading: float, width: int) -> None:
+    directions = panorama_rays(width, heading)
+    flat = np.ascontiguousarray(directions.reshape(-1, 3), np.float32)
+    origins = np.ascontiguousarray(np.broadcast_to(np.float32(origin), flat.shape))
+    traced = best(lambda: scene.trace(origins, flat))
+    looked = best(lambda: scene.look(origin, flat, 2 * np.pi / width))
+    drawn = best(lambda: scene.picture(origin, directions, 2 * np.pi / width))
+    print(
+        f"    {width}x{width // 2}: {len(flat) / traced / 1e6:.1f} M rays/s traced, {len(flat) / looked / 1e6:.2f} M/s "
+        f"with light and shadow, {drawn:.2f} s a panorama with smooth edges"
+    )
 
 
 def growth() -> None:
-    """Whole builds, interleaved by nothing: each takes the machine for itself."""
+    """Whole builds, one after the other."""
     base = replace(SIZES["small"], width=512, queries=6, dates=(1, 1, 1))
     print("whole builds at 512x256, one date, tables and cut-outs included:")
     for workers in sorted({1, 2, os.cpu_count() or 1}):
@@ -50,10 +53,11 @@ def growth() -> None:
                 start = time.perf_counter()
                 out = build_town(Path(folder) / "town", 7, replace(base, streets=streets), workers=workers)
                 seconds = time.perf_counter() - start
-                panoramas, queries = (len(list(out.glob(f"*/{kind}/*.jpg"))) for kind in ("panoramas", "queries/photos"))
+                panoramas = len(list(out.glob("*/panoramas/*.jpg")))
+                queries = len(list(out.glob("*/queries/photos/*.jpg")))
             print(
-                f"  {workers} workers, {streets[0]}x{streets[1]} streets: {panoramas} panoramas and {queries} queries in "
-                f"{seconds:.1f} s, {1000 * seconds / (panoramas + queries):.0f} ms a photo"
+                f"  {workers} workers, {streets[0]}x{streets[1]} streets: {panoramas} panoramas and {queries} queries "
+                f"in {seconds:.1f} s, {1000 * seconds / (panoramas + queries):.0f} ms a photo"
             )
 
 

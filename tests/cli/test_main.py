@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 import netvlad as package
-from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, main, models
+from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, main, models, synthesise
 from netvlad.describe import zoo
 
-COMMANDS = {m.__name__.rpartition(".")[2]: m for m in (index, locate, evaluate, fit, models, info, demo, cutouts)}
+COMMANDS = {m.__name__.rpartition(".")[2]: m for m in (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise)}
 
 
 def one_line(text: str) -> str:

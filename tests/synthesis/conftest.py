@@ -91,7 +91,7 @@ def folder(tmp_path):
     def write(world: World, at, heading=30.0, time="2025-05-05T12:00:00", depth=True, name="town", **columns) -> Places:
         headings = np.broadcast_to(heading, len(at))
         for i, (x, y) in enumerate(at):
-            one = world.panorama((x, y, 2.5), headings[i], 512, 256)
+            one = world.panorama((x, y, 2.5), np.nan_to_num(headings[i]), 512, 256)
             photo = tmp_path / name / "panoramas" / f"{i}.png"
             photo.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(one.photo).save(photo)

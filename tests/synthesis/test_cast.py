@@ -148,9 +148,9 @@ def test_rays_go_past_behind_a_post_but_not_behind_a_kiosk(world):
         assert lost[name][hidden & ~border(hidden, 2)].all()
         right = angle(directions, true_directions(scene, offset, rays)) < 0.5
         assert right[~lost[name] & ~border(hidden, 3)].mean() > 0.98
-        extra = lost[name] & ~hidden & ~border(hidden, 2)
-        # what THIN metres behind the post hide, at 8.5 m, and at most its four edges
-        assert extra.mean() < (np.degrees(THIN / 8.5) + 4) / 60 if name == "post" else True
+        if name == "post":  # more is lost only by what may stand THIN metres behind it, at 8.5 m, and by its edges
+            extra = lost[name] & ~hidden & ~border(hidden, 2)
+            assert extra.mean() < (np.degrees(THIN / 8.5) + 4) / 60
     assert lost["kiosk"].mean() > 2 * lost["post"].mean() > 0
 
 

@@ -61,7 +61,7 @@ def open_or_create(out: Path, model: str | None, radius: float | None, options: 
     wanted = {} if saved else {**({"model": model} if model else {}), **options}
     wanted |= {} if radius is None else {"radius": radius}
     has = {"model": index.model.name, "radius": index.radius, **index.model.architecture}
-    differs = [f"{k} {has[k]}, not {v}" for k, v in wanted.items() if has[k] != v]
+    differs = [f"{k} {has.get(k)}, not {v}" for k, v in wanted.items() if has.get(k) != v]
     if differs:
         raise PlaceIndexError(f"{out} was built with {'; '.join(differs)}: choose another folder, or leave these out")
     return index

@@ -58,13 +58,10 @@ def build(
     }
     chosen = replace(find_size(size), **{name: value for name, value in given.items() if value is not None})
     build_town(out, seed, chosen, gps=gps, compass=compass, workers=workers)
-    for split in SPLITS:
-        if (out / split).is_dir():
-            panoramas, photos = (
-                read_places(out / split / "panoramas.parquet"),
-                read_places(out / split / "places.parquet"),
-            )
-            asked = sum(photos.split == "query")
-            say(f"{out / split}: {len(panoramas)} panoramas, {len(photos) - asked} cut-outs, {asked} queries")
-    say(f"look at it: {write_sheet(out / 'test', out / 'sheet.jpg')}")
-    say(f"ask it: netvlad demo {out / 'test' / 'places.parquet'}")
+    splits = [out / split for split in SPLITS if (out / split).is_dir()]
+    for split in splits:
+        panoramas, photos = read_places(split / "panoramas.parquet"), read_places(split / "places.parquet")
+        asked = sum(photos.split == "query")
+        say(f"{split}: {len(panoramas)} panoramas, {len(photos) - asked} cut-outs, {asked} queries")
+    say(f"look at it: {write_sheet(splits[-1], out / 'sheet.jpg')}")  # the test split's, where there is one
+    say(f"ask it: netvlad demo {splits[-1] / 'places.parquet'}")

@@ -18,7 +18,7 @@ from netvlad.describe.dense_sift import DIM
 from netvlad.describe.descriptor import LONGEST_SIDE
 from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.vlad import EPS, VLAD
-from netvlad.describe.weights import _folders, sha256
+from netvlad.describe.weights import folders, sha256
 from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.images import read_image
@@ -182,7 +182,7 @@ def load_dense_vlad(*, clusters: int | None = None, resize: int | None = LONGEST
 
 def find_centres() -> Path | None:
     """The file of the authors' centres in a folder of $NETVLAD_WEIGHTS."""
-    return next((folder / CENTRES for folder in _folders() if (folder / CENTRES).is_file()), None)
+    return next((folder / CENTRES for folder in folders() if (folder / CENTRES).is_file()), None)
 
 
 def read_centres(file: Path) -> np.ndarray:

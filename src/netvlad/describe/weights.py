@@ -24,7 +24,7 @@ def find_weights(name: str) -> Path | None:
     `resnet18.tv_in1k` only what begins so. Raises ModelError where several files fit.
     """
     found: list[Path] = []
-    for folder in _folders():
+    for folder in folders():
         if not folder.is_dir():
             raise ModelError(f"$NETVLAD_WEIGHTS names {folder}, which is not a folder")
         found += [f for f in sorted(folder.iterdir()) if f.suffix in SUFFIXES and _is_of(f, name)]
@@ -109,7 +109,7 @@ def _sha256(file) -> str:  # Python 3.10
     return digest.hexdigest()
 
 
-def _folders() -> list[Path]:
+def folders() -> list[Path]:
     return [Path(p).expanduser() for p in os.environ.get("NETVLAD_WEIGHTS", "").split(os.pathsep) if p]
 
 

@@ -77,7 +77,7 @@ def virtual_positions(
     row, zone, north, east = _around(panoramas, usable, spacing, reach)
     offset = _offsets(panoramas, row, zone, east * spacing, north * spacing)
     metres = np.hypot(offset[:, 0], offset[:, 1])
-    seen = metres <= reach
+    seen = metres <= reach * 1.001  # a metre of UTM is up to so much longer
     for i in usable:
         start, stop = np.searchsorted(row, [i, i + 1])  # rows come in order
         mine = start + np.flatnonzero(seen[start:stop])

@@ -75,7 +75,7 @@ def synthesise(
     """
     settings, out = settings or Settings(), Path(out)
     cameras = settings.cameras()
-    _same_settings(out / "views.json", settings)
+    _check_settings(out / "views.json", settings)
     clear, unusable = _clear_views(panoramas)
     positions = virtual_positions(
         panoramas,
@@ -87,6 +87,7 @@ def synthesise(
     )
     if not positions:
         raise PlacesError(f"no position within {settings.reach:g} m of the panoramas is free of buildings")
+    write_json(out / "views.json", asdict(settings))
     names = {p.name: [view_name(p, camera) for camera in cameras] for p in positions}
     known = _read_log(out / "views.csv")
     holes = {view: known[view] for views in names.values() for view in views if _done(out, view, known, settings)}
@@ -104,7 +105,7 @@ def synthesise(
     return _finish(panoramas, positions, names, holes, made, unusable, out, settings)
 
 
-def _same_settings(path: Path, settings: Settings) -> None:
+def _check_settings(path: Path, settings: Settings) -> None:
     wanted = asdict(settings)
     if path.exists():
         has = json.loads(path.read_text("utf-8"))
@@ -113,7 +114,6 @@ def _same_settings(path: Path, settings: Settings) -> None:
             raise NetvladError(
                 f"{path.parent} was made with {'; '.join(differs)}: choose another folder, or the same settings"
             )
-    write_json(path, wanted)
 
 
 def _clear_views(panoramas: Places) -> tuple[list[np.ndarray | None], dict[str, str]]:

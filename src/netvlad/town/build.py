@@ -56,32 +56,41 @@ def build_town(
     gps: standard deviation of recorded positions in metres, along each axis; compass: of headings, in degrees.
     For each split a folder with panoramas/, depth/, panoramas.parquet; database/ (cut-outs); queries/; places.parquet,
     which is the last two with a split column; and truth.parquet. The same seed on the same machine gives the same town.
-    Errors: NetvladError for an unknown size, a folder that holds another town, or without the extra `town`.
+    Errors: NetvladError for an unknown size, a negative seed or error, a folder that holds something else, or without
+    the extra `town`.
     """
     embree()
     out, size = Path(out), find_size(size)
+    if not (seed >= 0 and 0 <= gps < np.inf and 0 <= compass < np.inf):
+        raise NetvladError(f"a town of seed {seed}, gps {gps}, compass {compass}: 0 or more is wanted of each")
     _claim(out, {"seed": seed, **json.loads(json.dumps(asdict(size))), "gps": gps, "compass": compass})
     workers = (os.cpu_count() or 1) if workers is None else workers
     _take(list(_jobs(out, seed, size)), workers)
     for split in SPLITS:
         if neighbourhoods(size)[split]:
             write_tables(out / split, split, seed, size, gps, compass, workers)
-    write_json(out / "town.json", {**json.loads((out / "town.json").read_text()), "whole": True})
+    write_json(out / "town.json", {**_read(out / "town.json"), "whole": True})
     return out
 
 
 def is_whole(out: Path) -> bool:
     """Whether a build into `out` came to its end."""
+    return bool(_read(Path(out) / "town.json").get("whole"))
+
+
+def _read(mark: Path) -> dict:
+    """What a town says of itself; nothing where there is no town."""
     try:
-        return bool(json.loads((Path(out) / "town.json").read_text())["whole"])
-    except (OSError, ValueError, KeyError):
-        return False
+        said = json.loads(mark.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _claim(out: Path, settings: dict) -> None:
     mark, mine = out / "town.json", {"format": FORMAT, **settings}
-    if mark.exists():
-        there = json.loads(mark.read_text())
+    there = _read(mark)
+    if there:
         differ = [k for k in mine if there.get(k) != mine[k]]
         if differ:
             raise NetvladError(
@@ -99,14 +108,17 @@ def _jobs(out: Path, seed: int, size: Size) -> Iterator[_Job]:
     for split, numbers in neighbourhoods(size).items():
         for number in numbers:
             for moment, shots in surveys(seed, number, size, split):
-                todo = [s for s in shots if not (out / split / "panoramas" / f"{s.name}.jpg").exists()]
-                for part in _parts(todo):
+                for part in _parts([s for s in shots if not _taken(out / split, s.name)]):
                     yield _Job(seed, number, size, moment, out / split, shots=part)
         for number, wanted in wanted_queries(seed, size, split):
             folder = out / split / "queries" / "photos"
             for moment, names in wanted:
                 for part in _parts([n for n in names if not (folder / f"{n[0]}.jpg").exists()]):
                     yield _Job(seed, number, size, moment, folder, drawn=part)
+
+
+def _taken(folder: Path, name: str) -> bool:
+    return (folder / "panoramas" / f"{name}.jpg").exists() and (folder / "depth" / f"{name}.png").exists()
 
 
 def _parts(wanted: list) -> Iterator[tuple]:

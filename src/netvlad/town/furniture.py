@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from netvlad.town.facades import DOORS, SIGNS, bills
+from netvlad.town.facades import bills
 from netvlad.town.mesh import LEAF, Mesh, Textures
 from netvlad.town.plan import Plan, on_crossing
+from netvlad.town.styles import DOORS, SIGNS
 
 POST = 5.6  # metres from the ground to a lamp
 LEAVES = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from netvlad.town.facades import COARSE, FINE, NAMES, SIGN, SIGNS, STOREY, STYLES, TRADES, facade
+from netvlad.town.facades import COARSE, FINE, SIGN, facade
 from netvlad.town.mesh import Mesh, Textures
 from netvlad.town.paint import Painter, wall
 from netvlad.town.plan import Lot, Plan
+from netvlad.town.styles import NAMES, SIGNS, STOREY, STYLES, TRADES
 
 ROOFS = ((112, 58, 44), (74, 70, 70), (92, 82, 74), (58, 66, 78))
 SPILL = 2.4  # metres above the ground from which a lit shop lights the pavement

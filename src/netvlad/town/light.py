@@ -122,7 +122,7 @@ class Moment:
         return {"clear": 1500.0, "overcast": 900.0, "fog": 42.0, "rain": 260.0, "snow": 150.0}[self.weather]
 
     def sky(self, directions: np.ndarray, skyline: np.ndarray | None = None) -> np.ndarray:
-        """Light (n, 3) float32 from directions (n, 3); skyline (360,) elevations in degrees of what is far away."""
+        """Light (n, 3) float32 from directions (n, 3); skyline (n,) elevations in degrees, from north on."""
         up = np.clip(directions[:, 2], 0, 1)
         if self.weather == "clear":
             level = directions[:, :2] / (np.linalg.norm(directions[:, :2], axis=1, keepdims=True) + 1e-6)

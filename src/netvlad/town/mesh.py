@@ -59,7 +59,7 @@ class Textures:
         upper = LINEAR[self.pixels[top + x0, :3]] * (1 - fx) + LINEAR[self.pixels[top + x1, :3]] * fx
         lower = LINEAR[self.pixels[bottom + x0, :3]] * (1 - fx) + LINEAR[self.pixels[bottom + x1, :3]] * fx
         nearest = np.where(fy[:, 0] < 0.5, top, bottom) + np.where(fx[:, 0] < 0.5, x0, x1)
-        return upper * (1 - fy) + lower * fy, self.pixels[nearest, 3]
+        return (upper * (1 - fy) + lower * fy).astype(np.float32), self.pixels[nearest, 3]
 
 
 LINEAR = (((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4).astype(np.float32)

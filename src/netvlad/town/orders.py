@@ -15,6 +15,8 @@ from netvlad.town.world import Neighbourhood
 
 SPLITS = ("train", "val", "test")
 ABSENT = 0.1  # share of queries from a neighbourhood that no camera car ever saw
+MOST = 5  # streets along an axis: neighbourhoods are APART, and hundreds of metres must stay between them
+LONGEST = 50.0  # metres between panoramas: the shortest street still has one
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,12 @@ class Size:
 
     def __post_init__(self) -> None:
         counts = [*self.streets, self.visits, self.queries, *self.photo]
-        if min(self.neighbourhoods) < 0 or not sum(self.neighbourhoods) or min(counts) < 1 or not self.spacing >= 1:
-            raise NetvladError(f"no town can have the size {self}: counts are positive, the spacing is a metre or more")
+        if min(self.neighbourhoods) < 0 or not sum(self.neighbourhoods) or min(counts) < 1:
+            raise NetvladError(f"no town can have the size {self}: counts are positive")
+        if max(self.streets) > MOST:
+            raise NetvladError(f"{max(self.streets)} streets along one axis of a neighbourhood: 1 to {MOST} are wanted")
+        if not 1 <= self.spacing <= LONGEST:
+            raise NetvladError(f"panoramas {self.spacing} m apart: 1 to {LONGEST:g} m are wanted")
         if not all(1 <= dates <= 72 for dates in self.dates):
             raise NetvladError(f"a camera car that came {self.dates} times: 1 to 72 is wanted")
         if self.width < 64 or self.width % 2:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from netvlad.town.facades import SIGNS, bills
+from netvlad.town.facades import bills
 from netvlad.town.mesh import Mesh, Textures, axes
 from netvlad.town.plan import Lot, Plan, Street, on_crossing
+from netvlad.town.styles import SIGNS
 
 PAINTS = (
     (180, 24, 28),

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from netvlad.town.facades import STOREY, STYLES
+from netvlad.town.styles import STOREY, STYLES
 
 MARGIN = 46.0  # metres that streets and houses go on beyond the last crossing
 DEPTH = 11.0  # of a house

@@ -36,16 +36,14 @@ def write_sheet(folder: Path, out: Path) -> Path:
 
 
 def _corners(database: Places) -> list[str]:
-    """Two stops: six views of each over all dates, one date after the other."""
-    stop = np.array([name.rpartition("_")[2] for name in database.panorama])
-    dates = np.array([name[:7] for name in database.panorama])
-    home = dates == dates[0]
-    out: list[str] = []
-    for wanted in np.unique(stop)[[len(np.unique(stop)) // 4, len(np.unique(stop)) // 2]]:
-        for date in np.unique(dates)[:3]:
-            if date[:3] == dates[home][0][:3]:
-                rows = np.flatnonzero((stop == wanted) & (dates == date))
-                out += list(database.path[rows[:: max(1, len(rows) // ACROSS)]][:ACROSS])
+    """Two stops of a neighbourhood: six views of each over three dates, one date after the other."""
+    place, date, stop = np.array([name.split("_") for name in database.panorama]).T
+    home = place == place[0]
+    stops, out = np.unique(stop[home]), []
+    for wanted in stops[[len(stops) // 4, len(stops) // 2]]:
+        for day in np.unique(date[home])[:3]:
+            rows = np.flatnonzero(home & (stop == wanted) & (date == day))
+            out += list(database.path[rows[:: max(1, len(rows) // ACROSS)]][:ACROSS])
     return out
 
 

@@ -75,7 +75,7 @@ def survey(place: Neighbourhood, stops: list[tuple[int, float]], date: int, mome
 
 
 def query_moments(seed: int, number: int, visits: int) -> list[tuple[str, Moment]]:
-    """("day" | "sunset" | "night", moment) in turn, each on a day of its own, after the last survey."""
+    """("day" | "sunset" | "night", moment) in turn, each on a day drawn for it, after the last survey."""
     rng = np.random.default_rng([seed, number, 4])
     out = []
     for visit in range(visits):

@@ -1,0 +1,129 @@
+"""View synthesis on a town: how true the views are, and what they do for recall, at what cost.
+
+    netvlad town build --size small --out out/town
+    python benchmarks/synthesis.py out/town
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import netvlad
+from netvlad.describe.fit import fit
+from netvlad.evaluate.result import Protocol
+from netvlad.evaluate.run import evaluate
+from netvlad.places import Places
+from netvlad.places.camera import Camera
+from netvlad.places.cut_outs import LAYOUTS, write_cut_outs
+from netvlad.places.panorama import cut_out, depth_path, read_depth, read_panorama
+from netvlad.search.rankers import MemoryRanker
+from netvlad.synthesis.render import Panorama, render
+from netvlad.synthesis.views import Settings, synthesise
+
+LIGHTS = ("day", "sunset", "night")
+SIZE = (256, 192)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("town", type=Path)
+    parser.add_argument("--models", nargs="+", default=["densevlad", "resnet18-netvlad"])
+    parser.add_argument("--every", type=int, nargs="+", default=[1, 3], help="use every n-th stop of the survey")
+    parser.add_argument("--pictures", type=Path, help="a folder for views beside the real ones")
+    options = parser.parse_args()
+    fidelity(options.town, options.pictures)
+    for every in options.every:
+        recall(options.town, every, options.models)
+
+
+def fidelity(town: Path, pictures: Path | None) -> None:
+    """Each view at a panorama's true position, cast from the stop before it on the same date, against the real one."""
+    import pyarrow.parquet as pq
+
+    truth = {row["name"]: row for row in pq.read_table(town / "test" / "truth.parquet").to_pylist()}
+    panoramas = netvlad.read_places(town / "test" / "panoramas.parquet")
+    quality, holes, metres, seconds = [], [], [], []
+    for a, b in zip(panoramas.panorama[:-1], panoramas.panorama[1:], strict=True):
+        apart = np.array([truth[b][k] - truth[a][k] for k in ("easting", "northing", "height")])
+        if a[:7] != b[:7] or not 2 < np.linalg.norm(apart) < 20:  # another date, or round a corner
+            continue
+        photo = town / "test" / "panoramas" / f"{a}.jpg"
+        source = Panorama(read_panorama(photo), read_depth(depth_path(photo)), truth[a]["heading"])
+        real = read_panorama(town / "test" / "panoramas" / f"{b}.jpg")
+        cameras = [Camera(h, 12.0, 0.0, 60.0, *SIZE) for h in range(0, 360, 30)]
+        start = time.perf_counter()
+        views = list(render([source], [apart], cameras))
+        seconds.append((time.perf_counter() - start) / len(views))
+        for camera, view in zip(cameras, views, strict=True):
+            wanted, defined = cut_out(real, camera, truth[b]["heading"]), view[..., 3] > 0
+            holes.append(1 - defined.mean())
+            if defined.any():
+                error = (view[..., :3].astype(float) - wanted)[defined]
+                quality.append(10 * np.log10(255**2 / np.mean(error**2)))
+                metres.append(np.linalg.norm(apart))
+                if pictures and len(quality) % 60 == 1:
+                    pictures.mkdir(parents=True, exist_ok=True)
+                    pair = np.concatenate([view[..., :3] * defined[..., None], wanted], axis=1)
+                    Image.fromarray(pair).save(pictures / f"{b}_h{camera.heading:03.0f}.png")
+    print(
+        f"{len(quality)} views {np.mean(metres):.1f} m from their panorama: PSNR on defined pixels median "
+        f"{np.median(quality):.1f} dB (10th to 90th percentile {np.percentile(quality, 10):.1f} to "
+        f"{np.percentile(quality, 90):.1f}), holes {100 * np.mean(holes):.1f} %, {1000 * np.mean(seconds):.0f} ms a view "
+        f"of {SIZE[0]}x{SIZE[1]}"
+    )
+
+
+def recall(town: Path, every: int, models: list[str]) -> None:
+    panoramas = netvlad.read_places(town / "test" / "panoramas.parquet")
+    stop = np.array([int(name.rpartition("_")[2]) for name in panoramas.panorama])
+    panoramas = panoramas[stop % every == 0]
+    queries = netvlad.read_places(town / "test" / "queries" / "places.parquet")
+    with tempfile.TemporaryDirectory() as folder:
+        real = write_cut_outs(panoramas, Path(folder) / "real", LAYOUTS["tokyo"].sized(*SIZE))
+        start = time.perf_counter()
+        made = synthesise(panoramas, Path(folder) / "virtual", Settings(width=SIZE[0], height=SIZE[1]))
+        seconds = time.perf_counter() - start
+        print(
+            f"every {every}. stop: {len(panoramas)} panoramas, {len(real)} cut-outs; {made.positions} virtual "
+            f"positions, {len(made.places)} views ({made.skipped} with too many holes left out, {100 * made.holes:.0f} % "
+            f"holes in those kept) in {seconds:.0f} s",
+            flush=True,
+        )
+        for name in models:
+            compare(name, real, made.places, panoramas, queries)
+
+
+def compare(name: str, real: Places, virtual: Places, panoramas: Places, queries: Places) -> None:
+    """The same model, fitted on the real photos alone, over real photos and over real and virtual ones."""
+    model = netvlad.load(name)
+    fit(model, real.path, seed=0, **({"whiten": 1024} if name == "densevlad" else {}))
+    light = np.array([Path(path).name.split("_")[2] for path in queries.path])
+    gap = np.linalg.norm(queries.xyz[:, None] - panoramas.xyz[None], axis=2).min(axis=1)
+    for kind, database in (("real", real), ("real and virtual", Places.concat([real, virtual]))):
+        protocol = Protocol(radius=25.0, ns=(1, 5, 10), best_per_panorama=True)
+        found = evaluate({name: MemoryRanker(model, database.path)}, database, queries, protocol)
+        # virtual positions reach farther than real ones: both are judged on the queries that a real photo is near to
+        judged = found.judged & (gap <= 25)
+        median = np.median(gap[judged])
+        groups = {"all": judged, **{k: judged & (light == k) for k in LIGHTS}}
+        groups |= {f"<= {median:.0f} m": judged & (gap <= median), f"> {median:.0f} m": judged & (gap > median)}
+        cells = []
+        for group, rows in groups.items():
+            share = [100 * found.methods[0].correct[rows][:, :n].any(axis=1).mean() for n in (1, 5, 10)]
+            cells.append(f"{group} ({rows.sum()}) " + " / ".join(f"{s:.1f}" for s in share))
+        cost = found.methods[0].seconds
+        print(
+            f"  {name} {model.dim}-D, {kind}, {len(database)} photos, {len(database) * model.dim * 4 / 2**20:.0f} MiB, "
+            f"described in {cost['describe database']:.0f} s: " + "; ".join(cells),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
