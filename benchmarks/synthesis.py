@@ -33,8 +33,8 @@ SIZE = (256, 192)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("town", type=Path)
-    parser.add_argument("--models", nargs="+", default=["densevlad", "resnet18-netvlad"])
-    parser.add_argument("--every", type=int, nargs="+", default=[1, 3], help="use every n-th stop of the survey")
+    parser.add_argument("--models", nargs="*", default=["densevlad", "resnet18-netvlad"])
+    parser.add_argument("--every", type=int, nargs="*", default=[1, 3], help="use every n-th stop of the survey")
     parser.add_argument("--pictures", type=Path, help="a folder for views beside the real ones")
     options = parser.parse_args()
     fidelity(options.town, options.pictures)
@@ -74,8 +74,8 @@ def fidelity(town: Path, pictures: Path | None) -> None:
     print(
         f"{len(quality)} views {np.mean(metres):.1f} m from their panorama: PSNR on defined pixels median "
         f"{np.median(quality):.1f} dB (10th to 90th percentile {np.percentile(quality, 10):.1f} to "
-        f"{np.percentile(quality, 90):.1f}), holes {100 * np.mean(holes):.1f} %, {1000 * np.mean(seconds):.0f} ms a view "
-        f"of {SIZE[0]}x{SIZE[1]}"
+        f"{np.percentile(quality, 90):.1f}), holes {100 * np.mean(holes):.1f} %, {1000 * np.mean(seconds):.0f} ms for "
+        f"a view of {SIZE[0]}x{SIZE[1]}"
     )
 
 
@@ -91,8 +91,8 @@ def recall(town: Path, every: int, models: list[str]) -> None:
         seconds = time.perf_counter() - start
         print(
             f"every {every}. stop: {len(panoramas)} panoramas, {len(real)} cut-outs; {made.positions} virtual "
-            f"positions, {len(made.places)} views ({made.skipped} with too many holes left out, {100 * made.holes:.0f} % "
-            f"holes in those kept) in {seconds:.0f} s",
+            f"positions, {len(made.places)} views ({made.skipped} with too many holes left out, "
+            f"{100 * made.holes:.0f} % holes in those kept) in {seconds:.0f} s",
             flush=True,
         )
         for name in models:

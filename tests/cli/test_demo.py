@@ -81,3 +81,49 @@ def test_demo_of_what_cannot_be_split(refused, town, tmp_path):
     (tmp_path / "t.csv").write_text(f"path,lat,lon\n{town / '0.jpg'},31,34\n")
     assert "1 photo cannot be split" in refused("demo", tmp_path / "t.csv", "--out", tmp_path / "demo")
     assert "does not exist" in refused("demo", tmp_path / "none", "--out", tmp_path / "demo")
+
+
+@pytest.fixture
+def tiny_town(monkeypatch):
+    """The demo's town, but small enough to be built here."""
+    from netvlad.town import orders
+
+    tiny = orders.Size((0, 0, 1), (1, 1), 24.0, (1, 1, 1), 128, 3, 2, (64, 48))
+    monkeypatch.setitem(orders.SIZES, "small", tiny)
+
+
+def test_demo_without_photos_draws_a_town_once(netvlad, tiny_town, tmp_path):
+    out = tmp_path / "demo"
+    ran = netvlad("demo", "--out", out, *MODEL, "--workers", "0")
+    assert ran.code == 0
+    assert f"a small town is drawn into {out / 'town'}" in ran.err
+    assert (out / "town" / "sheet.jpg").exists()
+    facts = json.loads((out / "report" / "results.json").read_text("utf-8"))
+    assert facts["counts"]["queries"] == 6
+    assert facts["protocol"]["radius"] == 25.0
+    assert "by the split column" in facts["config"]["hold_out"]
+    made = {path: path.stat().st_mtime_ns for path in (out / "town").rglob("*.jpg")}
+    again = netvlad("demo", "--out", out, *MODEL, "--workers", "0")
+    assert again.code == 0
+    assert "is drawn" not in again.err
+    assert made == {path: path.stat().st_mtime_ns for path in (out / "town").rglob("*.jpg")}
+
+
+def test_demo_without_weights_shows_what_needs_none(netvlad, visits, tmp_path, monkeypatch):
+    from netvlad.describe import zoo
+    from netvlad.errors import ModelError
+
+    load = zoo.load
+
+    def offline(name, **options):
+        if name.startswith("resnet"):
+            raise ModelError(f"no weights for {name}")
+        return load(name, **options)
+
+    monkeypatch.setattr(zoo, "load", offline)
+    ran = netvlad("demo", visits, "--out", tmp_path / "demo", "--workers", "0")
+    assert ran.code == 0
+    assert "no weights for resnet18-max" in ran.err
+    assert "densevlad, which needs no network" in ran.err
+    facts = json.loads((tmp_path / "demo" / "report" / "results.json").read_text("utf-8"))
+    assert [method["name"] for method in facts["methods"]] == ["densevlad"]

@@ -11,7 +11,8 @@ import netvlad as package
 from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, main, models, synthesise
 from netvlad.describe import zoo
 
-COMMANDS = {m.__name__.rpartition(".")[2]: m for m in (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise)}
+MODULES = (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise)
+COMMANDS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 
 def one_line(text: str) -> str:

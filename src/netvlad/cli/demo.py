@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: netvlad demo photos/ --out demo/    or, without any photos: netvlad demo"
+EXAMPLE = "Example: netvlad demo photos/ --out demo/, or, without any photos, netvlad demo"
 
 
 def run(
@@ -36,12 +36,12 @@ def run(
     from netvlad.places import hold_out
     from netvlad.search.rankers import IndexRanker
 
-    names = list(dict.fromkeys(model or _compared()))
     if photos is None:
         photos, radius = _town(out, workers), radius or 25.0
     places = read_places(photos, strict=False)
     held = hold_out(places)
     say(held.how)
+    names = list(dict.fromkeys(model or _compared()))
     if radius is None:
         # 25 m, as in the paper, would take in much of a small map
         radius = 25.0 if _extent(places) > 500 else 10.0
