@@ -20,10 +20,10 @@ def size() -> Size:
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory, size) -> Path:
-    """A town of seed 3, built by two workers; not to be written to."""
+    """A town of seed 3, built in this process; not to be written to."""
     from netvlad.town.build import build_town
 
-    return build_town(tmp_path_factory.mktemp("built") / "town", 3, size, workers=2)
+    return build_town(tmp_path_factory.mktemp("built") / "town", 3, size, workers=0)
 
 
 @pytest.fixture(scope="session")

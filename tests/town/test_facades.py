@@ -45,7 +45,7 @@ def test_windows_are_spread_evenly():
 def test_a_shop_has_its_window_below_its_sign():
     image = front(STYLES[0], shop=True)
     rows = image.shape[0] - np.argwhere(image[..., 3] == SIGN)[:, 0]
-    assert (2.9 * 20 <= rows.min(), rows.max() <= 3.8 * 20) == (True, True)
+    assert (rows.min() >= 2.9 * 20, rows.max() <= 3.8 * 20) == (True, True)
     glass = image.shape[0] - np.argwhere(image[..., 3] == 253)[:, 0]
     assert glass.max() < rows.min()
     assert len(glass) > 500

@@ -39,7 +39,7 @@ def bilinear(image: np.ndarray, u: float, v: float) -> tuple[np.ndarray, int]:
                 total += weight * np.array([decoded(c) for c in image[i, j, :3]])
             codes[i, j] = weight
     nearest = max(codes, key=codes.get)
-    return total, int(image[*nearest, 3])
+    return total, int(image[nearest][3])
 
 
 @pytest.fixture

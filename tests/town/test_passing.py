@@ -71,14 +71,12 @@ def test_oncoming_cars_keep_to_their_lane(plan):
     only = Plan(streets=[street], low=plan.low, high=plan.high)
     for seed in range(5):
         mesh = dressed(only, seed, busy=2.0)
-        lamps = [i for i, kind in enumerate(mesh.kinds) if kind[5] == 5.0]  # lit, at the front
-        front = np.concatenate(mesh.corners)[np.isin(np.concatenate(mesh.surface), lamps)].reshape(-1, 3)
-        assert len(front)
-        across = (front[:, :2] - street.start) @ street.right
+        glow = np.array([kind[5] for kind in mesh.kinds])[np.concatenate(mesh.surface)]
+        front, rear = (np.concatenate(mesh.corners)[glow == of].reshape(-1, 3)[:, :2] for of in (5.0, 1.5))
+        assert len(front) == len(rear) > 0
+        across = (front - street.start) @ street.right
         assert -street.kerb < across.min() < across.max() < 0  # the camera car is on the right
-        corners = np.concatenate(mesh.corners)[np.isin(np.concatenate(mesh.surface), lamps)]
-        out = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, :2] @ street.along
-        assert (np.abs(out) > 0).all()
+        assert (((rear - front) @ street.along).reshape(-1, 6).mean(axis=1) > 3.7).all()  # and drives towards them
 
 
 def test_works_on_some_houses():
@@ -90,11 +88,11 @@ def test_works_on_some_houses():
             none += 1
             continue
         found = points(mesh)
-        assert (-1.6 < found[:, 1].min(), found[:, 1].max() < 0) == (True, True)  # before the front, which faces -y
+        assert (found[:, 1].min() > -1.6, found[:, 1].max() < 0) == (True, True)  # before the front, which faces -y
         assert -0.2 < found[:, 0].min() < found[:, 0].max() < 10.2
         if found[:, 2].max() > 3:
             scaffold += 1
-            assert found[:, 2].max() == pytest.approx(lot.height + 0.6, abs=0.01)
+            assert lot.height + 0.6 <= found[:, 2].max() < lot.height + 1.8  # nets and rails reach above the eaves
         else:
             hoarding += 1
             assert found[:, 2].max() == pytest.approx(2.4)

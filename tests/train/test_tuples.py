@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,11 +12,19 @@ from netvlad.places import Places
 from netvlad.train.tuples import Mining, Tuples
 
 
+NUMBERS = itertools.count()
+
+
+def names(n: int) -> list[str]:
+    """No two photos of all tables are the same."""
+    return [f"{next(NUMBERS)}.jpg" for _ in range(n)]
+
+
 def table(xy, days=None) -> Places:
     """Photos at metres `xy`, taken at noon of a day of May 2025, None unknown."""
     xy = np.asarray(xy, float).reshape(-1, 2)
     times = None if days is None else [None if d is None else f"2025-05-{d:02d}T12:00:00" for d in days]
-    return Places.build(path=[f"{i}.jpg" for i in range(len(xy))], easting=xy[:, 0], northing=xy[:, 1], time=times)
+    return Places.build(path=names(len(xy)), easting=xy[:, 0], northing=xy[:, 1], time=times)
 
 
 def distances_of(database: np.ndarray, query: np.ndarray):
@@ -164,7 +174,7 @@ def test_photos_of_unknown_date():
 def test_dates_are_those_of_the_place():
     # 23:30 UTC on the 1st is the 2nd in Tokyo, and the 1st still in Pittsburgh
     def at(lat, lon, times):
-        return Places.build(path=[f"{i}.jpg" for i in range(len(times))], lat=lat, lon=lon, time=times)
+        return Places.build(path=names(len(times)), lat=lat, lon=lon, time=times)
 
     for lon, usable in ((139.7, True), (-80.0, False)):
         database = at([35.0, 35.0005], [lon, lon], ["2025-05-01T15:00:00Z", "2025-05-01T15:00:00Z"])
@@ -200,12 +210,62 @@ def test_co_located_photos_can_be_allowed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"positives": "newest"}, "no rule for positives is called 'newest'; choose one of any, other-date, same-date"),
+        ({"positives": "newest"}, "no rule for positives is called 'newest'; choose one of any, other-date, same-date, verified"),
         ({"within": 30.0}, "apart < within <= elsewhere is wanted"),
         ({"apart": 10.0}, "apart < within"),
         ({"used": 0}, "count from 1"),
+        ({"positives": "verified"}, "a file of confirmed pairs need each other"),
+        ({"confirmed": "pairs.csv"}, "give both or neither"),
     ],
 )
 def test_rules_that_make_no_sense(options, message):
     with pytest.raises(NetvladError, match=message):
         Mining(**options)
+
+
+def test_a_photo_is_no_positive_of_itself():
+    both = table([[0.0, 0.0], [5.0, 0.0], [5.0, 0.0], [500.0, 0.0]])
+    tuples = Tuples(both, both, Mining(apart=None))
+    assert [tuples.positives(i).tolist() for i in range(3)] == [[1, 2], [2, 0], [1, 0]]
+    assert tuples.usable.tolist() == [0, 1, 2]
+    with pytest.raises(PlacesError, match="another photo than itself"):
+        Tuples(both[[0, 3]], both[[0, 3]], Mining(apart=None))
+
+
+def test_a_block_shares_its_draw_and_says_what_it_needs():
+    rng = np.random.default_rng(0)
+    db, q = rng.uniform(0, 400, (400, 2)), rng.uniform(0, 400, (30, 2))
+    tuples = Tuples(table(db), table(q), Mining(sample=20, remembered=3), margin=9.0)
+    queries = tuples.usable
+    descriptors = rng.normal(size=(400, 2))
+    for epoch in (1, 2):
+        needed = tuples.needed(queries, epoch, block=0)
+        assert len(needed) < 20 + 10 + 30 * 5
+        draws = [set(tuples.random_negatives(int(i), epoch, 0).tolist()) for i in queries]
+        assert len(set.union(*draws)) <= 30
+        assert draws[0] != set(tuples.random_negatives(int(queries[0]), epoch, 1).tolist())
+        for i in queries.tolist():
+            asked: list[int] = []
+
+            def distances(rows, i=i, asked=asked):
+                asked += rows.tolist()
+                return distances_of(descriptors, np.zeros(2))(rows)
+
+            tuples.mine(i, epoch, distances, block=0)
+            assert set(asked) <= set(needed.tolist())
+            near = np.linalg.norm(db - q[i], axis=1) <= 25
+            assert not near[tuples.random_negatives(i, epoch, 0)].any()
+
+
+def test_verified_positives(tmp_path):
+    db, q = table([[5.0, 0.0], [6.0, 0.0], [500.0, 0.0]]), table([[0.0, 0.0], [0.0, 1.0]])
+    file = tmp_path / "pairs.csv"
+    far = (q.path[0], db.path[2])  # confirmed, but out of reach: positions have the last word
+    lines = [f"{a},{b}" for a, b in [(q.path[0], db.path[1]), far]]
+    file.write_text("\n".join(["query,database", *lines]))
+    tuples = Tuples(db, q, Mining("verified", confirmed=str(file)))
+    assert tuples.usable.tolist() == [0]
+    assert tuples.positives(0).tolist() == [1]
+    file.write_text(f"query,database\n{q.path[0]},elsewhere.jpg\n")
+    with pytest.raises(PlacesError, match=r"confirmed by .*pairs\.csv"):
+        Tuples(db, q, Mining("verified", confirmed=str(file)))

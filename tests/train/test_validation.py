@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,12 @@ from netvlad.places import Places
 from netvlad.train.validation import Validation
 
 
+NUMBERS = itertools.count()
+
+
 def table(x, days=None) -> Places:
     times = None if days is None else [None if d is None else f"2025-05-{d:02d}T12:00:00" for d in days]
-    paths = [f"{i}.jpg" for i in range(len(x))]
+    paths = [f"{next(NUMBERS)}.jpg" for _ in x]
     return Places.build(path=paths, easting=np.asarray(x, float), northing=0.0, time=times)
 
 
@@ -70,3 +75,23 @@ def test_nothing_to_validate_on():
         Validation(table([0.0], [1]), table([0.0], [1]), radius=25, limit=9, other_dates=True)
     with pytest.raises(NetvladError, match="none of the validation queries can be read"):
         Validation(table([0.0]), table([0.0]), radius=25, limit=9).recall(torch.full((1, 2), torch.nan), [])
+
+
+def test_a_photo_does_not_find_itself():
+    both = table([0.0, 5.0, 500.0, 505.0, 900.0])
+    validation = Validation(both, both, radius=25, limit=9)
+    assert validation.chosen.tolist() == [0, 1, 2, 3]
+    vectors = torch.eye(5)
+    vectors[0] = vectors[4]  # it finds 4 and the three others before 1 comes
+    asked = vectors[validation.chosen]
+    far = table([1000.0 + 50 * i for i in range(5)])
+    many = Validation(Places.concat([both, far]), both, radius=25, limit=9)
+    alike = torch.cat([vectors, asked[:1] * 0.5, asked[1:2] * 0.5, torch.zeros(3, 5)])
+    alike[[0, 1], 0] += 0.0
+    assert validation.recall(asked, [([0, 1, 2, 3, 4], vectors)]) == 1.0
+    alone = torch.eye(10)[:4]
+    # apart from itself all photos are alike to a query but for 5 others that are nearer
+    held = torch.full((10, 10), 0.0)
+    held[range(10), range(10)] = 1.0
+    held[5:, :4] = 0.1
+    assert many.recall(alone, [(list(range(10)), held)]) == 0.0

@@ -1,8 +1,33 @@
-"""Training from positions alone: tuples, the ranking loss, the trainer."""
+"""Training from positions alone: tuples, the ranking loss, the trainer; runs that can be resumed."""
 
-from netvlad.train.config import Config, Epoch, Record
-from netvlad.train.loss import Diverged, ranking_loss
-from netvlad.train.trainer import train
-from netvlad.train.tuples import Mining, Tuples
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ["Config", "Diverged", "Epoch", "Mining", "Record", "Tuples", "ranking_loss", "train"]
+# looked up on first use: the settings are known to the command line, which does not load torch for them
+_WHERE = {
+    "Config": "config",
+    "Jitter": "config",
+    "Mining": "config",
+    "Diverged": "loss",
+    "ranking_loss": "loss",
+    "Epoch": "record",
+    "Record": "record",
+    "Tuples": "tuples",
+    "train": "trainer",
+    "train_places": "places",
+}
+__all__ = list(_WHERE)
+
+if TYPE_CHECKING:
+    from netvlad.train.config import Config, Jitter, Mining  # noqa: F401
+    from netvlad.train.loss import Diverged, ranking_loss  # noqa: F401
+    from netvlad.train.places import train_places  # noqa: F401
+    from netvlad.train.record import Epoch, Record  # noqa: F401
+    from netvlad.train.trainer import train  # noqa: F401
+    from netvlad.train.tuples import Tuples  # noqa: F401
+
+
+def __getattr__(name: str):
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"netvlad.train.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'netvlad.train' has no attribute {name!r}")

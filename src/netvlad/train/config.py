@@ -1,102 +1,134 @@
-"""What a training run is told, and what it tells of itself."""
+"""What a training run is told: every key with its default, which is the paper's (section 4, appendix A)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from netvlad.errors import NetvladError
-from netvlad.train.frozen import STORAGE
-from netvlad.train.tuples import Mining
+from netvlad.train.keys import check, key
 
+RULES = ("any", "other-date", "same-date", "verified")
+LOSSES = ("ranking", "multi-similarity")
 OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("halve", "constant", "linear", "cosine")
+CACHES = ("full", "partial")
+DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bfloat16")
+STORAGE = ("float16", "float32")
+
+
+@dataclass(frozen=True)
+class Mining:
+    """What counts as a positive and a negative, in the paper's numbers (section 4, appendix A).
+
+    positives: "any"; "other-date" is the Time Machine: a positive is of another calendar date than the query;
+    "same-date" is a set without one. A photo of unknown date is of neither. "verified": only pairs that the file
+    `confirmed` lists.
+    apart: cut-outs of the same panorama teach nothing; None: any distance, for photos that are from no panoramas.
+    """
+
+    positives: str = key("any", "Which photos near a query may be its positives.", among=RULES)
+    within: float = key(10.0, "A potential positive is within so many metres,")
+    apart: float | None = key(1.0, "and farther than this; none: at any distance.")
+    elsewhere: float = key(25.0, "A definite negative is farther than so many metres.")
+    sample: int = key(1000, "Definite negatives drawn for a query,")
+    remembered: int = key(10, "joined by so many nearest ones of its last visit;")
+    hard: int = key(100, "of all these so many nearest are kept,")
+    used: int = key(10, "and at most so many that violate the margin make the tuple.")
+    confirmed: str | None = key(None, "A CSV file of pairs (query, database: paths of photos) for verified positives.")
+
+    def __post_init__(self) -> None:
+        if self.positives not in RULES:
+            raise NetvladError(f"no rule for positives is called {self.positives!r}; choose one of {', '.join(RULES)}")
+        if (self.positives == "verified") != (self.confirmed is not None):
+            raise NetvladError("verified positives and a file of confirmed pairs need each other: give both or neither")
+        if not (self.apart or 0) < self.within <= self.elsewhere:
+            raise NetvladError(
+                f"positives between {self.apart} and {self.within} m and negatives beyond {self.elsewhere} m: "
+                "apart < within <= elsewhere is wanted"
+            )
+        if min(self.sample, self.hard, self.used) < 1 or self.remembered < 0:
+            raise NetvladError("sample, hard and used count from 1, remembered from 0")
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """How much a photo may be changed before it is learnt from; 0 is not at all, as in the paper.
+
+    Photometric: `brightness` to `white_balance` b scale by 1 - b to 1 + b (the latter each colour on its own).
+    Geometric: a crop of down to 1 - `crop` of the area, scaled back; degrees of rotation; perspective 0..1. What comes
+    into view from outside the photo is undefined and counts for nothing.
+    """
+
+    brightness: float = key(0.0, "Jitter of the brightness, 0 to 1.", least=0)
+    contrast: float = key(0.0, "Jitter of the contrast, 0 to 1.", least=0)
+    saturation: float = key(0.0, "Jitter of the saturation, 0 to 1.", least=0)
+    gamma: float = key(0.0, "Jitter of the gamma, 0 to 1.", least=0)
+    white_balance: float = key(0.0, "Jitter of each colour's strength, 0 to 1.", least=0)
+    crop: float = key(0.0, "Largest share of a photo's area that is cropped away.", least=0)
+    rotation: float = key(0.0, "Largest rotation in degrees.", least=0)
+    perspective: float = key(0.0, "Largest perspective distortion, 0 to 1.", least=0)
+    flip: float = key(0.0, "Share of the tuples that are mirrored; a mirrored street is another street.", least=0)
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name in ("brightness", "contrast", "saturation", "gamma", "white_balance", "crop", "perspective", "flip"):
+            if not getattr(self, name) <= 1 or (name in ("gamma", "crop") and getattr(self, name) == 1):
+                raise NetvladError(f"{name} {getattr(self, name)}: a number from 0 to 1 is wanted")
+
+    @property
+    def any(self) -> bool:
+        return any(vars(self).values())
 
 
 @dataclass(frozen=True)
 class Config:
-    """A training run; the defaults are the paper's (appendix A).
+    """A training run; the defaults are the paper's.
 
     start: the part of the trunk from which on it is trained (`layer3`, `blocks.8`, `conv5_1`), the pooling always;
     "pooling": it alone; None: what the paper trains of its two trunks, the last stage of others.
-    batch: tuples a step; halve_every: epochs after which the learning rate halves, and the refresh interval doubles.
-    refresh: queries between two refreshes of the cached descriptors.
-    validation_radius: metres; validation_queries: at most so many, drawn by the seed; other_dates: a validation query
-    may only be matched to another date.
     precision: of what is run, "bfloat16" is twice as fast on some CPUs and GPUs; weights stay float32.
     freeze: keep what the untrained layers make of each photo, where it fits `memory` bytes or there is a `folder` for
     the rest; storage: in which numbers.
+    The other keys say what they are in their metadata, which `netvlad train --help` shows.
     """
 
-    start: str | None = None
+    start: str | None = key(None, "Where in the trunk training starts, e.g. layer3; pooling: it alone.")
+    loss: str = key("ranking", "ranking is the paper's; multi-similarity learns from places.", among=LOSSES)
     mining: Mining = field(default_factory=Mining)
-    margin: float = 0.1
-    batch: int = 4
-    epochs: int = 30
-    optimizer: str = "sgd"
-    lr: float = 1e-3
-    momentum: float = 0.9
-    weight_decay: float = 1e-3
-    halve_every: int = 5
-    refresh: int = 1000
-    validation_radius: float = 25.0
-    validation_queries: int = 1000
-    other_dates: bool = False
-    seed: int = 0
-    precision: str = "float32"
-    freeze: bool = True
-    storage: str = "float16"
-    memory: float = 4e9
-    folder: str | None = None
+    margin: float = key(0.1, "Of the ranking loss, in squared distance.", above=0)
+    batch: int = key(4, "Tuples a step.", least=1)
+    places: int = key(60, "Places a step of multi-similarity,", least=2)
+    per_place: int = key(4, "and photos of each.", least=2)
+    sector: float | None = key(None, "Degrees of heading that make a place of their own, where headings are known.")
+    epochs: int = key(30, "Times that every query is learnt from.", least=1)
+    optimizer: str = key("sgd", "sgd or adamw.", among=OPTIMIZERS)
+    lr: float = key(1e-3, "Learning rate.", above=0)
+    momentum: float = key(0.9, "Of sgd.", least=0)
+    weight_decay: float = key(1e-3, "Weight decay.", least=0)
+    schedule: str = key("halve", "How the learning rate falls.", among=SCHEDULES)
+    halve_every: int = key(5, "Epochs after which it halves, and the refresh interval doubles.", least=1)
+    warm_up: float = key(0.0, "Epochs in which it climbs to its full height.", least=0)
+    refresh: int = key(1000, "Queries between two refreshes of the cached descriptors.", least=1)
+    cache: str = key("full", "partial: describe only what the next queries need.", among=CACHES)
+    jitter: Jitter = field(default_factory=Jitter)
+    checkpoint_every: int | None = key(None, "Queries between two checkpoints; none: at each refresh.", least=1)
+    validation_radius: float = key(25.0, "Metres within which a match counts in validation.", above=0)
+    validation_queries: int = key(1000, "Validation queries at most, drawn by the seed.", least=1)
+    other_dates: bool = key(False, "Validation queries are matched to other dates only.")
+    seed: int = key(0, "Of every draw.", least=0)
+    device: str = key("auto", "Where to train.", among=DEVICES)
+    precision: str = key("float32", "Of the forward pass; weights are float32.", among=PRECISIONS)
+    recompute: bool = key(False, "Gradient checkpointing: less memory, a second forward pass.")
+    channels_last: bool = key(False, "Memory layout of the trunk; faster on GPUs with bfloat16.")
+    freeze: bool = key(True, "Run the layers below training once and keep their maps.")
+    storage: str = key("float16", "In which numbers these maps are kept.", among=STORAGE)
+    memory: float = key(4e9, "Bytes of memory for the maps, and for the descriptors.", least=0)
+    folder: str | None = key(None, "A folder on disk for what exceeds the memory.")
 
     def __post_init__(self) -> None:
-        choices = {"optimizer": OPTIMIZERS, "precision": PRECISIONS, "storage": STORAGE}
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise NetvladError(f"{name} {getattr(self, name)!r} does not exist; choose one of {', '.join(allowed)}")
-        for name in ("batch", "epochs", "halve_every", "refresh", "validation_queries"):
-            if getattr(self, name) < 1:
-                raise NetvladError(f"{name} {getattr(self, name)}: a number from 1 up is wanted")
-        for name in ("lr", "margin", "validation_radius"):
-            if not getattr(self, name) > 0:
-                raise NetvladError(f"{name} {getattr(self, name)}: a number above 0 is wanted")
+        check(self)
 
     def halvings(self, epoch: int) -> int:
         """How often the learning rate has been halved in `epoch`, counted from 1."""
-        return (epoch - 1) // self.halve_every
-
-
-@dataclass
-class Epoch:
-    """One epoch: loss: the mean of a query's loss; tuples: queries that had a violating triplet, `violating` of these
-    in all; steps: of the optimiser; recall: recall@5 afterwards, 0..1; seconds: what took how long."""
-
-    number: int
-    lr: float
-    refresh: int
-    loss: float = 0.0
-    tuples: int = 0
-    violating: int = 0
-    steps: int = 0
-    recall: float | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class Record:
-    """How a model came about.
-
-    recall: recall@5 before training; best: the epoch whose weights the model has; stopped: why before its time, or "".
-    queries: how many were trained on; skipped: those without a positive or a negative; unreadable: path -> reason;
-    kept: where the frozen maps were, "in memory", "on disk" or "nowhere".
-    """
-
-    config: Config
-    start: str
-    queries: int
-    skipped: int
-    kept: str = "nowhere"
-    recall: float | None = None
-    epochs: list[Epoch] = field(default_factory=list)
-    best: int = 0
-    stopped: str = ""
-    unreadable: dict[str, str] = field(default_factory=dict)
+        return (epoch - 1) // self.halve_every if self.schedule == "halve" else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,48 +18,60 @@ from netvlad.progress import progress
 from netvlad.train.split import Split
 
 AT_ONCE = 32  # kept maps in one forward pass
-STORAGE = ("float16", "float32")
 
 
 @dataclass(frozen=True)
 class Batch:
     """Photos of one size on their way: `positions` in the rows asked for, `x` what the head takes, `size` (H, W) of
-    the photos, `alpha` (n, 1, H, W), 1 where a photo is defined, or None where all of it is."""
+    the photos, `alpha` (n, 1, H, W), 1 where a photo is defined, or None where all of it is. kept: `x` are maps that
+    were kept, else photos."""
 
     positions: list[int]
     x: Tensor
     size: tuple[int, int]
     alpha: Tensor | None = None
+    kept: bool = False
 
 
 class Photos:
-    """Decodes photos and runs the whole network on them, each time they are asked for."""
+    """Decodes photos and runs the whole network on them, each time they are asked for; `split`: what is trained."""
 
     kept = "nowhere"
 
-    def __init__(self, model: NetworkDescriber, paths: Sequence[str], *, workers: int | None = None):
+    def __init__(
+        self, model: NetworkDescriber, paths: Sequence[str], split: Split | None = None, *, workers: int | None = None
+    ):
         self.model = model
         self.paths = paths
+        self.split = split
         self.workers = workers
         self.unreadable: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def take(self, rows: Sequence[int]) -> Iterator[Batch]:
-        """The photos at `rows` (none twice), without those that cannot be read."""
+    def take(
+        self, rows: Sequence[int], change: Callable[[int, np.ndarray], np.ndarray] | None = None
+    ) -> Iterator[Batch]:
+        """The photos at `rows` (none twice), without those that cannot be read.
+
+        change(position, image) -> image: done to each photo first, its position being that in `rows`.
+        """
         position = {int(row): i for i, row in enumerate(rows)}
         for chunk in decode_for(self.model, self.paths, rows=list(position), workers=self.workers):
             self.unreadable |= {photo.row: photo.reason for photo in chunk if photo.image is None}
             good = [photo for photo in chunk if photo.image is not None]
-            for members, images in self.model.batches([photo.image for photo in good]):
+            images = [change(position[p.row], p.image) if change else p.image for p in good]
+            for members, images in self.model.batches(images):
                 x = self.model.prepare(images)
                 alpha = x[:, 3:] if x.shape[1] == 4 else None
                 yield Batch([position[good[i].row] for i in members], x[:, :3], tuple(x.shape[-2:]), alpha)
 
     def head(self, batch: Batch) -> Tensor:
         """Vectors (n, dim) of a batch that `take` gave, with the gradient of what is trained."""
-        return _pooled(self.model, self.model.trunk(batch.x), batch.alpha)
+        if self.split is None or self.split.below is None:
+            return _pooled(self.model, self.model.trunk(batch.x), batch.alpha)
+        return _pooled(self.model, self.split.above(self.split.below(batch.x), batch.size), batch.alpha)
 
 
 class Frozen:
@@ -96,9 +108,9 @@ class Frozen:
         for (_, size, masked), positions in groups.items():
             for start in range(0, len(positions), AT_ONCE):
                 part = positions[start : start + AT_ONCE]
-                alpha = self._stack(self._alpha, rows, part).float()[:, None] if masked else None
-                x = self._stack(self._maps, rows, part).float()
-                yield Batch(part, x.permute(0, 3, 1, 2) if x.ndim == 4 else x, size, alpha)
+                alpha = self._stack(self._alpha, rows, part)[:, None] if masked else None
+                x = self._stack(self._maps, rows, part)
+                yield Batch(part, x.permute(0, 3, 1, 2) if x.ndim == 4 else x, size, alpha, kept=True)
 
     def head(self, batch: Batch) -> Tensor:
         """As `Photos.head`."""
@@ -106,7 +118,8 @@ class Frozen:
 
     def _stack(self, arrays: dict[int, np.ndarray], rows: Sequence[int], positions: Iterable[int]) -> Tensor:
         stacked = np.stack([arrays[rows[i]] for i in positions])
-        return torch.from_numpy(stacked).to(self.model.device)
+        # copied, so that it lies where torch wants it: some CPU kernels round differently at other alignments
+        return torch.from_numpy(stacked).to(self.model.device, torch.float32, copy=True)
 
     def add(self, rows: Sequence[int], x: Tensor, batch: Batch) -> None:
         """Keep what enters training of the photos `rows` of a batch: maps (n, C, H', W') or a ViT's tokens (n, T, C).

@@ -38,11 +38,13 @@ class Split:
     trained: tuple[nn.Module, ...]
 
 
-def split(trunk: Trunk, start: str | None = None) -> Split:
+def split(trunk: Trunk, start: str | None = None, *, recompute: bool = False) -> Split:
     """Cut `trunk` before `start`: a stage, block or layer of it (`layer3`, `blocks.8`, `conv5_1`), or "pooling".
 
     By default what the paper trains of its two trunks, and the last stage of others. The parts are run one after the
     other and held against the whole: only where they agree is `below` offered.
+    recompute: `above` remembers what enters each block only, and runs the block again for the gradient (gradient
+    checkpointing): less memory, a second forward pass.
     Raises ModelError for a module that is not there or that the crop left out.
     """
     start = start or default_start(trunk)
@@ -60,7 +62,7 @@ def split(trunk: Trunk, start: str | None = None) -> Split:
 
     def above(x: Tensor, size: tuple[int, int]) -> Tensor:
         for step in steps:
-            x = step(x)
+            x = _recomputed(step, x) if recompute and torch.is_grad_enabled() else step(x)
         return _as_map(trunk, x, size)
 
     below = _without_gradient(lambda x: _entering(trunk, steps[0], x))
@@ -118,6 +120,14 @@ def _entering(trunk: Trunk, module: nn.Module, x: Tensor) -> Tensor:
         hook.remove()
     (entered,) = seen
     return entered
+
+
+def _recomputed(module: nn.Module, x: Tensor) -> Tensor:
+    from torch.utils.checkpoint import checkpoint
+
+    for part in module if isinstance(module, nn.Sequential) else [module]:
+        x = checkpoint(part, x, use_reentrant=False)
+    return x
 
 
 def _without_gradient(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -58,6 +58,12 @@ def make_optimizer(parameters: Sequence[nn.Parameter], config: Config) -> torch.
     return torch.optim.SGD(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
+def named(model: nn.Module, parameters: Sequence[nn.Parameter]) -> list[str]:
+    """The names of `parameters` in `model`."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    return [names[id(p)] for p in parameters]
+
+
 def copies(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
     return [p.detach().clone() for p in parameters]
 

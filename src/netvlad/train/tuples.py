@@ -11,45 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netvlad.errors import NetvladError, PlacesError
+from netvlad.errors import PlacesError
 from netvlad.places import Places, PlaceTree
 from netvlad.places.visits import dates
-
-RULES = ("any", "other-date", "same-date")
-
-
-@dataclass(frozen=True)
-class Mining:
-    """What counts as a positive and a negative, in the paper's numbers (section 4, appendix A).
-
-    positives: "any"; "other-date" is the Time Machine: a positive is of another calendar date than the query;
-    "same-date" is a set without one. A photo of unknown date is of neither.
-    within, apart: a potential positive is within so many metres, and farther than `apart` (cut-outs of the same
-    panorama teach nothing; None: any distance, for photos that do not come from panoramas).
-    elsewhere: a definite negative is farther than so many metres.
-    sample: definite negatives drawn for a query, joined by the `remembered` nearest of its last visit; of all these
-    the `hard` nearest are kept, and at most `used` that violate the margin make the tuple.
-    """
-
-    positives: str = "any"
-    within: float = 10.0
-    apart: float | None = 1.0
-    elsewhere: float = 25.0
-    sample: int = 1000
-    remembered: int = 10
-    hard: int = 100
-    used: int = 10
-
-    def __post_init__(self) -> None:
-        if self.positives not in RULES:
-            raise NetvladError(f"no rule for positives is called {self.positives!r}; choose one of {', '.join(RULES)}")
-        if not (self.apart or 0) < self.within <= self.elsewhere:
-            raise NetvladError(
-                f"positives between {self.apart} and {self.within} m and negatives beyond {self.elsewhere} m: "
-                "apart < within <= elsewhere is wanted"
-            )
-        if min(self.sample, self.hard, self.used) < 1 or self.remembered < 0:
-            raise NetvladError("sample, hard and used count from 1, remembered from 0")
+from netvlad.train.config import Mining
+from netvlad.train.confirmed import read_confirmed
 
 
 @dataclass(frozen=True)
@@ -65,6 +31,8 @@ class Tuples:
     """Mines tuples of `queries` against `database`; the same seed gives the same tuples.
 
     `usable` (U,) int64: the queries with a potential positive and a definite negative; the others are skipped.
+    `remembered` (Q, mining.remembered) int64: the hardest negatives of each query's last visit, -1 where there is none.
+    A photo that is query and database photo both is no positive of itself.
     Raises PlacesError when there is none, saying what is in the way.
     """
 
@@ -77,12 +45,13 @@ class Tuples:
         self._near = PlaceTree(database).within(queries, self.mining.elsewhere)
         self._positive = self._potential(database, queries)
         own = np.repeat(np.arange(len(queries)), np.diff(self._near.offsets))
+        self._positive &= ~self._themselves(database, queries, own)
         has_positive = np.bincount(own[self._positive], minlength=len(queries)) > 0
         has_negative = np.diff(self._near.offsets) < self.size
         self.usable = np.flatnonzero(has_positive & has_negative)
         if not len(self.usable):
             raise PlacesError(self._refusal(queries, own, has_positive))
-        self._remembered = np.full((len(queries), self.mining.remembered), -1, np.int64)
+        self.remembered = np.full((len(queries), self.mining.remembered), -1, np.int64)
 
     def order(self, epoch: int) -> np.ndarray:
         """The usable queries in the random order of an epoch."""
@@ -93,15 +62,33 @@ class Tuples:
         mine = slice(self._near.offsets[query], self._near.offsets[query + 1])
         return self._near.ids[mine][self._positive[mine]]
 
-    def random_negatives(self, query: int, epoch: int) -> np.ndarray:
-        """Up to `sample` definite negatives of `query`, none twice, each as likely as any other."""
+    def random_negatives(self, query: int, epoch: int, block: int | None = None) -> np.ndarray:
+        """Up to `sample` definite negatives of `query`, none twice, each as likely as any other.
+
+        block: all queries of one block of an epoch are given the same draw, but for what is near each.
+        """
         near, _ = self._near.of(query)
-        rng = np.random.default_rng([self.seed, 1, epoch, query])
         # so many more than wanted that enough are left when every near one is drawn
-        drawn = rng.choice(self.size, min(self.size, self.mining.sample + len(near)), replace=False)
+        wanted = min(self.size, self.mining.sample + len(near))
+        if block is None:
+            drawn = np.random.default_rng([self.seed, 1, epoch, query]).choice(self.size, wanted, replace=False)
+        else:
+            drawn = np.random.default_rng([self.seed, 3, epoch, block]).permutation(self.size)[:wanted]
         return drawn[~np.isin(drawn, near)][: self.mining.sample]
 
-    def mine(self, query: int, epoch: int, distances: Callable[[np.ndarray], np.ndarray]) -> Tuple | None:
+    def candidates(self, query: int, epoch: int, block: int | None = None) -> np.ndarray:
+        """The negatives that `mine` will choose from: those drawn and those remembered, in the order of rows."""
+        remembered = self.remembered[query]
+        return np.union1d(remembered[remembered >= 0], self.random_negatives(query, epoch, block))
+
+    def needed(self, queries: np.ndarray, epoch: int, block: int) -> np.ndarray:
+        """Database rows whose descriptors `mine` will ask for, of any of the queries of a block."""
+        each = [np.union1d(self.positives(q), self.candidates(q, epoch, block)) for q in queries]
+        return np.unique(np.concatenate(each))
+
+    def mine(
+        self, query: int, epoch: int, distances: Callable[[np.ndarray], np.ndarray], block: int | None = None
+    ) -> Tuple | None:
         """The tuple of `query`, None where no negative violates the margin.
 
         distances(rows (n,)) -> (n,) squared distances of the query to database rows by their cached descriptors; what
@@ -111,15 +98,14 @@ class Tuples:
         far = _finite(distances(rows))
         positive = int(rows[np.argmin(far)])
         limit = far.min() + self.margin
-        remembered = self._remembered[query]
-        rows = np.union1d(remembered[remembered >= 0], self.random_negatives(query, epoch))
+        rows = self.candidates(query, epoch, block)
         far = _finite(distances(rows))
         order = np.argsort(far, kind="stable")[: self.mining.hard]
         order = order[np.isfinite(far[order])]
         rows, far = rows[order], far[order]
         keep = rows[: self.mining.remembered]
-        self._remembered[query] = -1
-        self._remembered[query, : len(keep)] = keep
+        self.remembered[query] = -1
+        self.remembered[query, : len(keep)] = keep
         violating = rows[far < limit][: self.mining.used]
         if not np.isfinite(limit) or not len(violating):
             return None
@@ -133,11 +119,20 @@ class Tuples:
             positive &= near.metres > rule.apart
         if rule.positives == "any":
             return positive
+        if rule.positives == "verified":
+            return positive & read_confirmed(rule.confirmed).among(queries.path, database.path, near)
         theirs = dates(database)[near.ids]
         own = np.repeat(dates(queries), np.diff(near.offsets))
         if rule.positives == "same-date":
             return positive & (theirs == own)  # NaT equals nothing
         return positive & (theirs != own) & ~np.isnat(theirs) & ~np.isnat(own)
+
+    def _themselves(self, database: Places, queries: Places, own: np.ndarray) -> np.ndarray:
+        """Which of the pairs in `_near` that could be positives are a photo and itself, bool."""
+        same = np.zeros(len(own), bool)
+        at = np.flatnonzero(self._positive)
+        same[at] = database.path[self._near.ids[at]] == queries.path[own[at]]
+        return same
 
     def _refusal(self, queries: Places, own: np.ndarray, has_positive: np.ndarray) -> str:
         rule, near = self.mining, self._near
@@ -160,6 +155,7 @@ class Tuples:
             )
         else:
             wanted = {"other-date": "of another date (a Time Machine)", "same-date": "of the same date"}
+            wanted |= {"verified": f"confirmed by {rule.confirmed}", "any": "another photo than itself"}
             reason = f"{distinct} have database photos near enough, but none that is {wanted[rule.positives]}"
         return f"none of the {total} queries has a potential positive: {reason}"
 

@@ -19,7 +19,8 @@ N = 5
 class Validation:
     """At most `limit` of the `queries` that have a true match within `radius` metres, against all of `database`.
 
-    `chosen` (Q',): their rows. other_dates: photos of the query's date neither match nor stand in the ranking.
+    `chosen` (Q',): their rows. A photo is not searched for among others that are itself. other_dates: photos of the
+    query's date neither match nor stand in the ranking.
     Raises PlacesError when no query has a match.
     """
 
@@ -29,8 +30,10 @@ class Validation:
         near = PlaceTree(database).within(queries, radius)
         held, asked = dates(database), dates(queries)
         own = np.repeat(np.arange(len(queries)), np.diff(near.offsets))
+        possible = database.path[near.ids] != queries.path[own]
         if other_dates:
-            own = own[held[near.ids] != asked[own]]  # NaT differs from all: nothing says that the dates are the same
+            possible &= held[near.ids] != asked[own]  # NaT differs from all: nothing says that the dates are the same
+        own = own[possible]
         matched = np.unique(own)
         if not len(matched):
             what = "of another date " if other_dates else ""
@@ -43,6 +46,9 @@ class Validation:
         self.radius = radius
         self._dates = (asked[matched], held) if other_dates else None
         self._database, self._queries = database, queries[matched]
+        number = {path: i for i, path in enumerate(database.path)}
+        self._file = np.array([number[path] for path in database.path])  # photos that are the same have one number
+        self._own = np.array([number.get(path, -1) for path in self._queries.path])
 
     def recall(self, queries: Tensor, database: Iterable[tuple[Sequence[int], Tensor]]) -> float:
         """Share, 0..1, of the queries with a match among their 5 nearest; those that cannot be read do not count.
@@ -57,10 +63,11 @@ class Validation:
         ids = torch.full((len(queries), N), -1, device=queries.device)
         for rows, vectors in database:
             cosines = (queries @ vectors.T).nan_to_num(-torch.inf)  # NaN would stand before all others
+            same = self._own[:, None] == self._file[None, rows]
             if self._dates:
                 asked, held = self._dates
-                same = torch.from_numpy(asked[:, None] == held[None, rows])
-                cosines[same.to(cosines.device)] = -torch.inf
+                same |= asked[:, None] == held[None, rows]
+            cosines[torch.from_numpy(same).to(cosines.device)] = -torch.inf
             candidates = torch.cat([ids, torch.as_tensor(rows, device=ids.device).expand(len(ids), -1)], dim=1)
             best, places = torch.cat([best, cosines], dim=1).topk(N, dim=1)
             ids = candidates.gather(1, places).masked_fill(best == -torch.inf, -1)
