@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import netvlad as package
 from netvlad.places import read_places
@@ -145,3 +146,73 @@ def test_the_rules_of_the_tokyo_benchmarks(netvlad, refused, town, tmp_path):
     undated = ["--database", table, "--queries", tmp_path / "undated.csv", "--model", "test_resnet-max"]
     (tmp_path / "undated.csv").write_text(f"path,lat,lon\n{town / '0.jpg'},31.26,34.8\n")
     assert "no query has a time" in refused("evaluate", *undated, "--other-dates")
+
+
+def detailed(path, seed: int, shift: int = 0) -> None:
+    """A photo of fine blotches, seen from `shift` pixels further left."""
+    rng = np.random.default_rng(seed)
+    blotches = Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    image = blotches.resize((240, 160), Image.Resampling.BICUBIC)
+    image.crop((shift, 0, 200 + shift, 160)).save(path)
+
+
+@pytest.fixture
+def seen_again(tmp_path):
+    """Tables of 6 photos 100 m apart, and of queries that show the same from a little aside."""
+    for name, shift in (("held", 0), ("asked", 12)):
+        rows = ["path,lat,lon"]
+        for i in range(6):
+            detailed(tmp_path / f"{name}{i}.png", i, shift)
+            rows.append(f"{name}{i}.png,{31.26 + 1e-3 * i},34.8")
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "held.csv", tmp_path / "asked.csv"
+
+
+def test_each_model_once_more_reranked(netvlad, seen_again, tmp_path):
+    database, queries = seen_again
+    models = ["--model", "test_resnet-max", "--model", "test_resnet-netvlad", "--clusters", "4"]
+    given = ["--database", database, "--queries", queries, *models]
+    plain = netvlad("evaluate", *given, "--out", tmp_path / "plain")
+    ran = netvlad("evaluate", *given, "--out", tmp_path / "both", "--rerank", "6", "--local", "sift", "--budget", "60")
+    assert (plain.code, ran.code) == (0, 0)
+    before, after = (json.loads((tmp_path / n / "results.json").read_text("utf-8")) for n in ("plain", "both"))
+    names = [name + more for name in ("test_resnet-max", "test_resnet-netvlad") for more in ("", " + rerank")]
+    assert [m["name"] for m in after["methods"]] == names
+    assert [m["recall"] for m in before["methods"]] == [m["recall"] for m in after["methods"][::2]]
+    assert [m["dim"] for m in after["methods"]] == [192, 192, 768, 768]
+    for method in after["methods"][1::2]:
+        assert method["recall"]["1"] == 1.0
+        assert method["stages"]["verify queries"]["photos"] == 6
+    assert after["config"]["rerank"] == {"best": 6, "kind": "sift", "model": "homography", "budget": 60.0}
+    assert "rerank" not in before["config"]
+    assert "test_resnet-netvlad + rerank" in ran.out
+
+
+def test_wrong_ways_to_rerank(refused, town):
+    given = ["evaluate", "--database", town, "--queries", town, "--model", "test_resnet-max"]
+    assert "choose one of rootsift, sift, orb, akaze" in refused(*given, "--rerank", "5", "--local", "surf")
+    assert "choose one of homography, fundamental" in refused(*given, "--rerank", "5", "--geometry", "affine")
+    assert "more than 0 seconds" in refused(*given, "--rerank", "5", "--budget", "0")
+    for more in (("--local", "sift"), ("--geometry", "homography"), ("--budget", "1")):
+        assert "give --rerank N too" in refused(*given, *more)
+    # before anything is read
+    nowhere = ["evaluate", "--database", town / "none.csv", "--queries", town]
+    assert "choose one of rootsift" in refused(*nowhere, "--rerank", "5", "--local", "surf")
+
+
+def test_vocabulary_trees(netvlad, refused, seen_again, tmp_path):
+    from netvlad.search.tree_fit import fit_tree
+
+    database, queries = seen_again
+    fit_tree(read_places(queries).path, branching=8, depth=2, workers=0).save(tmp_path / "tree")
+    models = ["vocabtree", "vocabtree-8x3-n2", str(tmp_path / "tree"), "test_resnet-max"]
+    given = ["--database", database, "--queries", queries, "--workers", "0", "--resize", "200"]
+    ran = netvlad("evaluate", *given, *(x for m in models for x in ("--model", m)), "--out", tmp_path / "report")
+    assert ran.code == 0
+    facts = json.loads((tmp_path / "report" / "results.json").read_text("utf-8"))
+    assert [(m["name"], m["dim"]) for m in facts["methods"]] == [(m, None) for m in models[:3]] + [(models[3], 192)]
+    assert [m["recall"]["1"] for m in facts["methods"][:3]] == [1.0] * 3
+    assert next(iter(facts["methods"][0]["stages"])) == "fit tree on database"
+    assert "no vocabulary tree is called 'vocabtree-8'" in refused("evaluate", *given, "--model", "vocabtree-8")
+    # the folder is no describer
+    assert "of kind 'vocabulary tree'" in refused("index", database, "--out", tmp_path / "i", "--model", models[2])

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 import netvlad as package
-from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, main, models, synthesise
+from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, main, models, synthesise, train
 from netvlad.describe import zoo
 
-MODULES = (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise)
+MODULES = (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise, train)
 COMMANDS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 

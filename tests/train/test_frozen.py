@@ -25,9 +25,9 @@ def mixed(photos, tmp_path) -> list[str]:
 
 
 @torch.no_grad()
-def vectors(source, rows, dim) -> np.ndarray:
+def vectors(source, rows, dim, few: bool = False) -> np.ndarray:
     out = np.full((len(rows), dim), np.nan, np.float32)
-    for batch in source.take(rows):
+    for batch in source.take_few(rows) if few else source.take(rows):
         out[batch.positions] = source.head(batch).numpy()
     return out
 
@@ -51,6 +51,7 @@ def test_kept_maps_give_what_the_photos_give(network, mixed, tmp_path, pooling, 
         assert np.isnan(found).all(1).tolist() == [row == 6 for row in rows]
         np.testing.assert_allclose(np.delete(found, 3, axis=0), expected, atol=2e-6)
         assert list(source.unreadable) == [6]
+    np.testing.assert_allclose(vectors(plain, rows, model.dim, few=True), vectors(plain, rows, model.dim), atol=2e-6)
     assert not list(folder.iterdir())  # no file is left behind
 
 

@@ -129,7 +129,7 @@ def test_rates_halve_and_intervals_double(network, street):
 def test_when_the_cache_is_refreshed(network, street, monkeypatch):
     calls = []
     refresh, step = Training.refresh, Training.step
-    monkeypatch.setattr(Training, "refresh", lambda self: (calls.append("refresh"), refresh(self))[1])
+    monkeypatch.setattr(Training, "refresh", lambda self, q: (calls.append("refresh"), refresh(self, q))[1])
     monkeypatch.setattr(Training, "step", lambda self, e, q: (calls.append(len(q)), step(self, e, q))[1])
     train(network(), *street(7), config(epochs=2, batch=2, refresh=4))
     epoch = [2, 2, "refresh", 2, 1]
@@ -154,7 +154,8 @@ def test_the_time_machine_decides_on_positives(network, street):
     database, queries = street()
     for rule, rest in (("other-date", 1), ("same-date", 0)):
         training = Training(network(), database, queries, config(mining=Mining(rule)))
-        found = {int(i): training.tuples.positives(i).tolist() for i in training.tuples.usable}
+        tuples = training.lessons.tuples
+        found = {int(i): tuples.positives(i).tolist() for i in tuples.usable}
         assert found == {i: [2 * i + rest] for i in range(5)}
     late = Places.build(
         path=queries.path, easting=queries.easting, northing=queries.northing, time="2025-05-09T12:00:00"
@@ -180,7 +181,7 @@ def test_the_best_epoch_is_kept(network, street, monkeypatch, freeze):
     seen = []
     epoch = Training.epoch
     monkeypatch.setattr(
-        Training, "epoch", lambda self, *a: (epoch(self, *a), seen.append(weights(self.model)))[0]
+        Training, "epoch", lambda self, *a: (epoch(self, *a), seen.append(weights(self.network.model)))[0]
     )
     model, tables = network("max"), street()
     record = train(model, *tables, config(epochs=4, freeze=freeze), validation=tables, workers=0)
@@ -256,7 +257,7 @@ def test_bad_starts_are_refused(network, street, weights):
 def test_nan_at_the_start_leaves_the_model_as_it_was(network, street):
     model = network("max")
     before = weights(model)
-    with pytest.raises(Diverged, match=r"test_resnet-max: .* in epoch 1; lower the learning rate \(1e\+30\)"):
+    with pytest.raises(Diverged, match=r"test_resnet-max: .* of epoch 1; lower the learning rate \(1e\+30\)"):
         train(model, *street(), config(lr=1e30))
     assert_same(weights(model), before)
     assert "training" not in model.fitted_on
@@ -268,14 +269,14 @@ def test_nan_later_brings_the_last_good_epoch_back(network, street, monkeypatch)
 
     def broken(self, epoch, queries):
         if epoch.number == 3:
-            good.append(weights(self.model))
+            good.append(weights(self.network.model))
             self.parameters[0].data.fill_(float("nan"))
         step(self, epoch, queries)
 
     monkeypatch.setattr(Training, "step", broken)
     model = network("max")
     record = train(model, *street(), config(epochs=5))
-    assert record.stopped.startswith("the loss is nan in epoch 3; lower the learning rate")
+    assert record.stopped.startswith("the loss is nan in batch 1 of epoch 3; lower the learning rate")
     assert (record.best, len(record.epochs)) == (2, 2)
     assert_same(weights(model), good[0])
 

@@ -11,7 +11,6 @@ from netvlad.errors import NetvladError, PlacesError
 from netvlad.places import Places
 from netvlad.train.tuples import Mining, Tuples
 
-
 NUMBERS = itertools.count()
 
 
@@ -210,12 +209,11 @@ def test_co_located_photos_can_be_allowed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"positives": "newest"}, "no rule for positives is called 'newest'; choose one of any, other-date, same-date, verified"),
+        ({"positives": "newest"}, "no rule for positives is called 'newest'; choose one of any, other-date, same-date"),
         ({"within": 30.0}, "apart < within <= elsewhere is wanted"),
         ({"apart": 10.0}, "apart < within"),
         ({"used": 0}, "count from 1"),
-        ({"positives": "verified"}, "a file of confirmed pairs need each other"),
-        ({"confirmed": "pairs.csv"}, "give both or neither"),
+        ({"confirmed": "pairs.csv"}, "confirmed pairs go with positives verified, not 'any'"),
     ],
 )
 def test_rules_that_make_no_sense(options, message):

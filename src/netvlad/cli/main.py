@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, models, synthesise, town
+from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, models, synthesise, town, train
 
 app = typer.Typer(
     name="netvlad",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise):
+for module in (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise, train):
     app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLE)(module.run)
 app.add_typer(town.app, name="town")
 
@@ -59,7 +59,8 @@ def main() -> None:
         e.show()
         code = e.exit_code
     if code == 130:  # also what typer makes of Ctrl-C
-        print("netvlad: interrupted; run the same command again to go on", file=sys.stderr)
+        again = "" if sys.argv[1:2] == ["train"] else "; run the same command again to go on"  # train says how itself
+        print(f"netvlad: interrupted{again}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -22,26 +22,26 @@ class Mining:
     """What counts as a positive and a negative, in the paper's numbers (section 4, appendix A).
 
     positives: "any"; "other-date" is the Time Machine: a positive is of another calendar date than the query;
-    "same-date" is a set without one. A photo of unknown date is of neither. "verified": only pairs that the file
-    `confirmed` lists.
+    "same-date" is a set without one. A photo of unknown date is of neither. "verified": only pairs that show the same,
+    as the file `confirmed` says, or as local features find (`netvlad.train.verified`).
     apart: cut-outs of the same panorama teach nothing; None: any distance, for photos that are from no panoramas.
     """
 
     positives: str = key("any", "Which photos near a query may be its positives.", among=RULES)
-    within: float = key(10.0, "A potential positive is within so many metres,")
-    apart: float | None = key(1.0, "and farther than this; none: at any distance.")
-    elsewhere: float = key(25.0, "A definite negative is farther than so many metres.")
-    sample: int = key(1000, "Definite negatives drawn for a query,")
-    remembered: int = key(10, "joined by so many nearest ones of its last visit;")
-    hard: int = key(100, "of all these so many nearest are kept,")
-    used: int = key(10, "and at most so many that violate the margin make the tuple.")
-    confirmed: str | None = key(None, "A CSV file of pairs (query, database: paths of photos) for verified positives.")
+    within: float = key(10.0, "Largest distance in metres of a potential positive.")
+    apart: float | None = key(1.0, "Its smallest distance, itself excluded; none: any.")
+    elsewhere: float = key(25.0, "Smallest distance in metres of a definite negative.")
+    sample: int = key(1000, "Definite negatives drawn for a query.")
+    remembered: int = key(10, "Nearest ones of its last visit that join them.")
+    hard: int = key(100, "Nearest of all these that are kept.")
+    used: int = key(10, "Most of these that may make the tuple.")
+    confirmed: str | None = key(None, "A file of verified pairs: CSV (query, database), or Parquet as they are found.")
 
     def __post_init__(self) -> None:
         if self.positives not in RULES:
             raise NetvladError(f"no rule for positives is called {self.positives!r}; choose one of {', '.join(RULES)}")
-        if (self.positives == "verified") != (self.confirmed is not None):
-            raise NetvladError("verified positives and a file of confirmed pairs need each other: give both or neither")
+        if self.confirmed is not None and self.positives != "verified":
+            raise NetvladError(f"confirmed pairs go with positives verified, not {self.positives!r}")
         if not (self.apart or 0) < self.within <= self.elsewhere:
             raise NetvladError(
                 f"positives between {self.apart} and {self.within} m and negatives beyond {self.elsewhere} m: "
@@ -94,13 +94,12 @@ class Config:
     """
 
     start: str | None = key(None, "Where in the trunk training starts, e.g. layer3; pooling: it alone.")
-    loss: str = key("ranking", "ranking is the paper's; multi-similarity learns from places.", among=LOSSES)
+    loss: str = key("ranking", "By what is learnt.", among=LOSSES)
     mining: Mining = field(default_factory=Mining)
     margin: float = key(0.1, "Of the ranking loss, in squared distance.", above=0)
-    batch: int = key(4, "Tuples a step.", least=1)
-    places: int = key(60, "Places a step of multi-similarity,", least=2)
-    per_place: int = key(4, "and photos of each.", least=2)
-    sector: float | None = key(None, "Degrees of heading that make a place of their own, where headings are known.")
+    batch: int = key(4, "Tuples a step; of multi-similarity places.", least=1)
+    per_place: int = key(4, "Photos of each place, of multi-similarity.", least=2)
+    sector: float | None = key(None, "Degrees of heading that share a place, of multi-similarity.", above=0)
     epochs: int = key(30, "Times that every query is learnt from.", least=1)
     optimizer: str = key("sgd", "sgd or adamw.", among=OPTIMIZERS)
     lr: float = key(1e-3, "Learning rate.", above=0)

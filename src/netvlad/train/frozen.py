@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from netvlad.decode import Decoded
 from netvlad.describe.descriptor import NetworkDescriber
 from netvlad.describe.pooling import defined_locations
 from netvlad.describe.stream import decode_for
@@ -18,6 +21,7 @@ from netvlad.progress import progress
 from netvlad.train.split import Split
 
 AT_ONCE = 32  # kept maps in one forward pass
+THREADS = 8  # that decode the photos of one step
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,36 @@ class Photos:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def take(
+    def take(self, rows: Sequence[int]) -> Iterator[Batch]:
+        """The photos at `rows` (none twice), without those that cannot be read."""
+        position = {int(row): i for i, row in enumerate(rows)}
+        for chunk in decode_for(self.model, self.paths, rows=list(position), workers=self.workers):
+            yield from self._batches(chunk, position)
+
+    def take_few(
         self, rows: Sequence[int], change: Callable[[int, np.ndarray], np.ndarray] | None = None
     ) -> Iterator[Batch]:
-        """The photos at `rows` (none twice), without those that cannot be read.
+        """As `take`, for the photos of one step: decoded by threads, for whom no process has to be started.
 
         change(position, image) -> image: done to each photo first, its position being that in `rows`.
         """
+
+        def decode(row: int) -> list[Decoded]:
+            return next(decode_for(self.model, self.paths, rows=[row], workers=0))
+
         position = {int(row): i for i, row in enumerate(rows)}
-        for chunk in decode_for(self.model, self.paths, rows=list(position), workers=self.workers):
-            self.unreadable |= {photo.row: photo.reason for photo in chunk if photo.image is None}
-            good = [photo for photo in chunk if photo.image is not None]
-            images = [change(position[p.row], p.image) if change else p.image for p in good]
-            for members, images in self.model.batches(images):
-                x = self.model.prepare(images)
-                alpha = x[:, 3:] if x.shape[1] == 4 else None
-                yield Batch([position[good[i].row] for i in members], x[:, :3], tuple(x.shape[-2:]), alpha)
+        with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
+            photos = [photo for chunk in threads.map(decode, position) for photo in chunk]
+        yield from self._batches(photos, position, change)
+
+    def _batches(self, photos: Sequence[Decoded], position: dict[int, int], change=None) -> Iterator[Batch]:
+        self.unreadable |= {photo.row: photo.reason for photo in photos if photo.image is None}
+        good = [photo for photo in photos if photo.image is not None]
+        images = [change(position[p.row], p.image) if change else p.image for p in good]
+        for members, pixels in self.model.batches(images):
+            x = self.model.prepare(pixels)
+            alpha = x[:, 3:] if x.shape[1] == 4 else None
+            yield Batch([position[good[i].row] for i in members], x[:, :3], tuple(x.shape[-2:]), alpha)
 
     def head(self, batch: Batch) -> Tensor:
         """Vectors (n, dim) of a batch that `take` gave, with the gradient of what is trained."""

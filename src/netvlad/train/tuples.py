@@ -15,7 +15,7 @@ from netvlad.errors import PlacesError
 from netvlad.places import Places, PlaceTree
 from netvlad.places.visits import dates
 from netvlad.train.config import Mining
-from netvlad.train.confirmed import read_confirmed
+from netvlad.train.confirmed import confirmed
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Tuples:
         self._positive = self._potential(database, queries)
         own = np.repeat(np.arange(len(queries)), np.diff(self._near.offsets))
         self._positive &= ~self._themselves(database, queries, own)
+        if self.mining.positives == "verified":
+            self._positive = confirmed(database, queries, self._near, self._positive, self.mining.confirmed)
         has_positive = np.bincount(own[self._positive], minlength=len(queries)) > 0
         has_negative = np.diff(self._near.offsets) < self.size
         self.usable = np.flatnonzero(has_positive & has_negative)
@@ -117,10 +119,8 @@ class Tuples:
         positive = near.metres <= rule.within
         if rule.apart is not None:
             positive &= near.metres > rule.apart
-        if rule.positives == "any":
+        if rule.positives in ("any", "verified"):
             return positive
-        if rule.positives == "verified":
-            return positive & read_confirmed(rule.confirmed).among(queries.path, database.path, near)
         theirs = dates(database)[near.ids]
         own = np.repeat(dates(queries), np.diff(near.offsets))
         if rule.positives == "same-date":
@@ -155,7 +155,8 @@ class Tuples:
             )
         else:
             wanted = {"other-date": "of another date (a Time Machine)", "same-date": "of the same date"}
-            wanted |= {"verified": f"confirmed by {rule.confirmed}", "any": "another photo than itself"}
+            wanted["any"] = "another photo than itself"
+            wanted["verified"] = f"confirmed by {rule.confirmed or 'local features'}"
             reason = f"{distinct} have database photos near enough, but none that is {wanted[rule.positives]}"
         return f"none of the {total} queries has a potential positive: {reason}"
 

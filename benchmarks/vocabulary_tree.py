@@ -1,0 +1,117 @@
+"""The vocabulary tree on the campus photos, as a Markdown table: fitted on west, judged on east.
+
+    OMP_NUM_THREADS=1 python benchmarks/vocabulary_tree.py --cache FOLDER [--as-they-are] [--paths 1 2 5 9]
+
+By day against night and the other way round, as `campus.py`; and within one light, every second photo against those
+between. Radius 10 m, queries without a true match left out. --cache keeps the features. Informative features: the
+places are cells of 10 m; a random share of the training features, of the same size, stands beside each.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+import netvlad
+from common import campus
+from netvlad.evaluate.run import evaluate
+from netvlad.search.extraction import rootsift, sift_of, sift_store
+from netvlad.search.informative import most_informative
+from netvlad.search.inverted_file import InvertedFile
+from netvlad.search.vocabulary_tree import VocabularyTree
+
+PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop")
+SCORES = [(norm, bursts) for norm in ("length", "features") for bursts in (True, False)]
+
+
+class Words:
+    """A ranker over the words of photos, which are there already."""
+
+    def __init__(self, held: list, asked: list, vocabulary: int, **options):
+        self.inverted, self.asked = InvertedFile.build(held, vocabulary, **options), asked
+
+    def rank(self, photos, k):
+        ids, scores = np.full((len(photos), k), -1), np.full((len(photos), k), -np.inf, np.float32)
+        for row, words in enumerate(self.asked):
+            found, score = self.inverted.search(words, k)
+            ids[row, : len(found)], scores[row, : len(found)] = found, score
+        return ids, scores
+
+
+def cells(places) -> np.ndarray:
+    corner = np.floor(np.stack([places.easting, places.northing], axis=1) / 10)
+    return np.unique(corner, axis=0, return_inverse=True)[1].ravel()
+
+
+def split(x: np.ndarray, lengths) -> list:
+    return np.split(x, np.cumsum(lengths)[:-1])
+
+
+def informative(words: list, places, share: float) -> list:
+    lengths = [len(w) for w in words]
+    photo = np.repeat(np.arange(len(words)), lengths)
+    keep = split(most_informative(np.concatenate(words), photo, cells(places), share), lengths)
+    return [w[k] for w, k in zip(words, keep, strict=True)]
+
+
+def row(label: str, places, words, vocabulary: int, share: float = 1.0, **options) -> None:
+    """Print recall@1/5/10 in percent of both directions, and of each light against itself."""
+    halves = [(n, n, slice(0, None, 2), slice(1, None, 2)) for n in ("east_day", "east_night")]
+    across = [(a, b, slice(None), slice(None)) for a, b in (("east_day", "east_night"), ("east_night", "east_day"))]
+    cell = []
+    for held, asked, these, those in [*across, *halves]:
+        kept = words[held][these]
+        kept = kept if share == 1 else informative(kept, places[held][these], share)
+        ranker = Words(kept, words[asked][those], vocabulary, **options)
+        recall = evaluate({"": ranker}, places[held][these], places[asked][those], PROTOCOL).methods[0].recall
+        cell.append(" / ".join(f"{100 * recall[n]:.1f}" for n in (1, 5, 10)))
+    print(f"| {label} | {' | '.join(cell)} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cache")
+    parser.add_argument("--as-they-are", action="store_true", help="do not double the small photos")
+    parser.add_argument("--most", type=int, default=2000)
+    parser.add_argument("--branching", type=int, default=10)
+    parser.add_argument("--depth", type=int, default=5)
+    parser.add_argument("--paths", type=int, nargs="*", default=[1, 2, 5, 9])
+    parser.add_argument("--shares", type=float, nargs="*", default=[0.5, 0.25, 0.1])
+    given = parser.parse_args()
+    folder, store = campus(), sift_store(most=given.most, enlarge=not given.as_they_are, folder=given.cache)
+    names = ("west_day", "west_night", "east_day", "east_night")
+    places = {name: netvlad.read_places(folder / f"{name}.csv") for name in names}
+    sift = {name: [found for _, found in sift_of(places[name].path, store)] for name in names}
+    x = {name: rootsift(sift[name]) for name in names}
+    lengths = {name: [len(s) for s in sift[name]] for name in names}
+    training, of = np.concatenate([x[n] for n in names[:2]]), [*lengths["west_day"], *lengths["west_night"]]
+
+    def words_of(tree, paths: int) -> dict:
+        return {name: split(tree.quantise(x[name], paths), lengths[name]) for name in names[2:]}
+
+    def fit(descriptors):
+        return VocabularyTree.fit(descriptors, branching=given.branching, depth=given.depth)
+
+    tree = fit(training)
+    print(f"{len(training):,} training features, {tree.words:,} words\n")
+    print("| | night queries, day database | day queries, night database | day, day | night, night |")
+    print("|---|---|---|---|---|")
+    for paths in given.paths:
+        words = words_of(tree, paths)
+        for norm, bursts in SCORES if paths == given.paths[-1] else SCORES[:1]:
+            label = f"{paths} paths, {norm}, {'square root of' if bursts else 'plain'} tf"
+            row(label, places, words, tree.words, norm=norm, bursts=bursts)
+    for share in given.shares:
+        row(f"{share:g} of each entry, {given.paths[-1]} paths", places, words, tree.words, share)
+    west, rng = netvlad.Places.concat([places["west_day"], places["west_night"]]), np.random.default_rng(0)
+    photo, first = np.repeat(np.arange(len(of)), of), tree.quantise(training, given.paths[-1])
+    for share in given.shares:
+        chosen = most_informative(first, photo, cells(west), share)
+        for label, keep in (("informative", chosen), ("at random", rng.permutation(chosen))):
+            other = fit(training[keep])
+            row(f"tree on {share:g}, {label}", places, words_of(other, given.paths[-1]), other.words)
+
+
+if __name__ == "__main__":
+    main()

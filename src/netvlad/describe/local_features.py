@@ -1,0 +1,162 @@
+"""Sparse local features: points that a detector found in a photo, each with a descriptor of its surroundings.
+
+SIFT (Lowe 2004), RootSIFT (Arandjelovic and Zisserman 2012), ORB (Rublee et al. 2011) and AKAZE (Alcantarilla et al.
+2013), all by OpenCV. Dense RootSIFT, without detection, is in `dense_sift`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from netvlad.errors import ImageError, NetvladError
+
+SMALLEST = 8  # pixels a side; some of OpenCV's detectors fail below
+
+
+@dataclass(frozen=True, eq=False)
+class LocalFeatures:
+    """Features of one photo, strongest first.
+
+    points (N, 2) float32: x, y in pixels of the image given, (0, 0) is the middle of the first one. scale (N,) float32:
+    diameter in pixels of the neighbourhood the detector looked at. angle (N,) float32: degrees clockwise from right.
+    descriptors: (N, D) float32, or uint8 of 8 bits each where `kind` is binary.
+    """
+
+    points: np.ndarray
+    scale: np.ndarray
+    angle: np.ndarray
+    descriptors: np.ndarray
+    kind: str
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """detector(most) makes OpenCV's; dim: numbers of a descriptor; binary: they are bytes of bits.
+
+    support: how many of its `scale` a descriptor reaches from its point, at its farthest corner and with the smoothing
+    before it.
+    """
+
+    detector: Callable
+    dim: int
+    binary: bool
+    support: float
+
+
+def _sift(most: int):
+    import cv2
+
+    # without the precise doubling all points lie a quarter pixel off
+    return cv2.SIFT_create(contrastThreshold=CONTRAST, enable_precise_upscale=True)
+
+
+def _orb(most: int):
+    import cv2
+
+    return cv2.ORB_create(nfeatures=most, fastThreshold=10)
+
+
+def _akaze(most: int):
+    import cv2
+
+    for module in (cv2, getattr(cv2, "xfeatures2d", None)):  # OpenCV 5 moved it to the contributed modules
+        if hasattr(module, "AKAZE_create"):
+            return module.AKAZE_create(threshold=3e-4)
+    raise NetvladError(
+        f"OpenCV {cv2.__version__} as installed has no AKAZE: install opencv-contrib-python-headless in place of "
+        f"opencv-python-headless, or choose another kind ({', '.join(k for k in KINDS if k != 'akaze')})"
+    )
+
+
+CONTRAST = 0.02  # of SIFT, half of OpenCV's: night photos have few points else
+
+# SIFT: a square of 4 bins of 3 sigma (sigma: half the scale), turned, and half a bin around it, 5.3 scales; ORB: 13
+# pixels each way, turned, and a filter of 3, of a scale of 31; AKAZE: 10 samples half a scale apart, turned. With
+# 3 sigma of the smoothing for those two.
+KINDS = {
+    "rootsift": Kind(_sift, 128, False, 6.8),
+    "sift": Kind(_sift, 128, False, 6.8),
+    "orb": Kind(_orb, 32, True, 0.7),
+    "akaze": Kind(_akaze, 61, True, 8.6),
+}
+
+
+def kind_of(name: str) -> Kind:
+    """The kind called so. Raises NetvladError that lists them all."""
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise NetvladError(f"no kind of local features is called {name!r}; choose one of {', '.join(KINDS)}") from None
+
+
+def local_features(image: np.ndarray, kind: str = "rootsift", most: int = 2000) -> LocalFeatures:
+    """The `most` strongest local features of a photo, in an order that is always the same.
+
+    image: uint8, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, where alpha 0 says that a pixel is undefined; features
+    whose descriptor reaches one are dropped. kind: rootsift (rows of unit length), sift (numbers 0..255), orb (256
+    bits), akaze (486 bits). A photo without texture, or below 8 pixels a side, has none: arrays of length 0.
+    Raises ImageError for any other array, NetvladError for an unknown kind.
+    """
+    found = stored_features(image, kind, most)
+    return replace(found, descriptors=as_kind(found.descriptors, kind))
+
+
+def stored_features(image: np.ndarray, kind: str, most: int) -> LocalFeatures:
+    """As `local_features`, with descriptors in the bytes OpenCV gives: a quarter of the room for whoever keeps them."""
+    how = kind_of(kind)
+    if most < 1:
+        raise NetvladError(f"at least 1 local feature of a photo is wanted, got most={most}")
+    grey, defined = _grey(image)
+    keypoints, descriptors = (), None
+    if min(grey.shape) >= SMALLEST:
+        keypoints, descriptors = how.detector(most).detectAndCompute(grey, None)
+    if not keypoints:
+        descriptors = np.empty((0, how.dim), np.uint8)
+    rows = [(*k.pt, k.size, k.angle, k.response) for k in keypoints]
+    x, y, scale, angle, response = np.array(rows, np.float32).reshape(-1, 5).T
+    order = np.lexsort((angle, scale, x, y, -response))
+    if defined is not None:
+        order = order[_untouched(defined, x[order], y[order], how.support * scale[order])]
+    order = order[:most]
+    points = np.stack([x[order], y[order]], axis=1)
+    return LocalFeatures(points, scale[order], angle[order], descriptors[order].astype(np.uint8), kind)
+
+
+def as_kind(stored: np.ndarray, kind: str) -> np.ndarray:
+    """Descriptors of `stored_features` as those of `local_features`."""
+    if kind_of(kind).binary:
+        return stored
+    sift = stored.astype(np.float32)
+    if kind == "sift":
+        return sift
+    return np.sqrt(sift / np.maximum(sift.sum(axis=1, keepdims=True), 1))
+
+
+def _untouched(defined: np.ndarray, x: np.ndarray, y: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Which points have no undefined pixel within `reach` pixels, bool; what lies outside of the image is not one."""
+    import cv2
+
+    far = cv2.distanceTransform(defined.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    height, width = defined.shape
+    column, row = (np.clip(np.rint(v).astype(int), 0, side - 1) for v, side in ((x, width), (y, height)))
+    return far[row, column] > reach + 0.5
+
+
+def _grey(image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """(H, W) uint8, and (H, W) bool where alpha is not 0, None where that is everywhere."""
+    import cv2
+
+    channels = image.shape[2] if image.ndim == 3 else 1
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or channels not in (1, 3, 4) or image.size == 0:
+        raise ImageError(f"an image array must be HxW, HxWx3 or HxWx4 uint8, got {image.shape} {image.dtype}")
+    if channels == 1:
+        return np.ascontiguousarray(image.reshape(image.shape[:2])), None
+    grey = cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
+    defined = image[..., 3] > 0 if channels == 4 else None
+    return grey, None if defined is None or defined.all() else defined

@@ -1,0 +1,141 @@
+"""The inverted file: of each visual word the entries that have it, and tf-idf votes for those alone.
+
+Video Google (Sivic and Zisserman, ICCV 2003) for tf-idf; bursts of one word as in Jegou, Douze and Schmid (CVPR 2009,
+section 3): the number of times a word occurs counts by its square root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from netvlad.errors import NetvladError
+
+NORMS = ("length", "features")
+MOST = np.iinfo(np.uint16).max  # times that a word counts in an entry
+
+
+class InvertedFile:
+    """Entries (photos, or places of several) as sparse bags of visual words.
+
+    starts (V + 1,) int64: the postings of word w are starts[w]:starts[w + 1]; entries (M,) int32: whose each posting
+    is, rising within a word; counts (M,) uint16: how often that entry has the word. size: entries. 6 bytes a posting.
+
+    A query and an entry are vectors of tf * idf, with idf(w) = log((size + 1) / entries that have w); the 1 keeps a
+    database of one entry from scoring nothing. tf is how often the word occurs, its square root with `bursts`. The
+    score is their dot product over their norms: "length", L2, the cosine of the two; or "features", how many features
+    each has, as Schindler et al. (2007) divide votes. Cosine is the default: it puts the right photo first more often,
+    as a feature count leaves the repeated words of a photo their weight.
+    """
+
+    def __init__(self, starts, entries, counts, size: int, *, norm: str = "length", bursts: bool = True):
+        if norm not in NORMS:
+            raise NetvladError(f"no norm is called {norm!r}; choose one of {', '.join(NORMS)}")
+        self.starts = np.ascontiguousarray(starts, np.int64)
+        self.entries = np.ascontiguousarray(entries, np.int32)
+        self.counts = np.ascontiguousarray(counts, np.uint16)
+        self.size, self.norm, self.bursts = int(size), norm, bursts
+        _check(self.starts, self.entries, self.counts, self.size)
+        having = np.diff(self.starts)
+        self._idf = np.log((self.size + 1) / np.maximum(having, 1))
+        self._inverse = self._inverse_norms(having)
+
+    @property
+    def words(self) -> int:
+        return len(self.starts) - 1
+
+    @classmethod
+    def build(cls, words: Sequence[np.ndarray], vocabulary: int, *, entry=None, **options) -> InvertedFile:
+        """Of the words (n_i,) of each photo, numbers below `vocabulary`. options: norm, bursts.
+
+        entry: the entry of each photo, 0 up, where several photos share one (default: each photo its own).
+        Raises NetvladError for words out of range, or entries that do not fit.
+        """
+        from scipy.sparse import coo_array
+
+        entry = np.arange(len(words)) if entry is None else np.asarray(entry)
+        if entry.shape != (len(words),) or (len(entry) and entry.min() < 0):
+            raise NetvladError(f"an entry from 0 up is wanted for each of {len(words)} photos, got {entry.shape}")
+        size = int(entry.max()) + 1 if len(entry) else 0
+        column = np.concatenate([np.empty(0, np.int32), *words]).astype(np.int32, copy=False)
+        if len(column) and (column.min() < 0 or column.max() >= vocabulary):
+            raise NetvladError(f"words 0 to {vocabulary - 1} are wanted, got {column.min()} to {column.max()}")
+        row = np.repeat(entry.astype(np.int32), [len(w) for w in words])
+        table = coo_array((np.ones(len(row), np.int32), (row, column)), shape=(size, vocabulary)).tocsc()
+        table.sum_duplicates()
+        counts = np.minimum(table.data, MOST).astype(np.uint16)
+        return cls(table.indptr, table.indices, counts, size, **options)
+
+    def search(self, words: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The best entries, at most k, for a photo of these words (n,): entries (m,) int64 and scores (m,) float32.
+
+        Best first, ties in the order of the entries. Entries that have no word of the photo are not among them.
+        """
+        scores = self.scores(words)
+        found = np.flatnonzero(scores > 0)
+        if len(found) > k:
+            least = np.partition(scores[found], -k)[-k] if k else np.inf
+            found = found[scores[found] >= least]
+        found = found[np.argsort(-scores[found], kind="stable")[:k]]
+        return found, scores[found]
+
+    def scores(self, words: np.ndarray) -> np.ndarray:
+        """Scores (size,) float32 of all entries for a photo of these words (n,); 0 without a word in common."""
+        words, times = np.unique(np.asarray(words, np.int64), return_counts=True)
+        if len(words) and (words[0] < 0 or words[-1] >= self.words):
+            raise NetvladError(f"words 0 to {self.words - 1} are wanted, got {words[0]} to {words[-1]}")
+        weights = self._tf(times) * self._idf[words]
+        norm = np.sqrt(weights @ weights) if self.norm == "length" else times.sum()
+        votes = self._votes(words, (weights * self._idf[words] / max(norm, 1e-12)).astype(np.float32))
+        return votes * self._inverse
+
+    def _votes(self, words: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Sum of weights (u,) * tf over the postings of words (u,): (size,) float32."""
+        from scipy.sparse import csc_array
+
+        spans = [slice(*self.starts[word : word + 2]) for word in words]
+        if not spans:
+            return np.zeros(self.size, np.float32)
+        entries = np.concatenate([self.entries[span] for span in spans])
+        ends = np.cumsum([0] + [span.stop - span.start for span in spans])
+        ends = ends.astype(np.int32 if len(entries) < 2**31 else np.int64)  # else scipy would copy the entries
+        tf = self._tf(np.concatenate([self.counts[span] for span in spans])).astype(np.float32)
+        return csc_array((tf, entries, ends), shape=(self.size, len(words))) @ weights
+
+    def _tf(self, times: np.ndarray) -> np.ndarray:
+        return np.sqrt(times, dtype=np.float32) if self.bursts else times
+
+    def _inverse_norms(self, having: np.ndarray) -> np.ndarray:
+        """1 / norm of each entry, (size,) float32; 0 for one without features."""
+        if self.norm == "features":
+            norms = np.bincount(self.entries, self.counts, self.size)
+        else:
+            idf = np.repeat(self._idf.astype(np.float32), having)
+            norms = np.sqrt(np.bincount(self.entries, np.square(self._tf(self.counts) * idf), self.size))
+        return np.divide(1, norms, out=np.zeros(self.size), where=norms > 0).astype(np.float32)
+
+    # -- on disk ------------------------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `of` makes it from again, together with the `facts`."""
+        return {"starts": self.starts, "entries": self.entries, "counts": self.counts}
+
+    @property
+    def facts(self) -> dict:
+        return {"size": self.size, "norm": self.norm, "bursts": self.bursts}
+
+    @classmethod
+    def of(cls, arrays: dict[str, np.ndarray], facts: dict) -> InvertedFile:
+        """From `arrays` and `facts`, which may hold more. Raises NetvladError or KeyError where they do not fit."""
+        postings = (arrays[name] for name in ("starts", "entries", "counts"))
+        return cls(*postings, facts["size"], norm=facts["norm"], bursts=facts["bursts"])
+
+
+def _check(starts: np.ndarray, entries: np.ndarray, counts: np.ndarray, size: int) -> None:
+    if starts.ndim != 1 or not len(starts) or starts[0] != 0 or (np.diff(starts) < 0).any():
+        raise NetvladError("the postings' starts must rise from 0")
+    if entries.shape != (starts[-1],) or counts.shape != entries.shape:
+        raise NetvladError(f"{starts[-1]} postings are wanted, got {entries.shape} entries and {counts.shape} counts")
+    if len(entries) and (entries.min() < 0 or entries.max() >= size):
+        raise NetvladError(f"entries 0 to {size - 1} are wanted, got {entries.min()} to {entries.max()}")

@@ -1,0 +1,124 @@
+"""A ranking put in order by geometry: its best photos are held against the query, feature by feature."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from netvlad.describe.feature_store import FeatureStore
+from netvlad.errors import ImageError, NetvladError
+from netvlad.progress import progress
+from netvlad.search.verify import LEAST, least_of, verify
+
+
+class Reranker:
+    """`ranker`, whose `best` first photos of each query are put in the order of their inliers; itself a ranker.
+
+    database_paths: photo of each id that `ranker` gives. kind, model: as `local_features` and `verify` take them.
+    least: fewer inliers than this are what photos of different places have by chance, and count as none (default: 12,
+    fundamental 20). budget: seconds after which no further photo is verified for a query, features included; the first
+    always is. cache: a folder that keeps the features; `options`: the others of FeatureStore.
+
+    Photos with as many inliers, and all those without any or not verified, keep their order among each other.
+    After `rank`, `inliers` (Q, best) int64 tells those of the photos in ids[:, :best], a further sign of confidence: -1
+    where not verified (no time was left, no such photo, unreadable). `seconds` and `unreadable` are as the ranker's,
+    with "verify queries" and the photos that could not be read here.
+    """
+
+    def __init__(
+        self,
+        ranker,
+        database_paths: Sequence[str],
+        *,
+        kind: str = "rootsift",
+        model: str = "homography",
+        best: int = 20,
+        least: int | None = None,
+        budget: float | None = None,
+        cache=None,
+        **options,
+    ):
+        least_of(model)
+        if best < 1:
+            raise NetvladError(f"at least 1 photo of a ranking must be verified, got best={best}")
+        if budget is not None and not budget > 0:
+            raise NetvladError(f"the time for a query must be more than 0 seconds, got {budget}")
+        self.ranker, self.paths = ranker, list(database_paths)
+        self.name = f"{getattr(ranker, 'name', type(ranker).__name__)} + rerank"
+        self.dim = getattr(ranker, "dim", None)
+        self.model, self.best, self.budget = model, best, budget
+        self.least = LEAST[model] if least is None else least
+        self.features = FeatureStore(kind, folder=cache, **options)
+        self.inliers = np.empty((0, best), np.int64)
+        self.seconds: dict[str, float] = {}
+        self.unreadable: dict[str, str] = {}
+
+    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """ids (Q, k) int64 and scores (Q, k) float32 as the ranker's.
+
+        A score is that of the place in the ranking, what the ranker gave to the photo that stood there: scores fall
+        from first to last, and those beyond `best` compare with them as ever. What a photo gained is in `inliers`.
+        """
+        ids, scores = self.ranker.rank(photos, max(k, self.best))
+        start = time.perf_counter()
+        ids, counts = ids.copy(), np.full((len(photos), self.best), -1, np.int64)
+        head = ids[:, : self.best]
+        with progress(f"{self.name}: verify", len(photos), "queries") as advance:
+            for query, row, found in zip(photos, head, counts, strict=True):
+                self._verify(query, row, found[: len(row)])
+                order = np.argsort(-np.where(found[: len(row)] < self.least, 0, found[: len(row)]), kind="stable")
+                row[:], found[: len(row)] = row[order], found[order]
+                advance(1)
+        self.inliers = counts
+        self.seconds = {**(getattr(self.ranker, "seconds", None) or {}), "verify queries": time.perf_counter() - start}
+        self.unreadable |= getattr(self.ranker, "unreadable", {})
+        return ids[:, :k], scores[:, :k]
+
+    def _verify(self, query: str, ids: np.ndarray, inliers: np.ndarray) -> None:
+        """Write into `inliers` (n,) those of the query with each of the photos `ids` (n,), as far as time goes."""
+        start = time.perf_counter()
+        if (ids < 0).all():
+            return
+        asked = self._features(query)
+        if asked is None:
+            return
+        for i, photo in enumerate(ids):
+            held = None if photo < 0 else self._features(self.paths[photo])
+            if held is not None:
+                inliers[i] = len(verify(asked, held, self.model))
+            if self.budget is not None and time.perf_counter() - start >= self.budget:
+                return
+
+    def _features(self, path: str):
+        if path in self.unreadable:
+            return None
+        try:
+            return self.features.of(path)
+        except ImageError as e:
+            self.unreadable[path] = str(e).removeprefix(f"{path}: ")
+            return None
+
+
+class Remembering:
+    """A ranker that answers from memory what it was asked before, for whoever ranks the same queries in two ways."""
+
+    def __init__(self, ranker):
+        self.ranker = ranker
+        self.name, self.dim = getattr(ranker, "name", type(ranker).__name__), getattr(ranker, "dim", None)
+        self._answers: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return getattr(self.ranker, "seconds", None) or {}
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        return getattr(self.ranker, "unreadable", {})
+
+    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        asked = (k, *photos)
+        if asked not in self._answers:
+            self._answers[asked] = self.ranker.rank(photos, k)
+        return self._answers[asked]

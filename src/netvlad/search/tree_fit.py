@@ -1,0 +1,65 @@
+"""A vocabulary tree fitted on photos, on all of their features or on the informative ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from netvlad.errors import NetvladError
+from netvlad.progress import progress
+from netvlad.search.extraction import NO_FEATURES, rootsift, sift_of, sift_store
+from netvlad.search.informative import most_informative
+from netvlad.search.vocabulary_tree import VocabularyTree
+
+PHOTOS, FEATURES = 2000, 1_000_000  # that a tree is fitted on at most, at random
+
+
+def fit_tree(
+    photos: Sequence[str],
+    *,
+    branching: int = 10,
+    depth: int = 5,
+    informative: float = 1.0,
+    places=None,
+    paths: int = 5,
+    seed: int = 0,
+    workers: int | None = None,
+    **options,
+) -> VocabularyTree:
+    """A vocabulary tree of the RootSIFT features of `photos`; of many, of 2,000 drawn by `seed`, 1,000,000 features.
+
+    informative: below 1, the tree is fitted once more on this share of each place's features, those whose words of
+    the first tree, found by so many `paths`, tell most about the place (`most_informative`). places: of each photo a
+    number or name (default: each a place of its own). options: `FeatureStore`'s most, resize, enlarge and folder.
+    Photos that cannot be read are left out. Raises NetvladError where no feature is found.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = np.sort(rng.permutation(len(photos))[:PHOTOS])
+    each = FEATURES // max(len(drawn), 1)
+    store, blocks = sift_store(**options), []
+    with progress("vocabulary tree: features", len(drawn)) as advance:
+        for _, found in sift_of([photos[i] for i in drawn], store, workers=workers):
+            found = NO_FEATURES if isinstance(found, str) else found
+            blocks.append(found[np.sort(rng.permutation(len(found))[:each])])
+            advance(1)
+    if not sum(map(len, blocks)):
+        raise NetvladError(f"no local feature was found in any of {len(drawn)} photos: there is nothing to cluster")
+    x = rootsift(blocks)
+    tree = VocabularyTree.fit(x, branching=branching, depth=depth, seed=seed)
+    if informative == 1:
+        return tree
+    photo = np.repeat(np.arange(len(drawn)), [len(block) for block in blocks])
+    place = numbered(photos, places)[1][drawn]
+    kept = most_informative(tree.quantise(x, paths), photo, place, informative)
+    return VocabularyTree.fit(x[kept], branching=branching, depth=depth, seed=seed)
+
+
+def numbered(photos: Sequence[str], places) -> tuple[np.ndarray, np.ndarray]:
+    """First photo of each place (M,) and the place of each photo (N,), int64, places in the order of the photos."""
+    if places is None:
+        return np.arange(len(photos)), np.arange(len(photos))
+    if len(places) != len(photos):
+        raise NetvladError(f"a place for each of {len(photos)} photos is wanted, got {len(places)}")
+    _, first, place = np.unique(np.asarray(places), return_index=True, return_inverse=True)
+    return np.sort(first), np.argsort(np.argsort(first))[place]

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+import netvlad as package
+from netvlad.cli import main, train
+from netvlad.train import run_folder
+from netvlad.train.config import Config
+from netvlad.train.keys import keys
+from netvlad.train.trainer import Training
+
+SHORT = ["--model", "test_resnet-netvlad", "--clusters", 4, "--epochs", 2, "--batch", 2, "--refresh", 4, "--lr", "1e-2"]
+SHORT += ["--apart", "none", "--margin", 0.3, "--workers", 0]
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    monkeypatch.setattr(run_folder, "draw_curves", lambda record, path: None)
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory) -> Path:
+    """a.csv, b.csv: 5 places each, two photos of each place 4 m apart, places 100 m apart."""
+    folder = tmp_path_factory.mktemp("streets")
+    rng = np.random.default_rng(0)
+    for street, name in enumerate("ab"):
+        rows = ["path,easting,northing,utm"]
+        for place in range(5):
+            texture = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+            for visit in range(2):
+                photo = np.asarray(texture.resize((64, 48), Image.Resampling.BICUBIC)) * rng.uniform(0.4, 1)
+                Image.fromarray(photo.astype(np.uint8)).save(folder / f"{name}{place}{visit}.png")
+                at = f"{500000 + 100 * place + 4 * visit},{4000000 + 1000 * street},36N"
+                rows.append(f"{name}{place}{visit}.png,{at}")
+        (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_train_and_use_the_model(netvlad, streets, tmp_path):
+    run = tmp_path / "run"
+    ran = netvlad("train", "--places", streets / "a.csv", "--validate", streets / "b.csv", "--out", run, *SHORT)
+    assert ran.code == 0, ran.err
+    assert [line.split()[0] for line in ran.out.splitlines() if line.strip()][:1] == ["epoch"]
+    assert f"use it with --model {run}" in ran.err.splitlines()[-1]
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    assert settings["run"]["places"] == [str(streets / "a.csv")]
+    assert (settings["run"]["preset"], settings["lr"], settings["apart"]) == ("paper", 0.01, None)
+    model = package.load(run)
+    assert model.fitted_on["places"] == "a.csv"
+    assert model.fitted_on["training"]["database"] == 10
+    ran = netvlad("index", streets / "a.csv", "--out", tmp_path / "a.vpr", "--model", run)
+    assert ran.code == 0
+    assert "10 photos added" in ran.err
+
+
+def test_several_tables_are_one(netvlad, streets, tmp_path):
+    tables = ["--places", streets / "a.csv", "--places", streets / "b.csv"]
+    assert netvlad("train", *tables, "--out", tmp_path / "run", *SHORT, "--epochs", 1).code == 0
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert (card["fitted_on"]["training"]["database"], card["fitted_on"]["places"]) == (20, "a.csv, b.csv")
+
+
+def test_interrupted_and_resumed(netvlad, streets, tmp_path, monkeypatch):
+    arguments = ["train", "--places", streets / "a.csv", "--validate", streets / "b.csv", *SHORT]
+    assert netvlad(*arguments, "--out", tmp_path / "whole").code == 0
+    run, step, calls = tmp_path / "run", Training.step, []
+
+    def stopped(self, *args):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        step(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", stopped)
+        ran = netvlad(*arguments, "--out", run)
+    assert ran.code == 130
+    assert f"go on with: netvlad train --resume {run}" in ran.err
+    assert netvlad("train", "--resume", run, "--workers", 0).code == 0
+    ours, theirs = (load_file(folder / "model.safetensors") for folder in (run, tmp_path / "whole"))
+    assert all(ours[key].numpy().tobytes() == theirs[key].numpy().tobytes() for key in theirs)
+
+
+def test_refusals(refused, netvlad, streets, tmp_path):
+    a = streets / "a.csv"
+    assert "--places and --out are needed" in refused("train", "--places", a)
+    assert "--places and --out are needed" in refused("train", "--out", tmp_path / "run")
+    begin = ["train", "--places", a, "--out", tmp_path / "run", *SHORT]
+    assert "choose one of fast, modern, paper, or a YAML file" in refused(*begin, "--preset", "slow")
+    assert "lr 'quick' is not allowed; wanted: a number" in refused(*begin, "--lr", "quick")
+    message = refused(*begin, "--positives", "newest")
+    assert message.endswith("choose one of any, other-date, same-date, verified")
+    assert "optimizer 'adam' does not exist; choose one of sgd, adamw" in refused(*begin, "--optimizer", "adam")
+    (tmp_path / "mine.yaml").write_text("epochs: 2\nlearning_rate: 1\n")
+    message = refused(*begin, "--preset", tmp_path / "mine.yaml")
+    assert "mine.yaml: no key is called 'learning_rate'" in message
+    assert "the keys are start, loss, positives, within" in message
+    assert "no run is there to resume" in refused("train", "--resume", tmp_path / "none")
+    assert not (tmp_path / "run").exists()
+    ran = netvlad("train", "--lrr", "1")
+    assert ran.code == 2
+    assert "No such option: --lrr" in ran.err
+    assert "are all positions equal" in refused(*begin[:2], one_spot(streets, tmp_path), *begin[3:], "--apart", "1")
+    shutil.rmtree(tmp_path / "run", ignore_errors=True)
+    assert netvlad(*begin, "--epochs", 1).code == 0
+    assert "holds a run already" in refused(*begin)
+    message = refused("train", "--resume", tmp_path / "run", "--batch", "8")
+    assert message.endswith("leave out --batch, or begin another run")
+    package.load(tmp_path / "run")
+
+
+def one_spot(streets: Path, folder: Path) -> Path:
+    rows = [f"{streets}/a{i}0.png,500000,4000000,36N" for i in range(5)]
+    (folder / "spot.csv").write_text("\n".join(["path,easting,northing,utm", *rows]))
+    return folder / "spot.csv"
+
+
+def test_help_has_every_key_once():
+    ran = CliRunner(env={"COLUMNS": "80"}).invoke(main.app, ["train", "--help"])
+    assert ran.exit_code == 0
+    assert "…" not in ran.output
+    for each in keys(Config):
+        assert ran.output.count(f" --{each.name.replace('_', '-')} ") == 1, each.name
+    assert train.EXAMPLE in " ".join(ran.output.split())

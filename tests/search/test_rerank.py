@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from netvlad.describe.feature_store import FeatureStore
+from netvlad.errors import NetvladError
+from netvlad.evaluate.result import Protocol
+from netvlad.evaluate.run import evaluate
+from netvlad.places import Places
+from netvlad.search import rerank as module
+from netvlad.search.rankers import MemoryRanker
+from netvlad.search.rerank import Remembering, Reranker
+from netvlad.search.verify import verify
+
+
+class Told:
+    """A ranker of answers written down: query path -> ids; scores -1, -2, ..."""
+
+    name, dim = "told", 7
+
+    def __init__(self, answers: dict, size: int):
+        self.answers, self.size = answers, size
+        self.seconds, self.unreadable, self.asked = {"search": 0.5}, {}, []
+
+    def rank(self, photos, k: int):
+        self.asked.append((list(photos), k))
+        ids = np.full((len(photos), k), -1, np.int64)
+        scores = np.full((len(photos), k), -np.inf, np.float32)
+        for row, photo in enumerate(photos):
+            found = self.answers.get(photo, [])[:k]
+            ids[row, : len(found)] = found
+            scores[row, : len(found)] = -1.0 - np.arange(len(found))
+        return ids, scores
+
+
+def texture(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    parts = [cv2.resize(rng.uniform(-1, 1, (150 // s + 2, 200 // s + 2, 3)), (200, 150)) for s in (3, 6, 12, 24)]
+    return np.clip(128 + 60 * sum(parts), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """Paths of photos of 6 scenes, and of each seen again from elsewhere."""
+    first, again = [], []
+    turn = cv2.getRotationMatrix2D((100, 75), 8, 0.92)
+    for i in range(6):
+        image = texture(i)
+        seen = cv2.warpAffine(image, turn, (200, 150), borderMode=cv2.BORDER_REFLECT)
+        for paths, pixels, name in ((first, image, "a"), (again, seen, "b")):
+            paths.append(str(tmp_path / f"{name}{i}.png"))
+            Image.fromarray(pixels).save(paths[-1])
+    return first, again
+
+
+@pytest.fixture
+def extracted(monkeypatch) -> list[str]:
+    """Paths of the photos whose features were worked out, in turn."""
+    done, whole = [], FeatureStore._find
+
+    def noted(self, data, path):
+        done.append(path)
+        return whole(self, data, path)
+
+    monkeypatch.setattr(FeatureStore, "_find", noted)
+    return done
+
+
+def test_the_photo_of_the_same_scene_comes_first(scenes):
+    database, queries = scenes
+    answers = {queries[i]: [(i + 1) % 6, (i + 2) % 6, i, (i + 3) % 6, (i + 4) % 6] for i in range(6)}
+    ranker = Reranker(Told(answers, 6), database, best=4)
+    ids, scores = ranker.rank(queries, 6)
+    for i in range(6):
+        assert ids[i].tolist() == [i, (i + 1) % 6, (i + 2) % 6, (i + 3) % 6, (i + 4) % 6, -1]
+    assert scores.tolist() == [[-1, -2, -3, -4, -5, -np.inf]] * 6
+    assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
+    # the inliers are those of `verify`, in the order of the ids
+    store = FeatureStore()
+    for query, row, inliers in zip(queries, ids, ranker.inliers, strict=True):
+        assert inliers.tolist() == [len(verify(store.of(query), store.of(database[j]))) for j in row[:4]]
+    assert (ranker.inliers[:, 0] > 20).all()
+    assert (ranker.inliers[:, 1:] < 12).all()
+    assert (ranker.name, ranker.dim, ranker.unreadable) == ("told + rerank", 7, {})
+    assert list(ranker.seconds) == ["search", "verify queries"]
+
+
+def counts(monkeypatch, of: dict) -> None:
+    """`verify` finds of[path of the database photo] inliers."""
+    monkeypatch.setattr(FeatureStore, "of", lambda self, path: path)
+    monkeypatch.setattr(module, "verify", lambda a, b, model: range(of[b]))
+
+
+def test_ties_and_chance_keep_the_order(monkeypatch):
+    paths = list("abcdefgh")
+    counts(monkeypatch, {"a": 3, "b": 9, "c": 0, "d": 20, "e": 9, "f": 7, "g": 50, "h": 50})
+    told = Told({"q": [0, 1, 2, 3, 4, 5, 6, 7]}, 8)
+    ranker = Reranker(told, paths, best=6, least=8)
+    ids, scores = ranker.rank(["q"], 8)
+    assert ids.tolist() == [[3, 1, 4, 0, 2, 5, 6, 7]]
+    assert ranker.inliers.tolist() == [[20, 9, 9, 3, 0, 7]]
+    assert scores.tolist() == [[-1, -2, -3, -4, -5, -6, -7, -8]]
+    assert told.answers["q"] == list(range(8))
+    assert Reranker(told, paths, best=6, least=1).rank(["q"], 3)[0].tolist() == [[3, 1, 4]]
+    assert Reranker(told, paths, best=6, least=21).rank(["q"], 8)[0].tolist() == [list(range(8))]
+    assert Reranker(told, paths, best=6, model="fundamental").rank(["q"], 2)[0].tolist() == [[3, 0]]
+    assert Reranker(told, paths, best=6).rank(["q"], 2)[0].tolist() == [[3, 0]]
+    counts(monkeypatch, {"a": 0, "b": 11, "c": 12, "d": 19, "e": 20})
+    told = Told({"q": [0, 1, 2, 3, 4]}, 5)
+    assert Reranker(told, paths).rank(["q"], 5)[0].tolist() == [[4, 3, 2, 0, 1]]
+    assert Reranker(told, paths, model="fundamental").rank(["q"], 5)[0].tolist() == [[4, 0, 1, 2, 3]]
+
+
+def test_many_without_inliers_keep_their_order(monkeypatch):
+    paths = [str(i) for i in range(200)]
+    counts(monkeypatch, {path: 30 * (i in (50, 150)) for i, path in enumerate(paths)})
+    ids, _ = Reranker(Told({"q": list(range(200))}, 200), paths, best=200).rank(["q"], 200)
+    assert ids[0].tolist() == [50, 150, *(i for i in range(200) if i not in (50, 150))]
+
+
+def test_fewer_are_wanted_than_verified_and_the_other_way_round(monkeypatch):
+    counts(monkeypatch, {"a": 8, "b": 9, "c": 10, "d": 11})
+    told = Told({"q": [0, 1, 2, 3]}, 4)
+    ranker = Reranker(told, list("abcd"), best=3, least=8)
+    ids, scores = ranker.rank(["q"], 1)
+    assert (ids.tolist(), scores.tolist(), ranker.inliers.tolist()) == ([[2]], [[-1]], [[10, 9, 8]])
+    assert told.asked[-1] == (["q"], 3)
+    assert ranker.rank(["q"], 4)[0].tolist() == [[2, 1, 0, 3]]
+    assert told.asked[-1] == (["q"], 4)
+    more = Reranker(told, list("abcd"), best=9, least=8)
+    assert more.rank(["q"], 4)[0].tolist() == [[3, 2, 1, 0]]
+    assert more.inliers.tolist() == [[11, 10, 9, 8, -1, -1, -1, -1, -1]]
+    assert more.rank([], 4)[0].shape == (0, 4)
+    assert more.inliers.shape == (0, 9)
+
+
+def test_what_no_time_was_left_for_keeps_its_order(monkeypatch):
+    counts(monkeypatch, {"a": 8, "b": 30, "c": 99, "d": 99})
+    at_once = module.verify
+    monkeypatch.setattr(module, "verify", lambda *given: (time.sleep(0.03), at_once(*given))[1])
+    told = Told({"q": [0, 1, 2, 3], "r": [3, 2]}, 4)
+    ranker = Reranker(told, list("abcd"), best=4, budget=0.045)
+    ids, _ = ranker.rank(["q", "r"], 4)
+    assert ids.tolist() == [[1, 0, 2, 3], [3, 2, -1, -1]]
+    assert ranker.inliers.tolist() == [[30, 8, -1, -1], [99, 99, -1, -1]]
+    ranker = Reranker(told, list("abcd"), best=4, budget=1e-9)  # the first always is
+    assert ranker.rank(["q"], 4)[0].tolist() == [[0, 1, 2, 3]]
+    assert ranker.inliers.tolist() == [[8, -1, -1, -1]]
+
+
+def test_photos_that_cannot_be_read_and_ids_of_none(scenes, tmp_path):
+    database, queries = scenes
+    (tmp_path / "bad.jpg").write_text("x")
+    bad = str(tmp_path / "bad.jpg")
+    database = [bad, *database[1:]]
+    told = Told({queries[2]: [0, 3, -1, 2], queries[1]: [4, 1], bad: [1, 2], "gone.jpg": []}, 6)
+    told.unreadable = {"gone.jpg": "no such file"}
+    ranker = Reranker(told, database, best=4)
+    ids, scores = ranker.rank([queries[2], bad, "gone.jpg", queries[1]], 5)
+    assert ids.tolist() == [[2, 0, 3, -1, -1], [1, 2, -1, -1, -1], [-1] * 5, [1, 4, -1, -1, -1]]
+    assert scores[0].tolist() == [-1, -2, -3, -4, -np.inf]
+    assert ranker.inliers[0, 1] == -1
+    assert ranker.inliers[0, 0] > 20
+    assert 0 <= ranker.inliers[0, 2] < 12
+    assert ranker.inliers[1:3].tolist() == [[-1] * 4] * 2
+    assert ranker.unreadable == {bad: "is not an image in a format Pillow can read", "gone.jpg": "no such file"}
+
+
+def test_features_are_worked_out_when_needed_and_once(scenes, tmp_path, extracted):
+    database, queries = scenes
+    told = Told({queries[0]: [1, 0, 5], queries[1]: [1, 0]}, 6)
+    ranker = Reranker(told, database, best=2, cache=tmp_path / "cache")
+    assert extracted == []
+    ranker.rank(queries[:2], 3)
+    assert extracted == [queries[0], database[1], database[0], queries[1]]
+    ranker.rank(queries[:2], 3)
+    again = Reranker(told, database, best=3, cache=tmp_path / "cache")
+    assert again.rank(queries[:1], 3)[0].tolist() == [[0, 1, 5]]
+    assert extracted[4:] == [database[5]]
+
+
+def test_an_evaluation_takes_it(scenes, grid):
+    database, queries = (Places.build(path=paths, easting=50.0 * np.arange(6), northing=0.0) for paths in scenes)
+    first = Remembering(MemoryRanker(grid(), database.path, workers=0))
+    rankers = {"plain": first, "verified": Reranker(first, database.path, best=6)}
+    found = evaluate(rankers, database, queries, Protocol(radius=5, ns=(1, 3)))
+    assert found.methods[1].recall == {1: 1.0, 3: 1.0}
+    assert found.methods[1].dim == 48
+    assert list(found.methods[1].seconds) == [*found.methods[0].seconds, "verify queries"]
+    np.testing.assert_array_equal(found.methods[0].scores, found.methods[1].scores)
+
+
+def test_what_is_remembered_stays_as_it_was(monkeypatch):
+    counts(monkeypatch, {"a": 0, "b": 30})
+    first = Remembering(Told({"q": [0, 1]}, 2))
+    assert Reranker(first, list("ab")).rank(["q"], 20)[0][0, :2].tolist() == [1, 0]
+    assert first.rank(["q"], 20)[0][0, :2].tolist() == [0, 1]
+
+
+def test_remembering_asks_once():
+    told = Told({"q": [1, 0], "r": [0]}, 2)
+    told.unreadable = {"s": "broken"}
+    ranker = Remembering(told)
+    for _ in range(2):
+        assert ranker.rank(np.array(["q", "r"], object), 2)[0].tolist() == [[1, 0], [0, -1]]
+    ranker.rank(["q"], 2)
+    ranker.rank(["q"], 1)
+    assert told.asked == [(["q", "r"], 2), (["q"], 2), (["q"], 1)]
+    assert (ranker.name, ranker.dim, ranker.seconds, ranker.unreadable) == ("told", 7, told.seconds, {"s": "broken"})
+
+
+def test_wrong_settings():
+    told = Told({}, 0)
+    for wrong, why in (
+        ({"kind": "surf"}, "choose one of rootsift"),
+        ({"model": "affine"}, "choose one of homography"),
+        ({"best": 0}, "best=0"),
+        ({"budget": 0}, "more than 0 seconds, got 0"),
+    ):
+        with pytest.raises(NetvladError, match=why):
+            Reranker(told, [], **wrong)
