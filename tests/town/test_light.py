@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from netvlad.places import Places
-from netvlad.places.sun import elevation
-from netvlad.town.light import WEATHERS, draw_skyline, sun_direction
+from netvlad.places.sun import elevation, sun_direction
+from netvlad.town.light import WEATHERS, draw_skyline
 from netvlad.town.world import LAT, LON
 
 

@@ -19,17 +19,29 @@ def as_utc(places: Places) -> np.ndarray:
 def elevation(places: Places) -> np.ndarray:
     """Elevation of the sun's centre in degrees (N,), NaN where the position or the time is unknown.
 
-    The low-precision formulas of the Astronomical Almanac: 0.01 degrees between 1950 and 2050, far below the
-    hour that a wall clock may be off.
+    As exact as `sun_direction`, far below the hour that a wall clock may be off.
     """
-    utc = as_utc(places)
+    return np.degrees(np.arcsin(np.clip(sun_direction(as_utc(places), places.lat, places.lon)[..., 2], -1, 1)))
+
+
+def sun_direction(utc: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    """Unit vectors (..., 3) east, north, up to the sun's centre at times (datetime64) and places in degrees.
+
+    The low-precision formulas of the Astronomical Almanac: 0.01 degrees between 1950 and 2050. NaT gives NaN.
+    """
     days = (utc - np.datetime64("2000-01-01T12:00:00")) / np.timedelta64(1, "D")  # NaT becomes NaN
     anomaly = np.radians(357.528 + 0.9856003 * days)
     longitude = np.radians(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
     tilt = np.radians(23.439 - 0.0000004 * days)
     ascension = np.arctan2(np.cos(tilt) * np.sin(longitude), np.cos(longitude))
     declination = np.arcsin(np.sin(tilt) * np.sin(longitude))
-    sidereal = np.radians(280.46062 + 360.98564737 * days + places.lon)
-    lat, hour = np.radians(places.lat), sidereal - ascension
-    sine = np.sin(lat) * np.sin(declination) + np.cos(lat) * np.cos(declination) * np.cos(hour)
-    return np.degrees(np.arcsin(np.clip(sine, -1, 1)))
+    sidereal = np.radians(280.46062 + 360.98564737 * days + lon)
+    phi, hour = np.radians(lat), sidereal - ascension
+    return np.stack(
+        [
+            -np.cos(declination) * np.sin(hour),
+            np.cos(phi) * np.sin(declination) - np.sin(phi) * np.cos(declination) * np.cos(hour),
+            np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour),
+        ],
+        axis=-1,
+    )

@@ -8,6 +8,8 @@ from functools import cache, cached_property
 import cv2
 import numpy as np
 
+from netvlad.places.sun import sun_direction
+
 WEATHERS = ("clear", "overcast", "fog", "rain", "snow")
 # elevation of the sun in degrees -> light: of the sun, the sky overhead, the horizon below the sun, the horizon behind
 _AT = np.array([-18, -9, -5, -1, 3, 10, 25, 90.0])
@@ -166,25 +168,6 @@ class Moment:
             cell = (azimuth * 5).astype(np.int64) * 7919 + (elevation * 6).astype(np.int64) * 104729 + self.seed
             far = far * 0.4 + LAMP * 0.07 * ((cell * 2654435761 % 1009) < 110)[:, None]
         return np.where(behind[:, None], far, colour)
-
-
-def sun_direction(time: np.datetime64, lat: float, lon: float) -> np.ndarray:
-    """Unit vector (east, north, up) to the sun, by the low-precision formulas of the Astronomical Almanac."""
-    days = (time - np.datetime64("2000-01-01T12:00:00")) / np.timedelta64(1, "D")
-    anomaly = np.radians(357.528 + 0.9856003 * days)
-    longitude = np.radians(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
-    tilt = np.radians(23.439)
-    ascension = np.arctan2(np.cos(tilt) * np.sin(longitude), np.cos(longitude))
-    declination = np.arcsin(np.sin(tilt) * np.sin(longitude))
-    hour = np.radians(280.46062 + 360.98564737 * days + lon) - ascension
-    phi = np.radians(lat)
-    return np.array(
-        [
-            -np.cos(declination) * np.sin(hour),
-            np.cos(phi) * np.sin(declination) - np.sin(phi) * np.cos(declination) * np.cos(hour),
-            np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour),
-        ]
-    )
 
 
 def draw_skyline(rng: np.random.Generator) -> np.ndarray:
