@@ -79,6 +79,7 @@ def _decode_ahead(chunks, options, workers) -> Iterator[list[Decoded]]:
                 waiting.clear()
                 decoded = _decode_singly(todo.popleft(), options)
             yield decoded
+        executor.shutdown(wait=True)  # workers killed while they tidy up would have loky complain of leaks at the end
     finally:
         executor.shutdown(wait=False, kill_workers=True)
 
