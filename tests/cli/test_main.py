@@ -8,11 +8,24 @@ import pytest
 from typer.testing import CliRunner
 
 import netvlad as package
-from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, main, models, synthesise, train
+from netvlad.cli import (
+    cutouts,
+    demo,
+    evaluate,
+    fit,
+    import_matconvnet,
+    index,
+    info,
+    locate,
+    main,
+    models,
+    synthesise,
+    train,
+)
 from netvlad.describe import zoo
 
-MODULES = (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise, train)
-COMMANDS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
+MODULES = (index, locate, evaluate, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train)
+COMMANDS = {module.__name__.rpartition(".")[2].replace("_", "-"): module for module in MODULES}
 
 
 def one_line(text: str) -> str:

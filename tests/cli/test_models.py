@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from netvlad.describe.dense_vlad import CENTRES
-from netvlad.describe.zoo import TRUNKS, known
+from netvlad.describe.zoo import TRUNKS, known, others
 
 
 def test_models_lists_what_is_known_in_full(netvlad):
@@ -21,3 +21,16 @@ def test_where_the_centres_of_densevlad_come_from(netvlad, tmp_path, monkeypatch
     assert "centres: fitted on the photos" in netvlad("models").out
     (tmp_path / CENTRES).touch()
     assert f"centres: file {CENTRES}" in netvlad("models").out
+
+
+def test_models_lists_what_others_published(netvlad, tmp_path, monkeypatch):
+    monkeypatch.setenv("NETVLAD_CACHE", str(tmp_path))
+    (tmp_path / "models" / "vgg16-netvlad-tokyotm").mkdir(parents=True)
+    (tmp_path / "models" / "vgg16-netvlad-tokyotm" / "card.json").touch()
+    lines = netvlad("models").out.splitlines()
+    for model in others():
+        row = next(line for line in lines if line.split()[:1] == [model.name])
+        for text in (str(model.dim), model.size, model.source, model.licence):
+            assert text in row
+    assert next(line for line in lines if "vgg16-netvlad-tokyotm" in line).rstrip().endswith("here, in the cache")
+    assert next(line for line in lines if "megaloc " in line).rstrip().endswith("torch.hub gmberton/MegaLoc")

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+import scipy.io
 
 import netvlad
+from netvlad.describe import zoo
 from netvlad.describe.fit import fit
+from netvlad.describe.matconvnet import import_matconvnet
 from netvlad.describe.pooling import POOLINGS
-from netvlad.describe.zoo import DEFAULT, TRUNKS, known, load, split_name
+from netvlad.describe.published import HUBS, NETWORKS
+from netvlad.describe.zoo import DEFAULT, TRUNKS, known, load, others, split_name
 from netvlad.errors import ModelError
 
 
@@ -30,6 +36,8 @@ def test_a_name_is_a_trunk_and_a_pooling(name, parts):
         ("resnet18", "close: "),
         ("resnet18-netvald", "close: resnet18-netvlad"),
         ("vgg16_netvlad", "close: vgg16-netvlad"),
+        ("vgg16-netvlad-pits30k", "close: vgg16-netvlad-pitts30k"),
+        ("megalock", "close: megaloc"),
         ("", "a name is <trunk>-<pooling>"),
         ("xyzzyq", "a name is <trunk>-<pooling>"),
     ],
@@ -112,3 +120,111 @@ def test_known_trunks_without_loading_any(folder):
     assert found["vgg16"].licence == "not stated"
     assert found["vit_small_patch14_dinov2"].weights == "download timm/vit_small_patch14_dinov2.lvd142m"
     assert found["vit_small_patch14_dinov2"].licence == "apache-2.0"
+
+
+# -- networks of the authors ------------------------------------------------------------------------------------------
+
+NAME = "vgg16-netvlad-pitts30k"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NETVLAD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(zoo, "download", lambda *a, **o: pytest.fail("nothing is to be fetched"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def mat(tmp_path, authors):
+    scipy.io.savemat(tmp_path / "small.mat", {"net": authors()})
+    return tmp_path / "small.mat"
+
+
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("file", NETWORKS[NAME].files)
+def test_a_file_of_the_authors_in_the_weights_folder(folder, cache, mat, file):
+    shutil.copy(mat, folder / file)
+    model = load(NAME, resize=None)
+    assert (model.name, model.resize, model.dim) == (NAME, None, 4)
+    np.testing.assert_array_equal(model.describe([image()]), import_matconvnet(mat).describe([image()]))
+    assert load(NAME, dim=2).dim == 2
+    assert not cache.exists()
+    assert next(m.here for m in others() if m.name == NAME) == f"here: {file}"
+
+
+def test_an_imported_folder_goes_before_all(folder, cache, mat):
+    import_matconvnet(mat, name=NAME).save(folder / NAME)
+    assert load(NAME, resize=320).resize == 320
+    assert next(m.here for m in others() if m.name == NAME) == f"here: {NAME}"
+
+
+def test_a_network_is_fetched_and_imported_once(folder, cache, mat, monkeypatch):
+    asked = []
+
+    def download(url, file, *, sha256_hex):
+        asked.append((url, file, sha256_hex))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return shutil.copy(mat, file) and file
+
+    monkeypatch.setattr(zoo, "download", download)
+    first = load(NAME)
+    second = load(NAME)
+    assert asked == [(NETWORKS[NAME].url, cache / "Pitts30K_struct.mat", None)]
+    assert [f.name for f in cache.iterdir()] == ["models"]
+    assert first.identity == second.identity
+    assert second.trunk.provenance["source"] == NETWORKS[NAME].url
+    assert len(second.trunk.provenance["sha256"]) == 64
+    assert next(m.here for m in others() if m.name == NAME) == "here, in the cache"
+
+
+def test_without_a_connection_it_says_what_to_put_where(folder, cache, monkeypatch):
+    def offline(url, *args, **options):
+        raise ModelError(f"{url}: Name or service not known")
+
+    monkeypatch.setattr(zoo, "download", offline)
+    with pytest.raises(ModelError) as error:
+        load(NAME)
+    for part in (NAME, "Name or service not known", NETWORKS[NAME].files[0], NETWORKS[NAME].page, "NETVLAD_WEIGHTS"):
+        assert part in str(error.value)
+
+
+def test_a_network_whose_address_is_not_known(folder, cache):
+    with pytest.raises(ModelError, match=r"no address of its file is known; put vd16_pitts30k_conv5_3_max\.mat from"):
+        load("vgg16-max-pitts30k")
+    assert next(m.here for m in others() if m.name == "vgg16-max-pitts30k") == "by hand: vd16_pitts30k_conv5_3_max.mat"
+
+
+def test_what_a_published_network_is_not_asked_for(folder, cache):
+    with pytest.raises(ModelError, match="is published as it is: leave the clusters out"):
+        load(NAME, clusters=32)
+    with pytest.raises(ModelError, match="leave the stage out"):
+        load(NAME, stage="conv5_1")
+
+
+def test_names_do_not_overlap():
+    for name in [*NETWORKS, *HUBS]:
+        assert name not in TRUNKS
+        with pytest.raises(ModelError):
+            split_name(name)
+    assert len({m.name for m in others()}) == len(NETWORKS) + len(HUBS)
+
+
+def test_whether_weights_of_torch_hub_are_here(folder, cache, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+
+    def here(name):
+        return next(m.here for m in others() if m.name == name)
+
+    assert here("megaloc") == "torch.hub gmberton/MegaLoc"
+    (folder / "megaloc.torch").touch()
+    assert here("megaloc") == "here: megaloc.torch"
+    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "dino_salad.ckpt").touch()
+    assert here("salad") == "here, in the cache"

@@ -37,7 +37,7 @@ def test_a_column_that_stands_twice_is_refused_unless_nobody_reads_it():
 
 
 def test_what_is_missing_is_named_with_what_is_there():
-    with pytest.raises(PlacesError, match=r"photo .*and the position .*columns are: title, lat"):
+    with pytest.raises(PlacesError, match=r"photo .*and the position .*or a label .*columns are: title, lat"):
         to_places(raw(title=["a"], lat=["1"]), strict=False)
 
 
@@ -112,3 +112,32 @@ def test_a_panorama_column_of_truth_values_names_none():
 def test_paths_are_taken_from_the_folder_of_the_table():
     places = to_places(raw(path=["x/a.jpg", "../b.jpg", "/c.jpg"], lat=[1, 2, 3], lon=[1, 2, 3]), strict=True)
     assert places.path.tolist() == [os.path.abspath(p) for p in ("/data/x/a.jpg", "/b.jpg", "/c.jpg")]
+
+
+def test_a_label_makes_up_for_a_position_that_is_missing_but_not_for_one_that_is_wrong():
+    table = raw(
+        path=list("abcdefg"),
+        lat=["31.26", "", "0", "95", "word", "31", ""],
+        lon=["34.8", "", "0", "34", "34", "", ""],
+        place_id=["", 7.0, "fog", "x", "x", "x", ""],
+    )
+    places = to_places(table, strict=False)
+    assert [os.path.basename(path) for path in places.path] == ["a", "b", "c"]
+    assert places.place.tolist() == ["", "7", "fog"]
+    assert places.located.tolist() == [True, False, False]
+    for name in ("lat", "lon", "easting", "northing"):
+        assert np.isfinite(getattr(places, name)).tolist() == [True, False, False]
+    assert [(s.line, s.reason) for s in places.skipped] == [
+        (5, "latitude 95.0 is outside -90..90"),
+        (6, "lat 'word' is not a number"),
+        (7, "only latitude given"),
+        (8, "no position"),
+    ]
+
+
+def test_labels_alone_are_enough():
+    places = to_places(raw(path=["a", "b"], place=["x", ""]), strict=False)
+    assert places.place.tolist() == ["x"]
+    assert [s.reason for s in places.skipped] == ["no position"]
+    with pytest.raises(PlacesError, match="1 of 2 photos cannot be used: line 3: no position"):
+        to_places(raw(path=["a", "b"], place=["x", ""]), strict=True)

@@ -69,7 +69,7 @@ def test_columns_have_their_types_and_cannot_be_written_to():
     places = Places.build(path=["a"], lat=lat, lon=[2])
     kinds = {
         name: getattr(places, name).dtype.str[1:]
-        for name in ("lat", "easting", "utm", "heading", "time", "path", "split")
+        for name in ("lat", "easting", "utm", "heading", "time", "path", "split", "place")
     }
     assert kinds == {
         "lat": "f8",
@@ -79,10 +79,11 @@ def test_columns_have_their_types_and_cannot_be_written_to():
         "time": "M8[s]",
         "path": "O",
         "split": "O",
+        "place": "O",
     }
     assert np.isnan(places.heading[0])
     assert np.isnat(places.time[0])
-    assert (places.panorama[0], places.split[0]) == ("", "")
+    assert (places.panorama[0], places.split[0], places.place[0]) == ("", "", "")
     assert places.path[0] == os.path.abspath("a")
     with pytest.raises(ValueError, match="read-only"):
         places.lat[0] = 5
@@ -192,3 +193,21 @@ def test_heavy_libraries_wait_until_they_are_needed():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
+
+
+def test_a_row_may_have_a_label_alone():
+    places = Places.build(path=list("abc"), lat=[1, np.nan, np.nan], lon=[2, np.nan, np.nan], place=["", "x", "x"])
+    assert places.geodetic
+    assert places.located.tolist() == [True, False, False]
+    assert np.isfinite(places.xyz).all(axis=1).tolist() == [True, False, False]
+    assert "1 by label alone" in repr(places[:2])
+    assert "label" not in repr(places[:1])
+    planar = Places.build(path=list("ab"), easting=[1, np.nan], northing=[2, np.nan], place=["", "x"])
+    assert not planar.geodetic
+    assert np.isnan(planar.xyz[1]).all()
+    labels = Places.build(path=list("ab"), place="x")
+    assert len(Places.concat([labels, places])) == len(Places.concat([planar, labels])) + 1 == 5
+    with pytest.raises(PlacesError, match="cannot stand in one table"):
+        Places.concat([labels, places, planar])
+    with pytest.raises(PlacesError, match="2 of 3 rows are no places: row 0: no position; row 2: only latitude"):
+        Places.build(path=list("abc"), lat=[np.nan, np.nan, 3], lon=np.nan, place=["", "x", "x"])

@@ -139,3 +139,22 @@ def test_an_empty_table_can_be_saved(tmp_path, suffix):
     Places.build(path=[]).save(tmp_path / f"t{suffix}")
     with pytest.raises(PlacesError, match=r"no rows|no columns"):
         read_places(tmp_path / f"t{suffix}")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_labels_survive_with_and_without_positions(tmp_path, suffix, same):
+    for name, at in (("degrees", {"lat": [1.5, np.nan], "lon": [2.5, np.nan]}), ("none", {})):
+        places = Places.build(path=["/a.jpg", "/b.jpg"], place=["x, y", "7"], **at)
+        places.save(tmp_path / f"{name}{suffix}")
+        same(read_places(tmp_path / f"{name}{suffix}", strict=True), places)
+    planar = Places.build(path=["/a.jpg", "/b.jpg"], easting=[5, np.nan], northing=[6, np.nan], place=["", "x"])
+    planar.save(tmp_path / f"planar{suffix}")
+    same(read_places(tmp_path / f"planar{suffix}", strict=True), planar)
+
+
+def test_geoparquet_bounds_only_what_has_a_position(tmp_path):
+    Places.build(path=list("ab"), lat=[1, np.nan], lon=[2, np.nan], place="x").save(tmp_path / "t.parquet")
+    table = pq.read_table(tmp_path / "t.parquet")
+    geometry = json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]
+    assert geometry["bbox"] == [2, 1, 2, 1]
+    assert [cell is None for cell in table.column("geometry").to_pylist()] == [False, True]

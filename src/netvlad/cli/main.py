@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from netvlad.cli import cutouts, demo, evaluate, fit, index, info, locate, models, synthesise, town, train
+from netvlad.cli import (
+    cutouts,
+    datasets,
+    demo,
+    evaluate,
+    fit,
+    import_matconvnet,
+    index,
+    info,
+    locate,
+    models,
+    synthesise,
+    town,
+    train,
+)
 
 app = typer.Typer(
     name="netvlad",
@@ -17,9 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (index, locate, evaluate, fit, models, info, demo, cutouts, synthesise, train):
-    app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLE)(module.run)
+for module in (index, locate, evaluate, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train):
+    app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)
 app.add_typer(town.app, name="town")
+app.add_typer(datasets.app, name="datasets")
 
 
 @app.callback(invoke_without_command=True)

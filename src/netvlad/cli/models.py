@@ -6,9 +6,9 @@ EXAMPLE = "Example: NETVLAD_WEIGHTS=weights/ netvlad models"
 
 
 def run() -> None:
-    """List trunks and poolings: dimensions, where the weights come from, their licence."""
+    """List models: dimensions, where the weights come from, their licence, what they are said to reach."""
     from netvlad.cli.common import table
-    from netvlad.describe.zoo import dense_vlad_centres, known
+    from netvlad.describe.zoo import dense_vlad_centres, known, others
 
     rows = [
         [k.trunk, k.stage, str(k.dim), str(64 * k.dim), str(k.stride), k.weights, k.licence, k.remark] for k in known()
@@ -18,4 +18,10 @@ def run() -> None:
         "A model is <trunk>-<pooling>, e.g. resnet18-netvlad; any timm architecture can be the trunk. Poolings: max, "
         "avg, gem, vlad (hard assignment), netvlad (the paper's initialisation), netvlad2 (equation 4).\n"
         f"densevlad needs no trunk: dense RootSIFT, VLAD (K=128), 16384-D; centres: {dense_vlad_centres()}."
+    )
+    rows = [[m.name, str(m.dim), m.size, m.numbers, m.source, m.licence, m.here] for m in others()]
+    table(["published model", "dim", "photos", "recall@1/5/10", "source", "licence", "weights"], rows)
+    print(
+        "Published models are used by their name, e.g. --model megaloc. No publisher gives a checksum. Those of "
+        "torch.hub run code of the repository that is named; its licence holds for them."
     )

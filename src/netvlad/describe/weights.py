@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -35,6 +36,11 @@ def find_weights(name: str) -> Path | None:
         names = ", ".join(str(f) for f in found)
         raise ModelError(f"several files of $NETVLAD_WEIGHTS fit {name}: {names}; keep one there")
     return found[0] if found else None
+
+
+def find_file(names: Iterable[str]) -> Path | None:
+    """The file or folder of $NETVLAD_WEIGHTS that has one of `names`, those first in the list before others."""
+    return next((folder / name for name in names for folder in folders() if (folder / name).exists()), None)
 
 
 def local_state(model: nn.Module, file: Path) -> dict[str, Tensor]:

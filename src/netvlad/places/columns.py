@@ -33,6 +33,7 @@ SPELLINGS = {
     "date": "date",
     "panorama": "panorama panorama_id pano pano_id panoid pano_key",
     "split": "split set subset partition",
+    "place": "place place_id place_label",
     "x": "x",
     "y": "y",
 }
@@ -78,7 +79,8 @@ def roles(names: Sequence[str], source: str) -> dict[str, str]:
 
 
 def to_places(raw: Raw, strict: bool) -> Places:
-    """The rows of `raw` with a photo and a usable position; others go to `skipped`, or are refused if strict.
+    """The rows of `raw` with a photo and a usable position, or none and a place label; others go to `skipped`, or are
+    refused if strict.
 
     Relative paths are taken from the folder of the table. Errors: PlacesError when a column that is needed is
     missing, when no row is left, and, if strict, when anything cannot be read.
@@ -97,8 +99,11 @@ def to_places(raw: Raw, strict: bool) -> Places:
         utm, bad_zone = zones(cells["utm"], cells.get("letter"), numbers["lat"], numbers["northing"])
     else:
         utm, bad_zone = np.zeros(n, np.int32), {}
-    positions, faults = settle(**numbers, utm=utm)
+    label = texts(cells.get("place", [""] * n))
+    positions, faults = settle(**numbers, utm=utm, labelled=label != "")
     faults = {row: unread.get(row, reason) for row, reason in faults.items()}
+    # a label makes up for a position that is missing, not for one that is wrong
+    faults |= {row: reason for row, reason in unread.items() if np.isnan(positions["easting"][row])}
     leave_planar(positions, bad_zone, faults)
     paths = texts(cells["path"])
     for row in np.flatnonzero(paths == ""):
@@ -125,6 +130,7 @@ def to_places(raw: Raw, strict: bool) -> Places:
         is_utc=is_utc[keep] | (named.get("time") in raw.utc),
         panorama=_panoramas(cells.get("panorama", [""] * n))[keep],
         split=texts(cells.get("split", [""] * n))[keep],
+        place=label[keep],
         skipped=skipped,
         notes=notes,
     )
@@ -159,9 +165,11 @@ def _require(cells: dict[str, Sequence], raw: Raw) -> None:
     missing = []
     if "path" not in cells:
         missing.append("the photo (path, file, image or filename)")
-    if not {"lat", "lon"} <= cells.keys() and not {"easting", "northing"} <= cells.keys():
+    positions = {"lat", "lon"} <= cells.keys() or {"easting", "northing"} <= cells.keys()
+    if not positions and "place" not in cells:
         missing.append(
-            "the position (lat and lon in degrees, or easting and northing in metres with utm_zone)"
+            "the position (lat and lon in degrees, or easting and northing in metres with utm_zone) or a label of "
+            "the place (place)"
         )
     if missing:
         found = ", ".join(raw.columns) or "none"

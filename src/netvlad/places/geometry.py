@@ -122,7 +122,7 @@ def _chord(radius: float, bent: bool) -> float:
 
 
 def _same_frame(a: Places, b: Places) -> None:
-    if len(a) and len(b) and a.geodetic != b.geodetic:
+    if a.located.any() and b.located.any() and a.geodetic != b.geodetic:
         raise PlacesError(
             "one table has latitude and longitude, the other only easting and northing without a UTM zone: "
             "no distance runs between them; give the second its zone (a column utm, such as 36N or 32636)"
@@ -130,7 +130,8 @@ def _same_frame(a: Places, b: Places) -> None:
 
 
 def distance(a: Places, b: Places) -> np.ndarray:
-    """Metres (N,) float64 between row i of `a` and row i of `b`; one row is held against every other.
+    """Metres (N,) float64 between row i of `a` and row i of `b`; one row is held against every other. NaN where either
+    has no position.
 
     Accurate as `within` is. Errors: PlacesError when the lengths differ, or only one of the two is planar.
     """
@@ -145,7 +146,8 @@ def distance(a: Places, b: Places) -> np.ndarray:
 def is_within(queries: Places, database: Places, ids: np.ndarray, radius: float) -> np.ndarray:
     """Whether database row ids[i, j] lies within `radius` metres of query i: bool (Q, k), as `ids`.
 
-    -1 stands for no row, and is never within. Needs no tree: this is the check of a ranking.
+    -1 stands for no row, and is never within; nor is a row without a position. Needs no
+    tree: this is the check of a ranking.
     Errors: PlacesError when `ids` is not (Q, k), or only one of the two tables is planar.
     """
     _same_frame(queries, database)
@@ -182,15 +184,16 @@ class Neighbours:
 
 
 class PlaceTree:
-    """A k-d tree over a table of places, for whoever asks more than once."""
+    """A k-d tree over the positions of a table, for whoever asks more than once."""
 
     def __init__(self, places: Places) -> None:
         from scipy.spatial import cKDTree
 
         self.places = places
+        self._rows = np.flatnonzero(places.located)
         # Photos pile up on one spot (cut-outs of a panorama): splitting at the middle of space, not of the
         # points, keeps the tree shallow there.
-        self._tree = cKDTree(places.xyz, balanced_tree=False)
+        self._tree = cKDTree(places.xyz[self._rows], balanced_tree=False)
 
     def within(self, queries: Places, radius: float) -> Neighbours:
         """As the function `within`, without building the tree again."""
@@ -199,14 +202,15 @@ class PlaceTree:
         _same_frame(queries, self.places)
         bent = self.places.geodetic
         chord = _chord(radius, bent)
-        xyz = queries.xyz
+        asked = np.flatnonzero(queries.located)
+        xyz = queries.xyz[asked]
         counts, ids, metres = np.zeros(len(queries), np.int64), [], []
         for start, stop in self._chunks(xyz, chord):
             part = cKDTree(xyz[start:stop], balanced_tree=False)
             pairs = part.sparse_distance_matrix(self._tree, chord, output_type="ndarray")
             pairs = pairs[np.lexsort((pairs["j"], pairs["v"], pairs["i"]))]
-            counts[start:stop] = np.bincount(pairs["i"], minlength=stop - start)
-            ids.append(pairs["j"].astype(np.int64))
+            counts[asked[start:stop]] = np.bincount(pairs["i"], minlength=stop - start)
+            ids.append(self._rows[pairs["j"]])
             metres.append(_arc(pairs["v"], bent))
         offsets = np.concatenate([[0], np.cumsum(counts)])
         return Neighbours(
@@ -215,7 +219,7 @@ class PlaceTree:
 
     def _chunks(self, xyz: np.ndarray, chord: float):
         """Runs of queries with a bounded number of pairs, counted before any pair is written down."""
-        if not len(xyz) or not len(self.places):
+        if not len(xyz) or not len(self._rows):
             return
         total = np.cumsum(self._tree.query_ball_point(xyz, chord, return_length=True))
         start = 0
@@ -227,7 +231,7 @@ class PlaceTree:
 
 
 def within(queries: Places, database: Places, radius: float) -> Neighbours:
-    """The database places within `radius` metres of each query (the limit included).
+    """The database places within `radius` metres of each query (the limit included); none where either has no position.
 
     A k-d tree on `Places.xyz` finds them: time and memory grow with the pairs found, never with Q x N. Metres
     are arcs over the ellipsoid, less than 0.1 % off the geodesic up to 5,000 km at any latitude.

@@ -10,12 +10,18 @@ AGREE = 100.0  # metres between lat/lon and UTM of one row: more than any roundi
 
 
 def settle(
-    lat: np.ndarray, lon: np.ndarray, easting: np.ndarray, northing: np.ndarray, utm: np.ndarray
+    lat: np.ndarray,
+    lon: np.ndarray,
+    easting: np.ndarray,
+    northing: np.ndarray,
+    utm: np.ndarray,
+    labelled: np.ndarray | bool = False,
 ) -> tuple[dict[str, np.ndarray], dict[int, str]]:
     """The five columns, filled in where possible, and row -> reason for rows without a usable position.
 
     utm: EPSG codes of zones, 0 unknown. Degrees lead: they are kept as given, and UTM is computed where it is
     missing or lacks its zone. Rows with easting and northing alone stay planar (utm 0, lat and lon NaN).
+    labelled (N,) bool: rows that may be without a position (all five then say so), but not with half of one.
     """
     faults: dict[int, str] = {}
 
@@ -30,13 +36,16 @@ def settle(
     fault(degrees & (np.abs(lon) > 180), lambda i: f"longitude {lon[i]} is outside -180..180")
     metres = np.isfinite(easting) & np.isfinite(northing)
     zoned = metres & (utm != 0)
-    fault(null & ~metres, lambda i: "position (0, 0), which a camera writes when it has no fix")
-    fault(~degrees & ~metres, lambda i: _missing(lat[i], lon[i], easting[i], northing[i]))
+    fault(null & ~metres & ~np.asarray(labelled), lambda i: "position (0, 0), which a camera writes when it has no fix")
+    none = ~(np.isfinite(lat) | np.isfinite(lon) | np.isfinite(easting) | np.isfinite(northing))
+    nowhere = labelled & (none | (null & ~metres))
+    fault(~degrees & ~metres & ~nowhere, lambda i: _missing(lat[i], lon[i], easting[i], northing[i]))
 
     good = np.ones(len(lat), bool)
     good[list(faults)] = False
     lat, lon = np.where(degrees, lat, np.nan), np.where(degrees, lon, np.nan)
-    easting, northing, utm = easting.copy(), northing.copy(), np.where(zoned, utm, 0).astype(np.int32)
+    easting, northing = np.where(nowhere, np.nan, easting), np.where(nowhere, np.nan, northing)
+    utm = np.where(zoned, utm, 0).astype(np.int32)
 
     rows = good & zoned
     back_lat, back_lon = np.full(len(lat), np.nan), np.full(len(lat), np.nan)
@@ -73,7 +82,8 @@ def _missing(lat, lon, easting, northing) -> str:
 
 def leave_planar(positions: dict[str, np.ndarray], bad_zone: dict[int, str], faults: dict[int, str]) -> None:
     """Add to `faults` rows without a zone among rows that have one, and rows whose zone is unreadable."""
-    geodetic, planar = np.isfinite(positions["lat"]), np.isnan(positions["lat"])
+    geodetic = np.isfinite(positions["lat"])
+    planar = np.isfinite(positions["easting"]) & ~geodetic
     geodetic[list(faults)] = planar[list(faults)] = False
     for row in np.flatnonzero(planar).tolist():
         if row in bad_zone:

@@ -35,9 +35,11 @@ def read_places(source: str | os.PathLike | Iterable[str | os.PathLike], *, stri
     EXIF block does.
 
     Rows without a usable position are left out and listed in `Places.skipped`; exactly (0, 0) degrees counts
-    as none. A heading or time that cannot be read leaves the row in and is listed in `Places.notes`. With
-    strict, either is an error. A photo named twice stays twice; whether a photo exists is not looked at.
-    Errors: PlacesError when there is nothing to read, a needed column is missing, or no row has a position.
+    as none. A row of a table that has none but a label in the column place stays (`netvlad.places.same`). A
+    heading or time that cannot be read leaves the row in and is listed in `Places.notes`. With strict, either is
+    an error. A photo named twice stays twice; whether a photo exists is not looked at.
+    Errors: PlacesError when there is nothing to read, a needed column is missing, or no row has a position or a
+    label.
     """
     if not isinstance(source, str | os.PathLike):
         paths = [os.path.abspath(os.fspath(path)) for path in source]

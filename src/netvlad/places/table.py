@@ -27,6 +27,7 @@ COLUMNS = {
     "is_utc": np.bool_,
     "panorama": object,
     "split": object,
+    "place": object,
 }
 
 
@@ -58,10 +59,13 @@ class Places:
     time (N,) datetime64[s]: UTC where `is_utc`, else the wall clock of the camera, NaT unknown.
     is_utc (N,) bool: True where the source states an offset from UTC (or Unix time, which is UTC).
     panorama, split (N,) object: the panorama a cut-out is from, the set a photo belongs to; "" none.
+    place (N,) object: a label that photos of one place share; "" none.
     skipped: rows a reader left out. notes: rows it kept without a heading or a time it could not read.
 
-    A table is either geodetic (every row has lat/lon and a zone) or planar (every row has easting/northing in
-    one unknown frame, no lat/lon and no zone), never both: there would be no distance between the two kinds.
+    A row has a position or a place label, or both (`located` says which have a position; `netvlad.places.same`, what
+    then counts as one place). The positions of a table are either geodetic (each has lat/lon and a zone) or planar
+    (each has easting/northing in one unknown frame, no lat/lon and no zone), never both: there would be no distance
+    between the two kinds.
     """
 
     path: np.ndarray
@@ -75,6 +79,7 @@ class Places:
     is_utc: np.ndarray
     panorama: np.ndarray
     split: np.ndarray
+    place: np.ndarray
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[Skipped, ...] = ()
 
@@ -99,6 +104,7 @@ class Places:
         is_utc=False,
         panorama=None,
         split=None,
+        place=None,
         skipped: Iterable[Skipped] = (),
         notes: Iterable[Skipped] = (),
     ) -> Places:
@@ -109,8 +115,9 @@ class Places:
         A position of exactly (0, 0) degrees counts as missing: cameras write it when they have no fix.
         time: datetime64 or datetimes or text (ISO 8601, EXIF) or Unix seconds; is_utc says which clock
         datetime64 and text without an offset are on. Relative paths are taken from the working directory.
-        Errors: PlacesError, naming the first rows, for lengths that differ, a row without a position or with
-        an impossible one, a heading beyond 360 degrees, a time that is none, geodetic and planar rows mixed.
+        Errors: PlacesError, naming the first rows, for lengths that differ, a row with neither a position nor a
+        place label or with an impossible position, a heading beyond 360 degrees, a time that is none, geodetic
+        and planar rows mixed.
         """
         paths = [path] if isinstance(path, str | os.PathLike) else path
         paths = texts([os.path.abspath(os.fspath(p)) for p in paths])
@@ -122,7 +129,8 @@ class Places:
             wrong |= bad
         zone, bad = zones(_column("utm", utm, n, 0), None, numbers["lat"], numbers["northing"])
         wrong |= bad
-        positions, faults = settle(**numbers, utm=zone)
+        label = texts(_column("place", place, n, ""))
+        positions, faults = settle(**numbers, utm=zone, labelled=label != "")
         leave_planar(positions, bad, faults)
         wrong = faults | wrong
         angle, bad = headings(_column("heading", heading, n, np.nan))
@@ -140,6 +148,7 @@ class Places:
             is_utc=(stated | np.asarray(_column("is_utc", is_utc, n, False), bool)) & ~np.isnat(moment),
             panorama=texts(_column("panorama", panorama, n, "")),
             split=texts(_column("split", split, n, "")),
+            place=label,
             skipped=tuple(skipped),
             notes=tuple(notes),
         )
@@ -148,7 +157,7 @@ class Places:
     def concat(cls, tables: Iterable[Places]) -> Places:
         """The rows of all tables in turn. Errors: PlacesError when some are geodetic and some planar."""
         tables = list(tables)
-        if len({t.geodetic for t in tables if len(t)}) > 1:
+        if len({t.geodetic for t in tables if t.located.any()}) > 1:
             raise PlacesError(
                 "some tables have latitude and longitude, others only easting and northing without a UTM "
                 "zone: they cannot stand in one table"
@@ -175,20 +184,28 @@ class Places:
 
     def __repr__(self) -> str:
         kind = "geodetic" if self.geodetic else "planar"
-        return f"Places({len(self)} photos, {kind}, {len(self.skipped)} skipped)"
+        labelled = len(self) - int(self.located.sum())
+        known = f"{kind}, {labelled} by label alone" if labelled else kind
+        return f"Places({len(self)} photos, {known}, {len(self.skipped)} skipped)"
 
     @property
     def geodetic(self) -> bool:
-        """True when every row has latitude and longitude; otherwise the table is planar."""
-        return bool(np.isfinite(self.lat).all())
+        """True when every position has latitude and longitude; otherwise the table is planar."""
+        return bool(np.isfinite(self.lat[self.located]).all())
+
+    @cached_property
+    def located(self) -> np.ndarray:
+        """Which rows have a position, bool (N,); the others are known by their place label alone."""
+        return np.isfinite(self.easting)
 
     @cached_property
     def xyz(self) -> np.ndarray:
-        """Metric coordinates (N, 3) float64: earth-centred if geodetic, (easting, northing, 0) if planar."""
+        """Metric coordinates (N, 3) float64: earth-centred if geodetic, (easting, northing, 0) if planar; NaN where a
+        row has no position."""
         if self.geodetic:
             xyz = ecef(self.lat, self.lon)
         else:
-            xyz = np.stack([self.easting, self.northing, np.zeros(len(self))], axis=-1)
+            xyz = np.stack([self.easting, self.northing, np.where(self.located, 0.0, np.nan)], axis=-1)
         xyz.flags.writeable = False
         return xyz
 

@@ -15,7 +15,8 @@ from netvlad.files import atomic
 if TYPE_CHECKING:
     from netvlad.places.table import Places
 
-_NAMES = ("path", "lat", "lon", "easting", "northing", "utm", "heading", "time", "panorama", "split")
+_NAMES = ("path", "lat", "lon", "easting", "northing", "utm", "heading", "time", "panorama", "split", "place")
+_TEXTS = _NAMES[8:]
 
 
 def write(places: Places, path: str | os.PathLike) -> None:
@@ -62,7 +63,7 @@ def _write_csv(places: Places, path: str, paths: list[str]) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_NAMES)
-        writer.writerows(zip(*columns, _stamps(places), places.panorama, places.split, strict=True))
+        writer.writerows(zip(*columns, _stamps(places), *(getattr(places, name) for name in _TEXTS), strict=True))
 
 
 def _write_geojson(places: Places, path: str, paths: list[str]) -> None:
@@ -78,13 +79,12 @@ def _write_geojson(places: Places, path: str, paths: list[str]) -> None:
             lat, lon = number(places.lat[i]), number(places.lon[i])
             properties = {
                 "path": paths[i],
-                "easting": float(places.easting[i]),
-                "northing": float(places.northing[i]),
+                "easting": number(places.easting[i]),
+                "northing": number(places.northing[i]),
                 "utm": int(places.utm[i]) or None,
                 "heading": number(places.heading[i]),
                 "time": stamps[i] or None,
-                "panorama": places.panorama[i] or None,
-                "split": places.split[i] or None,
+                **{name: getattr(places, name)[i] or None for name in _TEXTS},
             }
             geometry = None if lat is None else {"type": "Point", "coordinates": [lon, lat]}
             feature = {"type": "Feature", "geometry": geometry, "properties": properties}
@@ -115,12 +115,14 @@ def _write_parquet(places: Places, path: str, paths: list[str]) -> None:
         "utm": pa.array(places.utm, mask=places.utm == 0),
         "heading": pa.array(places.heading, from_pandas=True),
         "time": time,
-        **{name: pa.array(list(getattr(places, name)), pa.string()) for name in ("panorama", "split")},
-        "geometry": pa.array([wkb[i * size : (i + 1) * size] for i in range(len(places))], pa.binary()),
+        **{name: pa.array(list(getattr(places, name)), pa.string()) for name in _TEXTS},
+        "geometry": pa.array(
+            [wkb[i * size : (i + 1) * size] if at else None for i, at in enumerate(places.located)], pa.binary()
+        ),
     }
     geometry = {"encoding": "WKB", "geometry_types": ["Point"]}
-    if len(places):
-        geometry["bbox"] = [float(v) for v in (x.min(), y.min(), x.max(), y.max())]
+    if places.located.any():
+        geometry["bbox"] = [float(v) for v in (np.nanmin(x), np.nanmin(y), np.nanmax(x), np.nanmax(y))]
     if not places.geodetic:
         geometry["crs"] = None
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}

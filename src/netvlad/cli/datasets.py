@@ -1,0 +1,131 @@
+"""netvlad datasets: the field's benchmarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The field's benchmarks: what they are, what a folder lacks, and tables out of them.")
+
+EXAMPLE = "Example: netvlad datasets check pitts30k-test --root ~/data/pittsburgh"
+EXPORT = "Example: netvlad datasets export pitts30k-test --root ~/data/pittsburgh --to pitts30k/"
+Name = Annotated[str, typer.Argument(help="A benchmark, or the beginning of several names: pitts30k.")]
+Root = Annotated[Path, typer.Option(help="The folder the benchmark is in.")]
+
+
+@app.callback(invoke_without_command=True)
+def run(context: typer.Context) -> None:
+    """List the field's benchmarks; check a folder against one, or export its tables."""
+    if context.invoked_subcommand is None:
+        _list()
+
+
+def _list() -> None:
+    from netvlad.cli.common import table
+    from netvlad.places.benchmarks import benchmark, names
+
+    known = [benchmark(name) for name in names()]
+    rows = [[b.name, b.title, f"{b.images:,}" if b.images else "-", _size(b), b.licence, b.source] for b in known]
+    table(["benchmark", "what it is", "photos", "GB", "licence", "where from"], rows)
+    print(
+        "netvlad datasets show NAME: how to get it, its folders, its rules, published results; "
+        "netvlad datasets check NAME --root DIR: what DIR lacks."
+    )
+
+
+@app.command(epilog="Example: netvlad datasets show tokyo247")
+def show(name: Name) -> None:
+    """Tell everything about a benchmark: how to get it, its folders, its rules, published results."""
+    from netvlad.places.benchmarks import family
+
+    print("\n\n".join("\n".join(_facts(one)) for one in family(name)))
+
+
+@app.command(epilog=EXAMPLE)
+def check(
+    name: Name,
+    root: Root,
+) -> None:
+    """Say what is missing or misplaced in a folder; exit code 1 if anything is."""
+    from netvlad.places.benchmarks import family
+
+    good = True
+    for one in family(name):
+        problems = one.check(root)
+        good &= not problems
+        print(f"{one.name}: {'as published' if not problems else ''}".rstrip())
+        for problem in problems:
+            print(f"  {problem}")
+    if not good:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=EXPORT)
+def export(
+    name: Annotated[str, typer.Argument(help="A benchmark.")],
+    root: Root,
+    to: Annotated[
+        Path,
+        typer.Option(
+            help="A folder: database.parquet and queries.parquet, as evaluate takes them. Or a table (.parquet, .csv, "
+            ".geojson): both in one with a split column, as train and demo take them."
+        ),
+    ],
+) -> None:
+    """Write a benchmark's photos and places as tables that every other command takes.
+
+    What tables cannot hold (which photos are right where positions do not say it, junk, regions of interest,
+    conditions) is written beside them as truth.json or NAME.truth.json, by row of database and queries.
+    """
+    from netvlad.cli.common import say
+    from netvlad.places.benchmarks import benchmark
+    from netvlad.places.benchmarks.export import write
+
+    for path in write(benchmark(name).read(root), to):
+        say(f"wrote {path}")
+
+
+def _size(one) -> str:
+    return "-" if one.gigabytes is None else f"{one.gigabytes:g}"
+
+
+def _facts(one) -> list[str]:
+    counts = [f"{n:,} {what}" for n, what in ((one.database, "database"), (one.queries, "queries")) if n is not None]
+    images = f"about {one.images:,}" if one.images else "as many as there are"
+    lines = [
+        f"{one.name}: {one.title}",
+        f"photos: {', '.join(counts) or images}" + (f"; about {_size(one)} GB" if one.gigabytes else ""),
+        f"licence: {one.licence}",
+        f"from: {one.source}",
+        f"how: {one.how}",
+        f"rules: {_rules(one)}",
+    ]
+    for method, rows in one.published.items():
+        said = (f"{condition} {' / '.join(f'{value:.1f}' for value in values)}" for condition, values in rows.items())
+        lines.append(f"published: {method}: {'; '.join(said)}")
+    return [*lines, one.layout]
+
+
+def _rules(one) -> str:
+    if one.kind == "train":
+        return "none: it is to train on"
+    rules = ["mean average precision" if one.kind == "map" else "recall@N"]
+    if one.frame_tolerance is not None:
+        rules.append(f"right up to {one.frame_tolerance} {'frame' if one.frame_tolerance == 1 else 'frames'} off")
+    elif one.radius is None:
+        rules.append("the benchmark says which photos are right")
+    else:
+        rules.append(f"right within {one.radius:g} m")
+    if one.heading_tolerance is not None:
+        rules.append(f"and {one.heading_tolerance:g} degrees")
+    rules.append(f"queries without a match {'count' if one.keep_without_positive else 'are left out'}")
+    if one.best_per_panorama:
+        rules.append("of each panorama only the best cut-out counts")
+    if one.other_dates:
+        rules.append("photos of the query's date do not count")
+    rules.append(f"queries {one.query_resize}")
+    if one.conditions:
+        rules.append(f"also apart: {', '.join(one.conditions)}")
+    return "; ".join(rules)

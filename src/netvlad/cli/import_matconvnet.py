@@ -1,0 +1,29 @@
+"""netvlad import-matconvnet: a network of NetVLAD's authors as a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: netvlad import-matconvnet vd16_pitts30k_conv5_3_vlad_preL2_intra_white.mat --out models/pitts30k"
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="The .mat file, of MATLAB 5, 7 or 7.3.")],
+    out: Annotated[Path, typer.Option(help="The folder to save the model in.")],
+    dim: Annotated[int | None, typer.Option(help="Keep the first so many whitened numbers only.", min=1)] = None,
+    resize: Annotated[
+        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never, as the authors.", min=0)
+    ] = None,
+) -> None:
+    """Turn a network published with NetVLAD (MatConvNet, MATLAB) into a model of this package."""
+    from netvlad.cli.common import model_options, say
+    from netvlad.describe.matconvnet import import_matconvnet
+
+    model = import_matconvnet(file, **model_options(None, None, resize))
+    if dim:
+        model.crop(dim)
+    model.save(out)
+    say(f"wrote {out}: {model.name}, {model.dim}-D; use it with --model {out}")

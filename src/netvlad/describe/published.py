@@ -1,0 +1,186 @@
+"""Models that others published: where they come from, under which licence, and what they are said to reach.
+
+No checksum stands here that its publisher has not published; none of these has. Numbers are recall@1/5/10 in percent
+as the named source prints them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+NETVLAD_PAGE = "https://www.di.ens.fr/willow/research/netvlad/"  # stated in the authors' README
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of NetVLAD's authors, imported from its .mat file.
+
+    files: names the file goes by; url: where it can be fetched, None where only the page can be named.
+    """
+
+    files: tuple[str, ...]
+    url: str | None
+    dim: int
+    numbers: str
+    source: str = "the paper"
+    sha256: str | None = None
+    licence: str = "MIT (of the code)"  # none is stated for the weights alone
+    page: str = NETVLAD_PAGE
+    size: str = "any"
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A model whose code and weights torch.hub fetches from `repo` on GitHub.
+
+    entry, arguments: the function of its hubconf.py. input_size: what photos are scaled to, (height, width); None: as
+    they are, to whole multiples of `multiple`. weights: what the entry fetches.
+    files: the names of a weights file that this package's own code reads; then nothing of the repository is run, and
+    `weights` is where the file has to be fetched by hand.
+    """
+
+    repo: str
+    entry: str
+    dim: int
+    licence: str
+    numbers: str
+    source: str
+    weights: str
+    arguments: dict = field(default_factory=dict)
+    input_size: tuple[int, int] | None = None
+    multiple: int = 1
+    interpolation: str = "bilinear"
+    sha256: str | None = None
+    files: tuple[str, ...] = ()
+
+    @property
+    def page(self) -> str:
+        return f"https://github.com/{self.repo}"
+
+    @property
+    def size(self) -> str:
+        if self.input_size:
+            return "x".join(map(str, self.input_size))
+        return "any" if self.multiple == 1 else f"multiples of {self.multiple}"
+
+
+# The .mat files hold objects of MATLAB classes, which only mat-io reads; those fetched here are the same networks with
+# the objects turned into structs, as hloc publishes them (hloc/extractors/netvlad.py names the addresses).
+NETWORKS = {
+    "vgg16-netvlad-pitts30k": Network(
+        ("vd16_pitts30k_conv5_3_vlad_preL2_intra_white.mat", "Pitts30K_struct.mat", "VGG16-NetVLAD-Pitts30K.mat"),
+        "https://cvg-data.inf.ethz.ch/hloc/netvlad/Pitts30K_struct.mat",
+        4096,
+        "Pitts250k 86.0/93.2/95.1",
+    ),
+    "vgg16-netvlad-tokyotm": Network(
+        ("vd16_tokyoTM_conv5_3_vlad_preL2_intra_white.mat", "TokyoTM_struct.mat", "VGG16-NetVLAD-TokyoTM.mat"),
+        "https://cvg-data.inf.ethz.ch/hloc/netvlad/TokyoTM_struct.mat",
+        4096,
+        "Tokyo 24/7 71.7/82.5/86.3",
+    ),
+    "vgg16-max-pitts30k": Network(("vd16_pitts30k_conv5_3_max.mat",), None, 512, "Pitts250k 77.0/88.7/92.0"),
+    "vgg16-max-tokyotm": Network(("vd16_tokyoTM_conv5_3_max.mat",), None, 512, "Tokyo 24/7 38.4/52.7/60.0"),
+    "alexnet-netvlad-pitts30k": Network(
+        ("caffe_pitts30k_conv5_vlad_preL2_intra_white.mat",), None, 4096, "Pitts250k 80.7/89.6/92.1"
+    ),
+}
+
+_BOQ = "https://github.com/amaralibey/Bag-of-Queries/releases/download/v1.0"
+_COSPLACE = "https://github.com/gmberton/CosPlace/releases/download/v1.0"
+_EIGENPLACES = "https://github.com/gmberton/EigenPlaces/releases/download/v1.0"
+# Entries, arguments, addresses: each repository's hubconf.py. Sizes: MegaLoc its model card (the model itself scales to
+# multiples of 14), SALAD its README's eval.py command, BoQ its README's input_transform (bicubic), MixVPR its demo.py
+# (bicubic); CosPlace and EigenPlaces take any. Mean and standard deviation: ImageNet's for all, as in BoQ's README,
+# MixVPR's demo.py and, for the others, gmberton/VPR-methods-evaluation.
+# MixVPR has no hubconf.py: its network is this package's, its weights have to be fetched by hand.
+HUBS = {
+    "megaloc": Hub(
+        repo="gmberton/MegaLoc",
+        entry="get_trained_model",
+        dim=8448,
+        licence="MIT",
+        numbers="in the paper",
+        source="arXiv:2502.17237",
+        weights="https://github.com/gmberton/MegaLoc/releases/download/v1.0/megaloc.torch",
+        input_size=(322, 322),
+    ),
+    "salad": Hub(
+        repo="serizba/salad",
+        entry="dinov2_salad",
+        dim=8448,
+        licence="see the repository",
+        numbers="MSLS-val 92.2/96.4/97.0",
+        source="README",
+        weights="https://github.com/serizba/salad/releases/download/v1.0.0/dino_salad.ckpt",
+        input_size=(322, 322),
+    ),
+    "boq": Hub(
+        repo="amaralibey/Bag-of-Queries",
+        entry="get_trained_boq",
+        arguments={"backbone_name": "dinov2", "output_dim": 12288},
+        dim=12288,
+        licence="MIT",
+        numbers="Pitts250k 96.6/99.1/99.5, MSLS-val 93.8/96.8/97.0",
+        source="README",
+        weights=f"{_BOQ}/dinov2_12288.pth",
+        input_size=(322, 322),
+        interpolation="bicubic",
+    ),
+    "boq-resnet50": Hub(
+        repo="amaralibey/Bag-of-Queries",
+        entry="get_trained_boq",
+        arguments={"backbone_name": "resnet50", "output_dim": 16384},
+        dim=16384,
+        licence="MIT",
+        numbers="Pitts250k 95.0/98.5/99.1, MSLS-val 91.2/95.3/96.1",
+        source="README",
+        weights=f"{_BOQ}/resnet50_16384.pth",
+        input_size=(384, 384),
+        interpolation="bicubic",
+    ),
+    "mixvpr": Hub(
+        repo="amaralibey/MixVPR",
+        entry="",
+        arguments={"channels": 1024, "rows": 4},
+        dim=4096,
+        licence="see the repository",
+        numbers="Pitts250k 94.3/98.2/98.9, MSLS-val 88.2/93.1/94.3",
+        source="README",
+        weights="https://github.com/amaralibey/MixVPR#weights",
+        files=("resnet50_MixVPR_4096_channels(1024)_rows(4).ckpt", "resnet50_MixVPR_4096.ckpt"),
+        input_size=(320, 320),
+        interpolation="bicubic",
+    ),
+    "cosplace": Hub(
+        repo="gmberton/CosPlace",
+        entry="get_trained_model",
+        arguments={"backbone": "ResNet50", "fc_output_dim": 2048},
+        dim=2048,
+        licence="see the repository",
+        numbers="in the paper",
+        source="arXiv:2204.02287",
+        weights=f"{_COSPLACE}/ResNet50_2048_cosplace.pth",
+    ),
+    "cosplace-resnet18": Hub(
+        repo="gmberton/CosPlace",
+        entry="get_trained_model",
+        arguments={"backbone": "ResNet18", "fc_output_dim": 512},
+        dim=512,
+        licence="see the repository",
+        numbers="in the paper",
+        source="arXiv:2204.02287",
+        weights=f"{_COSPLACE}/ResNet18_512_cosplace.pth",
+    ),
+    "eigenplaces": Hub(
+        repo="gmberton/EigenPlaces",
+        entry="get_trained_model",
+        arguments={"backbone": "ResNet50", "fc_output_dim": 2048},
+        dim=2048,
+        licence="MIT",
+        numbers="in the paper",
+        source="arXiv:2308.10832",
+        weights=f"{_EIGENPLACES}/ResNet50_2048_eigenplaces.pth",
+    ),
+}
