@@ -172,3 +172,32 @@ def test_remap_of_more_than_opencv_takes_in_a_row():
     np.testing.assert_allclose(remap(image, x, y), np.tile([0.5, 8.0, 11.0], 30_000))
     assert remap(image, x[:0], y[:0]).shape == (0,)
     assert remap(np.zeros((3, 4, 2), np.uint8), x.reshape(3, -1), y.reshape(3, -1)).shape == (3, 30_000, 2)
+
+
+@pytest.mark.parametrize("offset", [(14.0, 0, 0), (-10.0, -8.0, 0), (0, 9.0, 0.5)])
+def test_what_looks_much_larger_from_there_is_not_seen(room, offset):
+    """By the distances, which tell how much larger across, and by the panorama's step where the ray turns a little."""
+    offset, limit, turn = np.array(offset), 2.0, 1e-4
+    depth = room.panorama(AT, 0, 64, 2048).depth
+    pole = offset / np.linalg.norm(offset)
+    rays = AROUND.reshape(-1, 3)
+    away = rays - (rays @ pole)[:, None] * pole
+    rays = rays[np.linalg.norm(away, axis=1) > 0.05]
+    away = rays - (rays @ pole)[:, None] * pole
+    across = np.cross(np.cross(rays, pole), rays)  # where theta grows or shrinks fastest
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    turned = rays * np.cos(turn) + across * np.sin(turn)
+    one, two = true_directions(room, offset, rays), true_directions(room, offset, turned)
+    there = room.distance(AT + offset, rays)
+    here = np.linalg.norm(offset + np.where(np.isfinite(there), there, 0)[:, None] * rays, axis=1)
+    wide = np.where(np.isfinite(there), here / there, 1.0)
+    long = turn / np.maximum(np.linalg.norm(two - one, axis=1), 1e-9)
+    larger = np.maximum(wide, long)
+    whole = np.isfinite(Cast(depth, 0, offset).directions(rays)[:, 0])
+    kept = np.isfinite(Cast(depth, 0, offset, limit).directions(rays)[:, 0])
+    assert not (kept & ~whole).any()
+    small, large = whole & (larger < 0.9 * limit), whole & (larger > 1.1 * limit)
+    assert small.sum() > 1000
+    assert large.sum() > 500
+    assert kept[small].mean() > 0.985  # the rest: beside the edge between two walls, which the grid rounds off
+    assert kept[large].mean() < 0.015

@@ -6,7 +6,7 @@ import pytest
 from netvlad.places.camera import Camera
 from netvlad.places.panorama import cut_outs
 from netvlad.synthesis import render as module
-from netvlad.synthesis.render import Panorama, render
+from netvlad.synthesis.render import Panorama, fill_narrow, render
 
 AT = np.array([0.0, 0.0, 2.5])
 
@@ -102,3 +102,35 @@ def test_nothing_known_is_all_hole(corner):
     unknown = Panorama(panorama.photo, np.full((32, 64), np.nan, np.float32), 0.0)
     (view,) = render([unknown], [np.array([1.0, 0.0, 0.0])], [Camera(0, 0, 0, 60, 16, 12)])
     assert not view.any()
+
+
+def test_narrow_holes_are_closed_and_wide_ones_stay():
+    rng = np.random.default_rng(0)
+    view = np.full((60, 108, 4), 255, np.uint8)  # holes of less than 3 pixels are narrow
+    view[..., :3] = (90, 120, 30)
+    view[10:50, 20:22] = 0
+    view[10:50, 60:70] = 0
+    specks = rng.random((60, 108)) < 0.02
+    specks[:, 55:75] = specks[:, 18:25] = False
+    view[specks] = 0
+    filled = fill_narrow(view)
+    wide = np.zeros((60, 108), bool)
+    wide[10:50, 60:70] = True
+    np.testing.assert_array_equal(filled[..., 3] == 0, wide)
+    np.testing.assert_array_equal(filled[wide], 0)
+    assert (filled[~wide] == [90, 120, 30, 255]).all()  # of one colour around, of that
+
+
+def test_a_narrow_hole_has_the_colours_beside_it():
+    view = np.full((40, 72, 4), 255, np.uint8)
+    view[:, :36, :3], view[:, 36:, :3] = 40, 200
+    view[:, 35] = 0
+    filled = fill_narrow(view)
+    assert filled[20, 35, 0] == pytest.approx(120, abs=1)  # as far from the one as from the other
+    np.testing.assert_array_equal(np.delete(filled, 35, axis=1), np.delete(view, 35, axis=1))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 1), (30, 40)])
+def test_nothing_to_fill_from_or_nothing_to_fill(shape):
+    for view in (np.zeros((*shape, 4), np.uint8), np.full((*shape, 4), 255, np.uint8)):
+        np.testing.assert_array_equal(fill_narrow(view), view)

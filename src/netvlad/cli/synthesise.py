@@ -27,6 +27,9 @@ def run(
     max_holes: Annotated[
         float, typer.Option(help="Views with a larger share of undefined pixels are not kept.", min=0, max=1)
     ] = 0.5,
+    max_stretch: Annotated[
+        float, typer.Option(help="Pixels of what panoramas saw that many times smaller are undefined.", min=1)
+    ] = 2.0,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
     ] = False,
@@ -39,7 +42,7 @@ def run(
     from netvlad.cli.common import read_places, say, tell
     from netvlad.synthesis.views import Settings, synthesise
 
-    settings = Settings(spacing, reach, dates, sources, headings, pitch, fov, width, height, max_holes)
+    settings = Settings(spacing, reach, dates, sources, headings, pitch, fov, width, height, max_holes, max_stretch)
     done = synthesise(read_places(panoramas, strict), out, settings, workers=workers)
     reasons = [f"{path}: {why}" for path, why in done.unusable.items()]
     tell(f"nothing was cast from {len(reasons)} panoramas", reasons)

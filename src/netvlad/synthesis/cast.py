@@ -27,16 +27,19 @@ class Cast:
     """Which way a panorama sees what a virtual camera sees, for one virtual position.
 
     depth: (H, 2H) float32 metres along each ray, NaN unknown, inf sky. heading: degrees, of the middle column.
-    offset: (3,) metres east, north, up from the panorama to the virtual position.
+    offset: (3,) metres east, north, up from the panorama to the virtual position. max_stretch: how many times larger
+    something may look from there, in any direction; what looks larger still is not seen.
     """
 
-    def __init__(self, depth: np.ndarray, heading: float, offset: np.ndarray) -> None:
+    def __init__(self, depth: np.ndarray, heading: float, offset: np.ndarray, max_stretch: float = np.inf) -> None:
         self.baseline = float(np.linalg.norm(offset))
         if self.baseline < 1e-6:  # no parallax: every ray sees what the panorama sees there
             return
         self._axes = _axes(np.asarray(offset, float) / self.baseline)
         n = max(FINEST, depth.shape[1])
         parallax = _first_crossing(_polar(depth, heading, self._axes, n), self.baseline)
+        if np.isfinite(max_stretch):
+            parallax[_stretched(parallax, max_stretch)] = np.nan
         self._parallax = np.concatenate([parallax[-1:], parallax, parallax[:1]])  # phi goes round
         self._rough = _rough(self._parallax)
 
@@ -189,6 +192,20 @@ def _bracket(theta, alpha, apart, wanted, row, after) -> tuple[np.ndarray, np.nd
     low, high = theta[row, before], theta[row, after]
     share = (wanted - low) / np.maximum(high - low, np.float32(1e-9))
     return lost | apart[row, before], alpha[before] + share * (alpha[after] - alpha[before])
+
+
+def _stretched(parallax: np.ndarray, limit: float) -> np.ndarray:
+    """Rays (n, n // 2) bool that meet something which looks more than `limit` times larger than to the panorama.
+
+    Around the pole a circle of radius alpha is seen at theta: sin theta / sin alpha times larger; along the ray's own
+    great circle d theta / d alpha times.
+    """
+    step = np.float32(np.pi / parallax.shape[1])
+    theta = (np.arange(parallax.shape[1], dtype=np.float32) + np.float32(0.5)) * step
+    alpha = theta - parallax
+    wide = np.sin(theta) > limit * np.sin(alpha)
+    slow = np.diff(alpha, axis=1) < step / limit  # NaN, and from one surface to the next, is not
+    return wide | (np.pad(slow, ((0, 0), (1, 0)), mode="edge") & np.pad(slow, ((0, 0), (0, 1)), mode="edge"))
 
 
 def thin_things(inverse: np.ndarray, step: float) -> np.ndarray:

@@ -15,7 +15,7 @@ from netvlad.places import Places
 from netvlad.places.camera import Camera
 from netvlad.places.panorama import depth_path, read_depth, read_panorama
 from netvlad.synthesis.grid import VirtualPosition
-from netvlad.synthesis.render import Panorama, render
+from netvlad.synthesis.render import Panorama, fill_narrow, render
 from netvlad.workers import in_order
 
 QUALITY = 90  # of WebP; its alpha is kept without loss
@@ -30,6 +30,7 @@ class Job:
     out: Path
     cameras: list[Camera]
     max_holes: float
+    max_stretch: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,12 @@ def panorama_depth(photo: str | os.PathLike) -> np.ndarray:
 
 
 def jobs(
-    panoramas: Places, positions: Iterable[VirtualPosition], out: Path, cameras: list[Camera], max_holes: float
+    panoramas: Places,
+    positions: Iterable[VirtualPosition],
+    out: Path,
+    cameras: list[Camera],
+    max_holes: float,
+    max_stretch: float,
 ) -> list[Job]:
     """In order of the first position of each."""
     nearest: dict[int, list[VirtualPosition]] = {}
@@ -66,7 +72,7 @@ def jobs(
     for mine in nearest.values():
         rows = sorted({row for position in mine for row in position.sources})
         sources = {row: (panoramas.path[row], float(panoramas.heading[row])) for row in rows}
-        found.append(Job(mine, sources, out, cameras, max_holes))
+        found.append(Job(mine, sources, out, cameras, max_holes, max_stretch))
     return found
 
 
@@ -110,8 +116,8 @@ def make(job: Job) -> Made:
         if not at:
             continue
         sources, offsets = [loaded[position.sources[i]] for i in at], [position.offsets[i] for i in at]
-        for camera, photo in zip(job.cameras, render(sources, offsets, job.cameras), strict=True):
-            name = view_name(position, camera)
+        for camera, photo in zip(job.cameras, render(sources, offsets, job.cameras, job.max_stretch), strict=True):
+            name, photo = view_name(position, camera), fill_narrow(photo)
             views[name] = round(float((photo[..., 3] == 0).mean()), 4)
             if views[name] <= job.max_holes and not (job.out / name).exists():
                 _write(job.out / name, photo)

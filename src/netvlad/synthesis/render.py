@@ -12,6 +12,7 @@ from netvlad.places.camera import Camera
 from netvlad.synthesis.cast import Cast, remap
 
 RAYS_AT_ONCE = 1_000_000  # about 0.1 GB
+NARROW = 1 / 36  # of a view's width: holes up to so wide, beside posts and between leaves, are filled
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,15 +26,18 @@ class Panorama:
 
 
 def render(
-    sources: Sequence[Panorama], offsets: Sequence[np.ndarray], cameras: Iterable[Camera]
+    sources: Sequence[Panorama],
+    offsets: Sequence[np.ndarray],
+    cameras: Iterable[Camera],
+    max_stretch: float = np.inf,
 ) -> Iterator[np.ndarray]:
     """What each of `cameras` sees from one virtual position: (height, width, 4) uint8, alpha 255, or 0 for a hole.
 
     offsets: for each source the (3,) metres east, north, up from it to the virtual position. The first source is
     looked at; what it leaves undefined is asked of the next. A pixel is the mean over 2 x 2 rays where the photo is
-    finer than the view, and a hole if more than half of them are lost.
+    finer than the view, and a hole if more than half of them are lost. max_stretch: as in `Cast`.
     """
-    casts = [Cast(s.depth, s.heading, o) for s, o in zip(sources, offsets, strict=True)]
+    casts = [Cast(s.depth, s.heading, o, max_stretch) for s, o in zip(sources, offsets, strict=True)]
     prepared: dict[tuple[int, int], np.ndarray] = {}
     for camera in cameras:
         side, shrinks = 1, []
@@ -116,3 +120,23 @@ def _mean(seen: np.ndarray, side: int) -> np.ndarray:
     out[..., 3:] = np.where(2 * count >= side * side, 255, 0)
     out[out[..., 3] == 0] = 0
     return out
+
+
+def fill_narrow(view: np.ndarray) -> np.ndarray:
+    """An RGBA `view` with its holes narrower than NARROW closed by what is defined around them, the nearer the more.
+
+    Local features are dropped where they touch a hole, and would be lost in front of every tree.
+    """
+    import cv2
+
+    size = round(NARROW * view.shape[1]) // 2 * 2 + 1
+    defined = (view[..., 3] > 0).astype(np.uint8)
+    if size < 3 or defined.all() or not defined.any():
+        return view
+    narrow = (cv2.morphologyEx(defined, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8)) > 0) & (defined == 0)
+    if narrow.any():
+        near = cv2.GaussianBlur(view.astype(np.float32), (2 * size + 1, 2 * size + 1), size / 4)  # holes are all 0
+        view = view.copy()
+        view[narrow, :3] = np.rint(near[narrow, :3] / np.maximum(near[narrow, 3:], 1e-3) * 255)
+        view[narrow, 3] = 255
+    return view

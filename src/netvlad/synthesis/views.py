@@ -27,7 +27,8 @@ class Settings:
     spacing, reach: metres between positions, and from a panorama to one; dates: "latest" or "all" of those there;
     sources: panoramas a view is cast from, each filling holes that the nearer ones leave; headings: views around,
     the first to the north; pitch, fov: degrees; width, height: pixels; max_holes: the share of undefined pixels
-    from which on a view is not kept.
+    from which on a view is not kept; max_stretch: what a panorama saw that many times smaller is undefined too: a wall
+    close to a virtual position would be a blur, which looks like any blur.
     """
 
     spacing: float = 5.0
@@ -40,6 +41,7 @@ class Settings:
     width: int = 1280
     height: int = 960
     max_holes: float = 0.5
+    max_stretch: float = 2.0
 
     def cameras(self) -> list[Camera]:
         step = 360 / self.headings
@@ -95,7 +97,7 @@ def synthesise(
     made = 0
     total = sum(len(names[p.name]) for p in todo)
     with progress("synthesising", total, "views") as advance, _open_log(out / "views.csv") as log:
-        for done in make_all(jobs(panoramas, todo, out, cameras, settings.max_holes), workers):
+        for done in make_all(jobs(panoramas, todo, out, cameras, settings.max_holes, settings.max_stretch), workers):
             log.writelines(f"{view},{share:.4f}\n" for view, share in done.views.items())
             log.flush()
             unusable |= done.unusable
