@@ -38,11 +38,13 @@ def main() -> None:
     parser.add_argument("town", type=Path)
     parser.add_argument("--models", nargs="*", default=["densevlad", "resnet18-netvlad"])
     parser.add_argument("--every", type=int, nargs="*", default=[1, 3], help="use every n-th stop of the survey")
+    parser.add_argument("--keep", type=Path, help="a folder for cut-outs and views, which a second run need not make")
     parser.add_argument("--pictures", type=Path, help="a folder for views beside the real ones")
     options = parser.parse_args()
     fidelity(options.town, options.pictures)
     for every in options.every:
-        recall(options.town, every, options.models)
+        with tempfile.TemporaryDirectory() as folder:
+            recall(options.town, every, options.models, Path(options.keep or folder) / f"every_{every}")
 
 
 def fidelity(town: Path, pictures: Path | None) -> None:
@@ -82,31 +84,30 @@ def fidelity(town: Path, pictures: Path | None) -> None:
     )
 
 
-def recall(town: Path, every: int, models: list[str]) -> None:
+def recall(town: Path, every: int, models: list[str], folder: Path) -> None:
     panoramas = netvlad.read_places(town / "test" / "panoramas.parquet")
     stop = np.array([int(name.rpartition("_")[2]) for name in panoramas.panorama])
     panoramas = panoramas[stop % every == 0]
     queries = netvlad.read_places(town / "test" / "queries" / "places.parquet")
-    with tempfile.TemporaryDirectory() as folder:
-        real = write_cut_outs(panoramas, Path(folder) / "real", LAYOUTS["tokyo"].sized(*SIZE))
+    real = write_cut_outs(panoramas, folder / "real", LAYOUTS["tokyo"].sized(*SIZE))
+    start = time.perf_counter()
+    made = synthesise(panoramas, folder / "virtual", Settings(width=SIZE[0], height=SIZE[1]))
+    seconds = time.perf_counter() - start
+    print(
+        f"every {every}. stop: {len(panoramas)} panoramas, {len(real)} cut-outs; {made.positions} virtual "
+        f"positions, {len(made.places)} views ({made.skipped} with too many holes left out, "
+        f"{100 * made.holes:.0f} % holes in those kept) in {seconds:.0f} s",
+        flush=True,
+    )
+    for name in models:
+        model = netvlad.load(name)
+        if not model.ready:
+            fit(model, real.path, seed=0)  # on the real photos, for both databases
         start = time.perf_counter()
-        made = synthesise(panoramas, Path(folder) / "virtual", Settings(width=SIZE[0], height=SIZE[1]))
-        seconds = time.perf_counter() - start
-        print(
-            f"every {every}. stop: {len(panoramas)} panoramas, {len(real)} cut-outs; {made.positions} virtual "
-            f"positions, {len(made.places)} views ({made.skipped} with too many holes left out, "
-            f"{100 * made.holes:.0f} % holes in those kept) in {seconds:.0f} s",
-            flush=True,
-        )
-        for name in models:
-            model = netvlad.load(name)
-            if not model.ready:
-                fit(model, real.path, seed=0)  # on the real photos, for both databases
-            start = time.perf_counter()
-            vectors = [describe_all(model, places.path)[0] for places in (real, made.places, queries)]
-            each = 1000 * (time.perf_counter() - start) / sum(len(v) for v in vectors)
-            print(f"  {name}: {each:.0f} ms a photo", flush=True)
-            compare(name, vectors, real, made.places, panoramas, queries)
+        vectors = [describe_all(model, places.path)[0] for places in (real, made.places, queries)]
+        each = 1000 * (time.perf_counter() - start) / sum(len(v) for v in vectors)
+        print(f"  {name}: {each:.0f} ms a photo", flush=True)
+        compare(name, vectors, real, made.places, panoramas, queries)
 
 
 class Ready:
