@@ -43,7 +43,7 @@ def test_evaluate_with_a_report(netvlad, town, queries, tmp_path):
         f"  {town / '1.jpg'}",
         f"wrote {out / 'index.html'}",
     ]
-    assert {f.name for f in out.iterdir()} == {"results.json", "recall.png", "index.html"}
+    assert {f.name for f in out.iterdir()} == {"results.json", "recall.png", "index.html", "answers"}
     facts = json.loads((out / "results.json").read_text("utf-8"))
     assert facts["counts"] == {
         "database": 8,
@@ -127,9 +127,8 @@ def test_the_rules_of_the_tokyo_benchmarks(netvlad, refused, town, tmp_path):
     def recall(*rules) -> list[str]:
         ran = netvlad("evaluate", *given, *rules, "--out", tmp_path / "report")
         assert ran.code == 0
-        told = ran.out.splitlines()[-2:]
-        assert ("of each panorama's cut-outs only the best counts" in told) == ("--best-per-panorama" in rules)
-        assert ("photos of the query's own date do not count" in told) == ("--other-dates" in rules)
+        assert ("\nCut-outs of one panorama: only the best" in ran.out) == ("--best-per-panorama" in rules)
+        assert ("\nPhotos of the query's own date: do not count" in ran.out) == ("--other-dates" in rules)
         protocol = json.loads((tmp_path / "report" / "results.json").read_text("utf-8"))["protocol"]
         assert protocol["best_per_panorama"] == ("--best-per-panorama" in rules)
         assert protocol["other_dates"] == ("--other-dates" in rules)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import netvlad as package
 from netvlad.cli import (
+    compare,
     cutouts,
     demo,
     evaluate,
@@ -24,7 +25,7 @@ from netvlad.cli import (
 )
 from netvlad.describe import zoo
 
-MODULES = (index, locate, evaluate, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train)
+MODULES = (index, locate, evaluate, compare, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train)
 COMMANDS = {module.__name__.rpartition(".")[2].replace("_", "-"): module for module in MODULES}
 
 

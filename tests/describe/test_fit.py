@@ -177,6 +177,26 @@ def test_fitted_anew(new, photos):
     assert fit(again, photos(20)).dim == 4 * 192  # whitened no more
 
 
+@pytest.mark.parametrize("learnt", ["training", "sessionID"])
+def test_a_trained_model_keeps_its_centres_and_its_record(new, photos, learnt):
+    model = fit(new(), photos(20))
+    with torch.no_grad():
+        for parameter in model.pooling.parameters():
+            parameter += 0.01  # as training would
+    model.fitted_on[learnt] = {"epochs": 3}
+    before = {name: value.clone() for name, value in model.pooling.state_dict().items()}
+    vectors = model.describe(photos(20))
+    fit(model, photos(20), whiten=5)
+    for name, value in model.pooling.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert model.fitted_on[learnt] == {"epochs": 3}
+    assert model.fitted_on["whitening_photos"] == 20
+    by_hand = PCA(5, whiten=True, svd_solver="full").fit_transform(vectors.astype(np.float64))
+    by_hand /= np.linalg.norm(by_hand, axis=1, keepdims=True)
+    found = model.describe(photos(20))
+    np.testing.assert_allclose(np.abs(found), np.abs(by_hand), atol=2e-3)  # up to each axis' sign
+
+
 def test_fitting_amid_training_is_the_same(new, photos):
     plain, training = new(), new().train()
     assert fit(training, photos(14), whiten=5).identity == fit(plain, photos(14), whiten=5).identity

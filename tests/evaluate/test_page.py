@@ -92,7 +92,7 @@ def world(tmp_path):
 def test_the_data_of_an_evaluation_worked_out_by_hand(world, tmp_path):
     data = Read(write_report(world, tmp_path / "out")).data
     assert data["geodetic"] is True
-    assert data["radius"] == 25.0
+    assert data["right"] == "within 25 m"
     assert data["database"] == [[0.0, 9.0], [0.0001, 9.0], [0.001, 9.0], [0.002, 9.0]]
     assert [q["at"] for q in data["queries"]] == [[0.0, 9.0], [0.001, 9.0], [0.01, 9.0]]
     assert [q["matched"] for q in data["queries"]] == [True, True, False]

@@ -59,6 +59,7 @@ def test_results_json_says_what_was_found(small, tmp_path):
             "name": "m",
             "dim": 4,
             "recall": {"1": 1.0},
+            "groups": {},
             "stages": {"search": {"seconds": 0.5, "photos": 1, "ms_per_photo": 500.0}},
         }
     ]

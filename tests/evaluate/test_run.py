@@ -168,3 +168,13 @@ def test_what_the_numbers_depend_on_is_told():
 def test_an_installed_package_has_no_commit(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "__file__", str(tmp_path / "lib" / "site-packages" / "netvlad" / "evaluate" / "run.py"))
     assert environment()["commit"] is None
+
+
+def test_labels_are_the_truth_where_positions_are_missing():
+    database = Places.build(path=["/a.jpg", "/b.jpg", "/c.jpg"], place=["x", "y", "y"])
+    queries = Places.build(path=["/q.jpg", "/r.jpg", "/s.jpg"], place=["y", "x", "unknown"])
+    found = evaluate({"m": Fixed([[0, 1, 2], [0, 2, 1], [0, 1, 2]])}, database, queries, RADIUS)
+    (method,) = found.methods
+    assert found.matched.tolist() == [True, True, False]
+    assert method.correct.tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 0]]
+    assert method.recall == pytest.approx({1: 1 / 2, 2: 1, 3: 1})

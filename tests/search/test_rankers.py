@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from netvlad.describe import stream
+from netvlad.errors import NetvladError
 from netvlad.places import Places
 from netvlad.search.index import PlaceIndex
-from netvlad.search.rankers import IndexRanker, MemoryRanker
+from netvlad.search.rankers import IndexRanker, MemoryRanker, Sweep
 
 
 def brute_force(describer, database, queries, k: int):
@@ -125,3 +126,57 @@ def test_both_decode_as_they_were_told(street, photos, grid, tmp_path, monkeypat
     MemoryRanker(grid(), photos(2), workers=0).rank(photos(1, seed=1), 1)
     IndexRanker(PlaceIndex.create(tmp_path / "a.vpr", grid()), street(2), workers=0).rank(photos(1, seed=1), 1)
     assert told == [0] * 4
+
+
+def test_ties_in_memory_come_in_the_order_of_the_rows():
+    """As every benchmark's own code breaks them: copies of a photo stand in the order of the table."""
+
+    class Given(MemoryRanker):
+        def describe(self, photos, stage):
+            return vectors[np.array(photos)], []
+
+    class Describer:
+        name, dim = "given", 4
+
+    rng = np.random.default_rng(0)
+    for n, q, k in ((3000, 40, 1), (3000, 40, 20), (3000, 40, 150), (50, 3, 50), (50, 3, 20), (1500, 19, 100)):
+        vectors = rng.integers(-1, 2, (n + q, 4)).astype(np.float32)  # 81 different ones
+        ids, scores = Given(Describer(), range(n)).rank(range(n, n + q), k)
+        squared = ((vectors[n:, None] - vectors[:n]) ** 2).sum(-1)
+        want = np.argsort(squared, axis=1, kind="stable")[:, :k]
+        np.testing.assert_array_equal(ids, want)
+        np.testing.assert_array_equal(scores, -np.take_along_axis(squared, want, 1))
+
+
+@pytest.mark.parametrize("dim", [1, 7, 48])
+def test_a_sweep_ranks_by_the_first_numbers_and_describes_once(photos, grid, bad, dim):
+    good, queries = photos(30), [*photos(5, seed=1), bad("q.jpg")]
+    database = [bad("a.jpg"), *good]
+    made = []
+
+    def make():
+        made.append(MemoryRanker(grid(), database, workers=0))
+        return made[-1]
+
+    sweep = Sweep(make)
+    assert not made
+    first = sweep.ranker(dim)
+    ids, scores = first.rank(queries, 8)
+    again = sweep.ranker(dim).rank(queries, 8)
+    np.testing.assert_array_equal(ids, again[0])
+    assert len(made) == 1
+    assert first.dim == dim
+    assert set(first.unreadable) == {database[0], queries[-1]}
+    a, b = (grid().describe(p)[:, :dim].astype(np.float64) for p in (queries[:-1], good))
+    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
+    squared = ((a[:, None] - b) ** 2).sum(-1)
+    np.testing.assert_allclose(scores[:-1], -np.sort(squared, axis=1)[:, :8], atol=1e-5)
+    np.testing.assert_allclose(squared[np.arange(5)[:, None], ids[:-1] - 1], -scores[:-1], atol=1e-5)
+    assert (ids[-1] == -1).all()
+
+
+def test_more_numbers_than_a_vector_has(photos, grid):
+    sweep = Sweep(lambda: MemoryRanker(grid(), photos(2), workers=0))
+    for dim in (0, 49):
+        with pytest.raises(NetvladError, match=f"grid has 48 numbers: its first {dim} cannot be kept"):
+            sweep.ranker(dim)

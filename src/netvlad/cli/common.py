@@ -64,20 +64,64 @@ def table(columns: list[str], rows: list[list[str]], title: str | None = None) -
 
 
 def recall_table(facts: dict) -> None:
-    """Print recall@1/5/10 and times of an evaluation's summary (`report.summary`)."""
+    """Print recall@1/5/10 and times of an evaluation's summary (`report.summary`), of all queries and of each group,
+    and what was published of a method."""
     rows = []
     for method in facts["methods"]:
-        recall = [_percent(method["recall"].get(str(n))) for n in (1, 5, 10)]
         times = ", ".join(_stage(name, stage) for name, stage in method["stages"].items())
-        rows.append([method["name"], str(method["dim"] or "-"), *recall, times])
-    counts, radius = facts["counts"], facts["protocol"]["radius"]
-    table(["method", "dim", "R@1", "R@5", "R@10", "time"], rows)
-    kept = "kept in" if facts["protocol"]["unmatched"] == "keep" else "left out of"
+        published = method.get("published") or {"row": "", "percent": {}, "off": {}}
+        for group, recall in {"all": method["recall"], **method.get("groups", {})}.items():
+            shares = [_percent(recall.get(str(n))) for n in (1, 5, 10)]
+            whole = group == "all"
+            rows.append([method["name"] if whole else "", str(method["dim"] or "-"), group, *shares, times * whole])
+            rows += _published_row(published, group)
+    plain = all(row[2] == "all" and not row[0].startswith(" ") for row in rows)
+    columns = ["method", "dim", "queries", "R@1", "R@5", "R@10", "time"]
+    table(columns[:2] + columns[3:] if plain else columns, [r[:2] + r[3:] if plain else r for r in rows])
+    print(_counted(facts))
+
+
+def map_table(facts: dict) -> None:
+    """Print mean average precision and mP@k of a retrieval's summary (`retrieval_report.summary`)."""
+    rows = []
+    for method in facts["methods"]:
+        times = ", ".join(_stage(name, stage) for name, stage in method["stages"].items())
+        at = [_percent(share) for share in method["precision_at"].values()]
+        rows.append([method["name"], str(method["dim"] or "-"), _percent(method["map"]), *at, times])
+        for row in _published_row(method.get("published") or {"percent": {}}, "all"):
+            rows.append([*row[:2], row[3], *["-"] * len(at), row[-1]])
+    table(["method", "dim", "mAP", *(f"mP@{k}" for k in facts["methods"][0]["precision_at"]), "time"], rows)
+    counts = facts["counts"]
     print(
-        f"{counts['judged']} of {counts['queries']} queries judged against {counts['database']} photos, radius "
-        f"{radius:g} m; {counts['without_match']} without a true match are {kept} the denominator; "
+        f"{counts['judged']} of {counts['queries']} queries judged against {counts['database']} photos; "
         f"{counts['unreadable']} photos unreadable"
     )
+
+
+def _published_row(published: dict, group: str) -> list[list[str]]:
+    if group not in published["percent"]:
+        return []
+    numbers = [f"{n:.1f}" for n in published["percent"][group]]
+    off = ", ".join(f"{n:+.1f}" for n in published["off"].get(group, []) if n is not None)
+    name = f"  published: {published['row']}"
+    return [[name, "-", group, *numbers, *["-"] * (3 - len(numbers)), f"this run is off by {off}" if off else ""]]
+
+
+def _counted(facts: dict) -> str:
+    counts, protocol = facts["counts"], facts["protocol"]
+    kept = "kept in" if protocol["unmatched"] == "keep" else "left out of"
+    how = "the true ones listed" if protocol["radius"] is None else f"radius {protocol['radius']:g} m"
+    return (
+        f"{counts['judged']} of {counts['queries']} queries judged against {counts['database']} photos, {how}; "
+        f"{counts['without_match']} without a true match are {kept} the denominator; "
+        f"{counts['unreadable']} photos unreadable"
+    )
+
+
+def told(rules: Mapping[str, str]) -> None:
+    """Print the rules of a benchmark."""
+    for term, words in rules.items():
+        print(f"{term}: {words}")
 
 
 def _stage(name: str, stage: dict) -> str:

@@ -1,4 +1,4 @@
-"""netvlad evaluate: recall@N of models on photos whose places are known."""
+"""netvlad evaluate: how well models find places, on a benchmark or on photos of one's own."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ EXAMPLE = "Example: netvlad evaluate --database day.csv --queries night.csv --mo
 
 
 def run(
-    database: Annotated[Path, typer.Option(help="Photos to search: a folder or a table.")],
-    queries: Annotated[Path, typer.Option(help="Photos to locate: a folder or a table.")],
+    database: Annotated[Path | None, typer.Option(help="Photos to search: a folder or a table.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Photos to locate: a folder or a table.")] = None,
     model: Annotated[
         list[str] | None, typer.Option(help="A model's name or folder, or vocabtree; may be given again.")
     ] = None,
-    radius: Annotated[float, typer.Option(help="Metres within which a match counts as right.")] = 25.0,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(help="In place of one's own photos: a name that `netvlad datasets` lists; may be given again."),
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="The folder that the benchmark is in.")] = None,
+    radius: Annotated[float | None, typer.Option(help="Metres within which a match counts as right (25).")] = None,
     keep_unmatched: Annotated[
         bool,
         typer.Option(
@@ -31,10 +36,14 @@ def run(
         bool,
         typer.Option("--other-dates", help="Photos of the query's own date do not count (Tokyo Time Machine)."),
     ] = False,
+    whole_queries: Annotated[
+        bool, typer.Option("--whole-queries", help="Oxford and Paris: leave the queries' regions of interest alone.")
+    ] = False,
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of models given by name (64).")] = None,
     stage: Annotated[str | None, typer.Option(help="Where the trunk of models given by name is cropped.")] = None,
     resize: Annotated[
-        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
+        int | None,
+        typer.Option(help="Longest side to scale photos down to (640; as the benchmark says); 0: never.", min=0),
     ] = None,
     rerank: Annotated[
         int | None, typer.Option(help="Judge each model once more, its so many best put in order by geometry.", min=1)
@@ -51,53 +60,61 @@ def run(
 ) -> None:
     """Recall@N of one or more models: how often a query's N best matches hold one taken near it.
 
-    A NetVLAD or VLAD given by name gets its cluster centres from the database photos (off the shelf). So does the
-    vocabulary tree, vocabtree or, with its branching, depth and greedy paths, vocabtree-10x5-n5.
+    A benchmark is judged by its own rules, and published numbers stand beside the models they are of; Oxford, Paris and
+    Holidays by mean average precision. A NetVLAD or VLAD given by name gets its cluster centres from the database
+    photos (off the shelf). So does the vocabulary tree, vocabtree or, with its branching, depth and greedy paths,
+    vocabtree-10x5-n5.
     """
-    from netvlad.cli.common import COMPARED, model_options, read_places, recall_table, say, tell, tell_unreadable
-    from netvlad.describe.fit import fit
-    from netvlad.describe.zoo import load
-    from netvlad.evaluate.report import summary, write_report
-    from netvlad.evaluate.result import Protocol
-    from netvlad.evaluate.run import evaluate
-    from netvlad.search.bag_of_words import ranker_named
-    from netvlad.search.rankers import MemoryRanker
+    from netvlad.cli.common import COMPARED, model_options
+    from netvlad.cli.judging import as_is, of_benchmarks, of_tables, own_rules
+    from netvlad.cli.methods import Methods
 
     names = list(dict.fromkeys(model or COMPARED))
     options = model_options(clusters, stage, resize)
     verifying = _settings(rerank, local, geometry, budget)
-    searched, asked = read_places(database, strict), read_places(queries, strict)
+    protocol = own_rules(radius, keep_unmatched, best_per_panorama, other_dates, benchmark)
+    if benchmark:
+        tasks = of_benchmarks(benchmark, root, whole=whole_queries)
+    else:
+        tasks = of_tables(database, queries, protocol, strict)
+    for task in tasks:
+        folder = out / task.name if out and len(tasks) > 1 else out
+        kept = {"folder": folder / "answers" if folder else None, "as_is": as_is([task])}
+        methods = Methods(names, options, seed=seed, workers=workers, **kept)
+        source = {"benchmark": task.name, "root": str(root)} if task.benchmark else {}
+        config = source or {"database": str(database), "queries": str(queries)}
+        _judge(task, methods, {**config, "models": names, "seed": seed, **options}, verifying, folder)
 
-    def ranker(name: str):
-        resized = {key: size for key, size in options.items() if key == "resize"}
-        tree = ranker_named(name, searched.path, seed=seed, workers=workers, **resized)
-        if tree:
-            return tree
-        describer = load(name, **options)
-        if not describer.ready:
-            fit(describer, searched.path, seed=seed, workers=workers)
-        return MemoryRanker(describer, searched.path, workers=workers)
 
-    protocol = Protocol(
-        radius=radius,
-        unmatched="keep" if keep_unmatched else "drop",
-        best_per_panorama=best_per_panorama,
-        other_dates=other_dates,
-    )
-    config = {"database": str(database), "queries": str(queries), "models": names, "seed": seed, **options}
-    makers = {name: (lambda name=name: ranker(name)) for name in names}
+def _judge(task, methods, config: dict, verifying: dict, folder: Path | None) -> None:
+    """Evaluate on one task, print what was found, and write the report."""
+    from netvlad.cli.common import map_table, recall_table, say, told
+    from netvlad.cli.judging import published_rows, tell_of
+    from netvlad.errors import NetvladError
+    from netvlad.evaluate import report, retrieval_report
+
+    wrap, more = task.cropping()
+    makers = methods.makers(task.database.path, wrap, **more)
     if verifying:
-        config["rerank"], makers = verifying, _with_reranked(makers, searched.path, verifying)
-    found = evaluate(makers, searched, asked, protocol, config)
-    tell_unreadable(found.unreadable)
-    tell("these queries are in the database too and find themselves", sorted(set(searched.path) & set(asked.path)))
-    recall_table(summary(found))
-    if best_per_panorama:
-        print("of each panorama's cut-outs only the best counts")
-    if other_dates:
-        print("photos of the query's own date do not count")
-    if out:
-        say(f"wrote {write_report(found, out)}")
+        if task.is_map:
+            raise NetvladError(f"{task.name} judges a ranking of all its photos: --rerank would order the first alone")
+        config["rerank"], makers = verifying, _with_reranked(makers, task.database.path, verifying)
+    found = task.judge(makers, config)
+    tell_of(found, methods, task)
+    rows = {label: (row, task.published[row]) for label, row in published_rows(methods, task).items() if row}
+    if task.is_map:
+        facts = retrieval_report.summary(found, rows)
+        map_table(facts)
+    else:
+        facts = report.summary(found, rows)
+        recall_table(facts)
+    if task.benchmark or task.protocol.best_per_panorama or task.protocol.other_dates:
+        told(facts["rules"])
+    if task.published and not rows:
+        print(f"Published numbers are of {', '.join(task.published)}.")
+    if folder:
+        wrote = (retrieval_report if task.is_map else report).write_report(found, folder, published=rows)
+        say(f"wrote {wrote}")
 
 
 def _settings(rerank: int | None, local: str | None, geometry: str | None, budget: float | None) -> dict:

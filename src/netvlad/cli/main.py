@@ -8,6 +8,7 @@ import sys
 import typer
 
 from netvlad.cli import (
+    compare,
     cutouts,
     datasets,
     demo,
@@ -31,7 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (index, locate, evaluate, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train):
+commands = (index, locate, evaluate, compare, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train)
+for module in commands:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)
 app.add_typer(town.app, name="town")
 app.add_typer(datasets.app, name="datasets")

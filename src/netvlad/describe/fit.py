@@ -19,6 +19,7 @@ from netvlad.progress import progress
 
 # the authors' numbers: 50,000 local descriptors, from 500 photos; 10,000 photos for the whitening
 DESCRIPTORS, PHOTOS, WHITENING_PHOTOS = 50_000, 500, 10_000
+LEARNT = ("training", "sessionID")  # what says that a model was trained, here or by NetVLAD's authors
 
 
 def fit(
@@ -31,15 +32,16 @@ def fit(
 ) -> NetworkDescriber | DenseVLAD:
     """Fit the cluster centres of a VLAD pooling on `paths`, and a PCA whitening to `whiten` dimensions if asked.
 
-    Centres that DenseVLAD was given by its authors stay as they are.
+    Centres that were trained, or that came with a published model, stay as they are.
     Photos are drawn at random by `seed`; unreadable ones are left out. Returns `model`, changed.
     Raises ModelError when there are too few photos.
     """
     if len(paths) == 0:
         raise ModelError(f"{model.name} cannot be fitted: no photos were given")
     model.whitening = None
-    model.fitted_on = {"photos_given": len(paths), "seed": seed}
-    if hasattr(model.pooling, "initialise") and not getattr(model, "centres_given", False):
+    learnt = {key: model.fitted_on[key] for key in LEARNT if key in model.fitted_on}
+    model.fitted_on = {"photos_given": len(paths), "seed": seed, **learnt}
+    if hasattr(model.pooling, "initialise") and not getattr(model, "centres_given", False) and not learnt:
         descriptors = sample_locals(model, paths, seed=seed, workers=workers)
         centres = kmeans(descriptors, model.clusters, seed=seed)
         model.pooling.initialise(centres, descriptors)

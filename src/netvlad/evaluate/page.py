@@ -16,6 +16,7 @@ from string import Template
 import numpy as np
 
 from netvlad.evaluate.result import Evaluation, MethodResult
+from netvlad.evaluate.words import right
 from netvlad.files import atomic
 from netvlad.places import distance
 from netvlad.places.geometry import ecef
@@ -54,8 +55,8 @@ def evaluation_page(
         photos[str(row)] = _entry(names[row], at[row], database.time[row], thumb)
     data = {
         "geodetic": not planar,
-        "radius": evaluation.protocol.radius,
-        "database": list(dict.fromkeys(at)),  # the cut-outs of a panorama are one dot
+        "right": right(evaluation.protocol),
+        "database": [spot for spot in dict.fromkeys(at) if spot],  # the cut-outs of a panorama are one dot
         "queries": entries,
         "photos": photos,
         "methods": methods,
@@ -71,18 +72,18 @@ def _entry(name: str, at: tuple | None, time, thumb: int | None) -> dict:
 
 def _ranking(method: MethodResult, evaluation: Evaluation, shown: np.ndarray) -> dict:
     """A method's best matches, best first: [row, metres from the query's true position, score, right]."""
-    ids, right = method.ids, method.correct
+    ids, correct = method.ids, method.correct
     best, queries = ids[:, :MATCHES], evaluation.queries
     away = [distance(queries, evaluation.database[best[:, r]]) for r in range(best.shape[1])]
     matches = [
         [
-            [int(best[q, r]), number(away[r][q], 2), number(method.scores[q, r], 6), int(right[q, r])]
+            [int(best[q, r]), number(away[r][q], 2), number(method.scores[q, r], 6), int(correct[q, r])]
             for r in range(best.shape[1] if shown[q] else min(1, best.shape[1]))
             if best[q, r] >= 0
         ]
         for q in range(len(queries))
     ]
-    first = np.where(right.any(axis=1), right.argmax(axis=1) + 1, 0)  # rank of the first right one, 0: none
+    first = np.where(correct.any(axis=1), correct.argmax(axis=1) + 1, 0)  # rank of the first right one, 0: none
     return {"name": method.name, "depth": ids.shape[1], "first": first.tolist(), "matches": matches}
 
 

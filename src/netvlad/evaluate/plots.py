@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.evaluate.result import Evaluation
+from netvlad.evaluate.words import right
 from netvlad.files import atomic
 
 # Okabe and Ito's colours stay apart for colour-blind eyes; yellow is left out, it vanishes on white paper.
@@ -52,9 +53,9 @@ def recall_curves(evaluation: Evaluation, path: str | Path) -> Path:
     _label_ends(axes, ends)
     axes.set_xlabel("N, number of best matches looked at")
     axes.set_ylabel("recall@N (%)")
-    judged, radius = int(np.sum(evaluation.judged)), evaluation.protocol.radius
+    judged = int(np.sum(evaluation.judged))
     photos = _counted(len(evaluation.database), "database photo")
-    title = f"{judged:,} quer{'y' if judged == 1 else 'ies'}, {photos}, within {radius:g} m"
+    title = f"{judged:,} quer{'y' if judged == 1 else 'ies'}, {photos}, {right(evaluation.protocol)}"
     axes.set_title(title, loc="left", fontsize=10)
     return _save(figure, path)
 

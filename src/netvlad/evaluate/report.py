@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -12,25 +13,24 @@ import numpy as np
 
 from netvlad.evaluate.page import data_uri, evaluation_page, number, short_names
 from netvlad.evaluate.plots import recall_curves
-from netvlad.evaluate.result import Evaluation
+from netvlad.evaluate.published import HEADLINE, compared
+from netvlad.evaluate.result import Evaluation, MethodResult
+from netvlad.evaluate.words import right, rules
 from netvlad.files import write_json
 
-HEADLINE = (1, 5, 10)  # the recalls every paper of the field gives
-RULES = {
-    "best_per_panorama": ("Cut-outs of one panorama", "only the best of them counts among the N best matches."),
-    "other_dates": ("Photos of the query's own date", "do not count, neither as matches nor as true ones."),
-}
 
-
-def write_report(evaluation: Evaluation, folder: str | Path, max_queries: int = 150) -> Path:
+def write_report(
+    evaluation: Evaluation, folder: str | Path, max_queries: int = 150, *, published: Mapping | None = None
+) -> Path:
     """Write results.json, recall.png and index.html into a folder, made if missing; returns the page's path.
 
     An older report there is replaced file by file, each at once; other files are left alone. max_queries: so
     many queries at most are shown with photos (all are on the map). Without a judged query there is no curve.
+    published: as `summary` takes it.
     Errors: OSError when the folder cannot be written.
     """
     folder = Path(folder)
-    facts = summary(evaluation)
+    facts = summary(evaluation, published)
     write_json(folder / "results.json", facts)
     curve = b""
     if facts["counts"]["judged"]:
@@ -38,21 +38,24 @@ def write_report(evaluation: Evaluation, folder: str | Path, max_queries: int = 
     else:
         (folder / "recall.png").unlink(missing_ok=True)  # of an older report
     rows, words = choose_queries(evaluation, max_queries)
-    parts = {**_parts(facts), "chosen": escape(words), "curve": _curve(facts, curve)}
+    parts = {**_parts(facts, right(evaluation.protocol)), "chosen": escape(words), "curve": _curve(facts, curve)}
     return evaluation_page(evaluation, parts, rows, folder / "index.html")
 
 
-def summary(evaluation: Evaluation) -> dict:
+def summary(evaluation: Evaluation, published: Mapping | None = None) -> dict:
     """What results.json says: everything but the rankings as plain numbers and strings, None where unknown.
 
     Recall as shares 0..1 with N as a string (JSON has no other keys); for each stage its seconds, the photos
     it went through, and ms a photo. A stage named after queries, search, ranking or verification counts
-    queries; one named after the database or an index counts database photos; any other ("describe") both.
+    queries; one named after the database or an index counts database photos; any other ("describe") both. `rules` says
+    what the protocol means; `groups`, where queries are told apart, how many of each are judged. published: method ->
+    (row, group or "all" -> recall@1, 5, 10 in percent), told with the method beside how far it is off.
     """
     matched, database, queries = evaluation.matched, len(evaluation.database), len(evaluation.queries)
     protocol = evaluation.protocol
     return {
-        "protocol": _plain(asdict(protocol)),
+        "protocol": plain(asdict(protocol)),
+        "rules": rules(protocol),
         "counts": {
             "database": database,
             "queries": queries,
@@ -61,18 +64,28 @@ def summary(evaluation: Evaluation) -> dict:
             "without_match": queries - int(np.sum(matched)),
             "unreadable": len(evaluation.unreadable),
         },
-        "methods": [
-            {
-                "name": method.name,
-                "dim": method.dim,
-                "recall": {str(n): number(share, 6) for n, share in sorted(method.recall.items())},
-                "stages": {stage: _stage(stage, s, database, queries) for stage, s in method.seconds.items()},
-            }
-            for method in evaluation.methods
-        ],
-        "unreadable": _plain(evaluation.unreadable),
-        "config": _plain(evaluation.config),
+        "groups": {name: int(np.sum(of_it & evaluation.judged)) for name, of_it in evaluation.groups.items()},
+        "methods": [_method(m, (published or {}).get(m.name), database, queries) for m in evaluation.methods],
+        "unreadable": plain(evaluation.unreadable),
+        "config": plain(evaluation.config),
     }
+
+
+def _method(method: MethodResult, row: tuple | None, database: int, queries: int) -> dict:
+    recalls = {"all": method.recall, **method.groups}
+    firsts = {group: [recall.get(n, np.nan) for n in HEADLINE] for group, recall in recalls.items()}
+    return {
+        "name": method.name,
+        "dim": method.dim,
+        "recall": _shares(method.recall),
+        "groups": {name: _shares(recall) for name, recall in method.groups.items()},
+        **plain(compared(row, firsts)),
+        "stages": {name: stage(name, seconds, database, queries) for name, seconds in method.seconds.items()},
+    }
+
+
+def _shares(recall: dict[int, float]) -> dict[str, float | None]:
+    return {str(n): number(share, 6) for n, share in sorted(recall.items())}
 
 
 def choose_queries(evaluation: Evaluation, limit: int) -> tuple[np.ndarray, str]:
@@ -105,8 +118,9 @@ def choose_queries(evaluation: Evaluation, limit: int) -> tuple[np.ndarray, str]
     )
 
 
-def _stage(stage: str, seconds: float, database: int, queries: int) -> dict:
-    words = stage.lower()
+def stage(name: str, seconds: float, database: int, queries: int) -> dict:
+    """Seconds of a stage, the photos it went through, by its name (see `summary`), and ms for each of them."""
+    words = name.lower()
     if re.search("quer|search|rank|verif", words):
         photos = queries
     elif re.search("database|index|build", words):
@@ -120,14 +134,14 @@ def _stage(stage: str, seconds: float, database: int, queries: int) -> dict:
     }
 
 
-def _plain(value):
+def plain(value):
     """A value as JSON can hold it: numpy's numbers as numbers, NaN as None, anything unknown by its name."""
     if isinstance(value, dict):
-        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+        return {plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple | set):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):
@@ -137,15 +151,15 @@ def _plain(value):
     return str(value).encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
 
 
-def _parts(facts: dict) -> dict[str, str]:
+def _parts(facts: dict, right: str) -> dict[str, str]:
     """The HTML of the page's header; every text from outside is escaped here."""
-    counts, radius = facts["counts"], facts["protocol"]["radius"]
+    counts = facts["counts"]
     return {
         "title": "Where was this photo taken?"
         if counts["queries"] == 1
         else f"Where were these {counts['queries']:,} photos taken?",
         "lead": f"Each was matched against {counts['database']:,} photos whose positions are known. It "
-        f"counts as found at N when one of its N best matches was taken within {radius:g} m of it.",
+        f"counts as found at N when one of its N best matches is right: {right}.",
         "facts": _tiles(facts),
         "table": _table(facts),
         "conventions": _conventions(facts),
@@ -184,10 +198,14 @@ def _table(facts: dict) -> str:
             cells.append(f"<td{mark}>{_percent(share)}</td>")
         cells.append(f"<td>{method['dim'] or '–'}</td>")
         spans = (
-            f"<span>{escape(stage)} {t['seconds'] or 0:.3g} s, {t['ms_per_photo'] or 0:.3g} ms a photo</span>"
-            for stage, t in method["stages"].items()
+            f"<span>{escape(name)} {t['seconds'] or 0:.3g} s, {t['ms_per_photo'] or 0:.3g} ms a photo</span>"
+            for name, t in method["stages"].items()
         )
         lines.append(f'<tr>{"".join(cells)}<td class="stages">{"".join(spans) or "–"}</td></tr>')
+        for group, recall in method["groups"].items():
+            shares = "".join(f"<td>{_percent(recall.get(str(n)))}</td>" for n in HEADLINE)
+            counted = f"{facts['groups'][group]:,} queries"
+            lines.append(f'<tr><td>{escape(group)}, {counted}</td>{shares}<td></td><td class="stages"></td></tr>')
     heads = "".join(f'<th scope="col">recall@{n}, %</th>' for n in HEADLINE)
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Recall and time of each method"><table>'
@@ -197,19 +215,18 @@ def _table(facts: dict) -> str:
 
 
 def _conventions(facts: dict) -> str:
-    counts, protocol = facts["counts"], facts["protocol"]
-    none = counts["without_match"]
-    fate = "stay in the denominator" if protocol["unmatched"] == "keep" else "are left out of the denominator"
+    counts, said = facts["counts"], facts["rules"]
+    none, term = counts["without_match"], "Queries without any true match"
     entries = {
-        "A match is right": f"within {protocol['radius']:g} m of the query's true position.",
-        **{term: words for rule, (term, words) in RULES.items() if protocol[rule]},
-        "Queries without any true match": f"{none:,} of {counts['queries']:,}; they {fate}, so "
-        f"{counts['judged']:,} queries are judged.",
+        **said,
+        term: f"{none:,} of {counts['queries']:,}; they {said[term].rstrip('.')}, so {counts['judged']:,} queries are "
+        "judged.",
         "Photos that could not be read": f"{counts['unreadable']:,}, left out before anything was counted."
         if counts["unreadable"]
         else "none.",
     }
-    return "<dl>" + "".join(f"<dt>{term}</dt><dd>{words}</dd>" for term, words in entries.items()) + "</dl>"
+    pairs = (f"<dt>{escape(term)}</dt><dd>{escape(words)}</dd>" for term, words in entries.items())
+    return "<dl>" + "".join(pairs) + "</dl>"
 
 
 def _unreadable(unreadable: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol as Interface
@@ -17,8 +17,8 @@ from netvlad.errors import NetvladError
 from netvlad.evaluate.recall import recall_at
 from netvlad.evaluate.result import Evaluation, MethodResult, Protocol
 from netvlad.evaluate.rules import Rules
-from netvlad.places import Places, PlaceTree
-from netvlad.places.geometry import is_within
+from netvlad.evaluate.truth import Truth, by_list, by_place
+from netvlad.places import Places
 
 
 class Ranker(Interface):
@@ -36,11 +36,16 @@ def evaluate(
     queries: Places,
     protocol: Protocol | None = None,
     config: Mapping | None = None,
+    *,
+    positives: Sequence[np.ndarray] | None = None,
+    groups: Mapping[str, np.ndarray] | None = None,
 ) -> Evaluation:
     """Let each ranker, built from `database` (its ids are rows of it), rank for all `queries`, and judge them.
 
     rankers: name -> ranker, or -> a function that makes it, called when its turn comes, so that one is in memory
-    at a time. Raises NetvladError without queries or database, and where a rule of the protocol cannot be applied.
+    at a time. positives: for each query the database rows that are right, where the protocol has no radius. groups:
+    as `Evaluation.groups`. Raises NetvladError without queries or database, and where a rule of the protocol cannot be
+    applied.
     """
     protocol = protocol or Protocol()
     if not len(database) or not len(queries):
@@ -48,7 +53,8 @@ def evaluate(
     if not rankers:
         raise NetvladError("nothing to evaluate: no method was given")
     rules = Rules.of(protocol, database, queries)
-    matched = rules.matched(PlaceTree(database).within(queries, protocol.radius))
+    truth = _truth(protocol, database, queries, positives)
+    matched = rules.matched(truth.near)
     rankings, unreadable = {}, {}
     for name, ranker in rankers.items():
         ranker = ranker if hasattr(ranker, "rank") else ranker()
@@ -60,11 +66,26 @@ def evaluate(
     judged = readable & (matched | (protocol.unmatched == "keep"))
     methods = []
     for name, (ids, scores, seconds, dim) in rankings.items():
-        correct = is_within(queries, database, ids, protocol.radius)
+        correct = truth.correct(ids)
         recall = recall_at(correct, judged, protocol.ns)
-        methods.append(MethodResult(name, ids, scores, correct, recall, seconds, dim))
+        apart = {group: recall_at(correct, judged & of_it, protocol.ns) for group, of_it in (groups or {}).items()}
+        methods.append(MethodResult(name, ids, scores, correct, recall, seconds, dim, apart))
     config = {**(config or {}), "environment": environment()}
-    return Evaluation(database, queries, protocol, methods, judged, matched, unreadable, config)
+    groups = dict(groups or {})
+    return Evaluation(database, queries, protocol, methods, judged, matched, unreadable, config, groups)
+
+
+def _truth(protocol: Protocol, database: Places, queries: Places, positives: Sequence[np.ndarray] | None) -> Truth:
+    if (positives is None) == (protocol.radius is None):
+        raise NetvladError(
+            "right is either what lies within a radius or what is listed: give a protocol with a radius, or one "
+            "without and the positives of each query"
+        )
+    if positives is None:
+        return by_place(queries, database, protocol.radius, protocol.heading)
+    if len(positives) != len(queries):
+        raise NetvladError(f"positives of {len(positives)} queries are listed; there are {len(queries)}")
+    return by_list(positives, len(database))
 
 
 def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
@@ -72,9 +93,8 @@ def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> tuple[np.nda
 
     What a query needs is known only by asking: few of a date's photos are near the top, but all may be.
     """
-    start, k = time.perf_counter(), rules.depth(n)
-    found, scored = ranker.rank(queries.path, k)
-    seconds = dict(getattr(ranker, "seconds", None) or {"rank": time.perf_counter() - start})
+    k = rules.depth(n)
+    found, scored, seconds = timed(ranker, queries.path, k)
     if not rules.any:
         return found, scored, seconds
     ids, scores, short = rules.apply(found, scored, np.arange(len(queries)), n, k)
@@ -86,6 +106,13 @@ def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> tuple[np.nda
         short = short[left]
         seconds["search queries deeper"] = time.perf_counter() - start
     return ids, scores, seconds
+
+
+def timed(ranker: Ranker, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    """What `ranker` answers, and its seconds, or how long it took where it does not tell."""
+    start = time.perf_counter()
+    ids, scores = ranker.rank(photos, k)
+    return ids, scores, dict(getattr(ranker, "seconds", None) or {"rank": time.perf_counter() - start})
 
 
 def environment() -> dict:

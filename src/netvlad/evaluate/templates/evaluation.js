@@ -9,8 +9,9 @@ function fitHeight(box, bounds) {
 }
 
 const everywhere = L.latLngBounds([...data.database, ...data.queries.map((q) => q.at)].filter(Boolean));
-fitHeight(byId("map"), everywhere);
+if (everywhere.isValid()) fitHeight(byId("map"), everywhere);
 const map = placeMap(byId("map"), everywhere);
+byId("map").hidden = !everywhere.isValid(); // photos that are known by labels alone are nowhere
 map.createPane("database").style.cssText += "z-index:380;pointer-events:none";
 const dots = L.layerGroup().addTo(map),
   drawn = L.layerGroup().addTo(map),

@@ -27,7 +27,7 @@ function sentence(i) {
   const words = {
     right: "Right",
     wrong: "Wrong",
-    none: "No true match within " + data.radius + " m in the database",
+    none: "No match that is " + data.right + " in the database",
   }[kind];
   const where = b ? ": best match " + metres(b[1]) + " away" : ": nothing was found";
   const rank =
