@@ -95,10 +95,10 @@ def test_refusals(refused, netvlad, streets, tmp_path):
     assert "--places and --out are needed" in refused("train", "--places", a)
     assert "--places and --out are needed" in refused("train", "--out", tmp_path / "run")
     begin = ["train", "--places", a, "--out", tmp_path / "run", *SHORT]
-    assert "choose one of fast, modern, paper, or a YAML file" in refused(*begin, "--preset", "slow")
+    assert "choose one of day-night, fast, modern, paper, or a YAML file" in refused(*begin, "--preset", "slow")
     assert "lr 'quick' is not allowed; wanted: a number" in refused(*begin, "--lr", "quick")
     message = refused(*begin, "--positives", "newest")
-    assert message.endswith("choose one of any, other-date, same-date, verified")
+    assert message.endswith("choose one of any, other-date, same-date, other-light, verified")
     assert "optimizer 'adam' does not exist; choose one of sgd, adamw" in refused(*begin, "--optimizer", "adam")
     (tmp_path / "mine.yaml").write_text("epochs: 2\nlearning_rate: 1\n")
     message = refused(*begin, "--preset", tmp_path / "mine.yaml")

@@ -178,3 +178,21 @@ def test_campus_by_day_and_by_night(campus):
         "694 photos of 5 sessions by day are the database, 781 photos of 2 sessions by night"
     )
     assert (np.diff(within(held.queries, held.database, 10).offsets) > 0).mean() > 0.5
+
+
+def test_labels_alone():
+    """Two cameras by day and by night, and one place more without a second photo."""
+    times = [f"2025-06-0{day}T{hour:02d}:00:00Z" for day in (1, 2) for hour in (11, 12) for _ in "ab"]
+    places = Places.build(path=[f"/{i}.jpg" for i in range(8)], place=list("abababab"), time=times)
+    held = hold_out(places)
+    assert set(held.database.path) | set(held.queries.path) == set(places.path)
+    assert len(held.queries) == 4
+    assert held.queries.time.min() > held.database.time.max()
+    timeless = Places.build(path=[f"/{i}.jpg" for i in range(41)], place=["a"] * 20 + ["b"] * 20 + ["c"])
+    held = hold_out(timeless, share=0.25)
+    counts = {label: int((held.queries.place == label).sum()) for label in "abc"}
+    assert counts == {"a": 5, "b": 5, "c": 0}
+    assert not set(held.database.path) & set(held.queries.path)
+    alone = Places.build(path=["/a.jpg", "/b.jpg"], place=["a", "b"])
+    with pytest.raises(PlacesError, match="2 photos in 2 cells of 25 m, none with two"):
+        hold_out(alone)

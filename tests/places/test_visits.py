@@ -140,3 +140,8 @@ def test_visits():
     assert visits(drive((0, 1)), [-1]) == []
     with pytest.raises(PlacesError, match=r"labels of shape \(2,\) for 5 photos"):
         visits(places, label[:2])
+
+
+def test_without_a_position():
+    with pytest.raises(PlacesError, match=r"gate\.jpg has no position"):
+        group_places(Places.build(path=["/gate.jpg"], place=["gate"]))

@@ -350,6 +350,12 @@ def test_degrees_and_metres_do_not_mix(new, street):
 # -- asking -------------------------------------------------------------------------------------------------------
 
 
+def test_photos_known_by_a_label_alone_are_refused(new):
+    labelled = Places.build(path=["/gate.jpg", "/yard.jpg"], place=["gate", "yard"])
+    with pytest.raises(PlaceIndexError, match=r"2 of 2 photos have no position but a place label .*gate\.jpg"):
+        new().add(labelled)
+
+
 def test_an_empty_index(new, street):
     index = new()
     assert len(index) == len(index.places) == 0

@@ -10,6 +10,7 @@ from netvlad.errors import PlaceIndexError
 from netvlad.places import Places
 from netvlad.search import store as module
 from netvlad.search.store import FileStamp, Store
+from netvlad.search.store import _schema as schema
 
 
 @pytest.fixture
@@ -65,6 +66,21 @@ def test_planar_places_come_back(assert_same_places, tmp_path):
     store.append(places, stamps(2), digests(2), np.eye(2, dtype=np.float32))
     assert_same_places(store.places(), places)
     assert not store.places().geodetic
+
+
+def test_a_table_of_before_there_were_place_labels(assert_same_places, tmp_path, monkeypatch):
+    older = {name: kind for name, kind in module.COLUMNS.items() if name != "place"}
+    with monkeypatch.context() as before:
+        before.setattr(module, "COLUMNS", older)
+        before.setattr(module, "_schema", lambda dim, columns=older: schema(dim, older))
+        store = Store.create(tmp_path / "t", 2)
+        store.append(some_places(2), stamps(2), digests(2), np.eye(2))
+    store = Store(tmp_path / "t")
+    assert "place" not in store._table.schema.names
+    assert_same_places(store.places(), some_places(2))
+    store.append(some_places(1, first=2), stamps(1), digests(1, first=2), np.ones((1, 2)))
+    assert_same_places(store.places(), some_places(3))
+    assert_same_places(store.places(np.array([2, 0])), some_places(3)[[2, 0]])
 
 
 def test_rows_are_taken_in_the_order_asked_for(tmp_path, assert_same_places):

@@ -71,3 +71,18 @@ def test_too_few_places():
     with pytest.raises(PlacesError, match="all 2 places"):
         Classes(table([0, 1, 20, 21], [1, 2, 1, 2]), config())
     assert len(Classes(table([0, 1, 20, 21], [1, 2, 1, 2]), config(mining=Mining(within=3, elsewhere=10)))) == 2
+
+
+def test_a_label_is_a_place():
+    spots = table([0, 3, 500], [1, 2, 1])
+    cameras = Places.build(path=["x1", "x2", "y1", "y2", "y3", "z"], place=["x", "x", "y", "y", "y", "z"])
+    classes = Classes(Places.concat([cameras, spots]), config(batch=3))
+    assert [group.tolist() for group in classes.members] == [[0, 1], [2, 3, 4], [6, 7]]
+    assert classes.skipped == 2
+    assert sorted(classes.apart(classes.order(1).tolist())) == [0, 1, 2]
+    with pytest.raises(PlacesError, match="all 1 places"):
+        Classes(cameras[:2], config())
+    # a label that stands beside positions says which photos near each other look the same way
+    views = Places.build(path=list("abcd"), easting=[0, 100, 1, 101], northing=0.0, place=list("ppqp"))
+    members = Classes(Places.concat([views, cameras]), config()).members
+    assert [group.tolist() for group in members[:2]] == [[0, 1, 3], [4, 5]]

@@ -267,3 +267,19 @@ def test_verified_positives(tmp_path):
     file.write_text(f"query,database\n{q.path[0]},elsewhere.jpg\n")
     with pytest.raises(PlacesError, match=r"confirmed by .*pairs\.csv"):
         Tuples(db, q, Mining("verified", confirmed=str(file)))
+
+
+def test_labels_make_tuples_where_positions_are_missing():
+    # a street with positions, two webcams without
+    street = table([[0, 0], [5, 0], [100, 0]])
+    cameras = Places.build(path=names(4), place=["x", "x", "y", "y"])
+    places = Places.concat([street, cameras])
+    tuples = Tuples(places, places, Mining(sample=100))
+    assert tuples.usable.tolist() == [0, 1, 3, 4, 5, 6]  # the photo at 100 m has no other near it
+    assert [tuples.positives(q).tolist() for q in tuples.usable] == [[1], [0], [4], [3], [6], [5]]
+    elsewhere = [sorted(tuples.random_negatives(q, 1).tolist()) for q in tuples.usable]
+    assert elsewhere[0] == [2, 3, 4, 5, 6]
+    assert elsewhere[2] == [0, 1, 2, 5, 6]
+    assert elsewhere[5] == [0, 1, 2, 3, 4]
+    with pytest.raises(PlacesError, match="no query has a definite negative"):
+        Tuples(cameras[:2], cameras[:2])

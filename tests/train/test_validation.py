@@ -86,3 +86,13 @@ def test_a_photo_does_not_find_itself():
     held = torch.eye(10)
     held[5:, :4] = 0.1
     assert many.recall(torch.eye(10)[:4], [(list(range(10)), held)]) == 0.0
+
+
+def test_labels_are_the_truth_where_positions_are_missing():
+    database = Places.build(path=list("abcdefgh"), place=list("xyyyyyyy"))
+    queries = Places.build(path=list("qrs"), place=["x", "y", "unknown"])
+    validation = Validation(database, queries, radius=25, limit=10)
+    assert validation.chosen.tolist() == [0, 1]
+    asked = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    vectors = torch.tensor([[1.0, 0.0], *[[0.0, 1.0]] * 7])  # the only x is last for the first query
+    assert validation.recall(asked, in_parts(vectors, 3)) == 0.5

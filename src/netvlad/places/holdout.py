@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.geometry import within
+from netvlad.places.same import same_place
 from netvlad.places.sun import as_utc, elevation
 from netvlad.places.table import Places
 
@@ -52,8 +52,8 @@ def hold_out(places: Places, *, share: float = 0.3, seed: int = 0) -> HoldOut:
     2. the sessions by day as the database and those by night as the queries, with at least 10 photos each: a
        session is night when the sun's mean elevation is below -6 degrees, day when above 0, else left out;
     3. the latest sessions, about `share` of the photos, as the queries;
-    4. about `share` of the photos of each cell of 25 m, drawn with `seed`; a cell's last photo, or last
-       panorama, stays.
+    4. about `share` of the photos of each cell of 25 m, or of one place label where a photo has no position, drawn
+       with `seed`; a cell's last photo, or last panorama, stays.
 
     2 and 3 hold only when at least one query in ten has a database photo within 25 m (otherwise the sessions
     were elsewhere), and leave out photos without a time; 3 only when the latest sessions come near the share.
@@ -112,7 +112,7 @@ def _latest(label: np.ndarray, share: float) -> np.ndarray:
 
 
 def _met(database: Places, queries: Places) -> bool:
-    found = np.diff(within(queries, database, CELL).offsets) > 0
+    found = np.diff(same_place(queries, database, CELL).offsets) > 0
     return bool(found.mean() >= 0.1)
 
 
@@ -122,7 +122,9 @@ def _by_cell(places: Places, share: float, seed: int) -> HoldOut:
     names = np.where(places.panorama != "", places.panorama, places.path)
     unit = np.array([number.setdefault(name, len(number)) for name in names])
     first = np.unique(unit, return_index=True)[1]
-    cell = np.stack([places.utm, np.floor(places.easting / CELL), np.floor(places.northing / CELL)], axis=-1)
+    label = np.where(places.located, 0, 1 + np.unique(places.place.astype(str), return_inverse=True)[1].ravel())
+    square = [np.nan_to_num(np.floor(metres / CELL)) for metres in (places.easting, places.northing)]
+    cell = np.stack([places.utm, *square, label], axis=-1)
     home, size = np.unique(cell[first], axis=0, return_inverse=True, return_counts=True)[1:]
     home = home.ravel()
     if size.max() < 2:

@@ -26,12 +26,15 @@ def group_places(places: Places, radius: float = 10.0) -> np.ndarray:
     metres apart. Nearest positions are joined first (complete linkage), so what a later drive took finds the nearest
     of an earlier drive, while the neighbours on one drive, 8 to 12 m apart, stay places of their own and cannot chain.
     Photos without a date may join any. Which photos share a place does not depend on the order of the table.
-    Time and memory grow with the pairs of positions within the radius. Errors: PlacesError for a negative radius.
+    Time and memory grow with the pairs of positions within the radius. Errors: PlacesError for a negative radius, and
+    for photos without a position, whose label says their place.
     """
     from scipy.spatial import cKDTree
 
     if not radius >= 0:
         raise PlacesError(f"a radius of {radius} m: a number of metres from 0 up is wanted")
+    if not places.located.all():
+        raise PlacesError(f"{places.path[~places.located][0]} has no position: photos are grouped by theirs here")
     spots, spot = np.unique(places.xyz, axis=0, return_inverse=True)
     spot = spot.ravel()
     pairs = cKDTree(spots).query_pairs(radius, output_type="ndarray") if len(spots) else np.empty((0, 2), int)

@@ -117,8 +117,15 @@ class PlaceIndex:
         """Describe and append `places`, skipping photos whose content is in.
 
         Batches are on the disk every few seconds: after Ctrl-C or a kill the same call goes on where it stopped.
-        Unreadable photos are left out and told of. Raises PlaceIndexError if another process is adding.
+        Unreadable photos are left out and told of. Raises PlaceIndexError if another process is adding, or for photos
+        that are known by a place label alone.
         """
+        nowhere = places.path[~places.located]
+        if len(nowhere):
+            raise PlaceIndexError(
+                f"{len(nowhere)} of {len(places)} photos have no position but a place label (the first: {nowhere[0]}), "
+                "and an index answers with positions: give them theirs, or judge by labels with `netvlad evaluate`"
+            )
         with only_writer(self.folder):
             self.__dict__.pop("store", None)  # another process may have added since it was opened
             if not self.model.ready:

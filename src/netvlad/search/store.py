@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class Store:
         except (OSError, ValueError) as e:
             raise PlaceIndexError(f"{folder}: the table of places cannot be opened ({e})") from e
         self.dim: int = self._table.schema.field("vector").type.list_size
+        self._columns = [name for name in COLUMNS if name in self._table.schema.names]  # older ones have fewer
 
     @classmethod
     def create(cls, folder: Path, dim: int) -> Store:
@@ -65,12 +66,12 @@ class Store:
         import pyarrow as pa
 
         half = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
-        columns = {name: pa.array(getattr(places, name)) for name in COLUMNS}
+        columns = {name: pa.array(getattr(places, name)) for name in self._columns}
         columns["size"] = pa.array([s.size for s in stamps], pa.int64())
         columns["mtime_ns"] = pa.array([s.mtime_ns for s in stamps], pa.int64())
         columns["digest"] = pa.array(digests, pa.binary(16))
         columns["vector"] = pa.FixedSizeListArray.from_arrays(half, self.dim)
-        self._table.insert(pa.table(columns).cast(_schema(self.dim)), mode="append")
+        self._table.insert(pa.table(columns).cast(_schema(self.dim, self._columns)), mode="append")
         self._sync()
 
     def _sync(self) -> None:
@@ -117,15 +118,17 @@ class Store:
 
     def places(self, rows: np.ndarray | None = None) -> Places:
         """The places of `rows` (in that order), or all."""
-        columns = list(COLUMNS)
+        columns = self._columns
         table = self._table.to_table(columns=columns) if rows is None else self._table.take(list(rows), columns=columns)
-        return Places(**{name: table.column(name).to_numpy().astype(kind) for name, kind in COLUMNS.items()})
+        read = {name: table.column(name).to_numpy().astype(COLUMNS[name]) for name in columns}
+        missing = {name: np.full(table.num_rows, "", object) for name in COLUMNS if name not in read}
+        return Places(**read, **missing)
 
 
-def _schema(dim: int):
+def _schema(dim: int, columns: Iterable[str] = tuple(COLUMNS)):
     import pyarrow as pa
 
     kinds = {object: pa.string(), "datetime64[s]": pa.timestamp("s")}
-    fields = [(name, kinds.get(kind) or pa.from_numpy_dtype(kind)) for name, kind in COLUMNS.items()]
+    fields = [(name, kinds.get(COLUMNS[name]) or pa.from_numpy_dtype(COLUMNS[name])) for name in columns]
     fields += [("size", pa.int64()), ("mtime_ns", pa.int64()), ("digest", pa.binary(16))]
     return pa.schema([*fields, ("vector", pa.list_(pa.float16(), dim))])

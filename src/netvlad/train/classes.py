@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places import Places, PlaceTree
+from netvlad.places import Places
+from netvlad.places.same import same_place
 from netvlad.places.visits import group_places
 from netvlad.train.config import Config
 
 
 class Classes:
-    """Photos grouped into places: those within `mining.within` metres of each other, of one position each date.
+    """Photos grouped into places: those of one label, and of those without a label those within `mining.within` metres
+    of each other, of one position each date.
 
     With a `sector`, photos of known heading share a place only where their headings fall into one of so many degrees.
     len(): the places with two photos or more; `skipped`: photos that are in none of these.
@@ -20,7 +22,7 @@ class Classes:
 
     def __init__(self, places: Places, config: Config):
         self.seed, self.batch, self.per_place = config.seed, config.batch, config.per_place
-        label = group_places(places, config.mining.within)
+        label = _labels(places, config.mining.within)
         if config.sector:
             sector = np.where(np.isnan(places.heading), -1, np.nan_to_num(places.heading) // config.sector)
             label = np.unique(np.stack([label, sector.astype(np.int64)]), axis=1, return_inverse=True)[1].ravel()
@@ -32,7 +34,7 @@ class Classes:
             raise PlacesError(f"no place has two of the {len(places)} photos: nothing tells what stays the same")
         centres = places[np.array([group[0] for group in self.members])]
         reach = config.mining.elsewhere + config.mining.within
-        self._near = PlaceTree(centres).within(centres, reach)
+        self._near = same_place(centres, centres, reach)
         if (np.diff(self._near.offsets) == len(self)).all():
             raise PlacesError(
                 f"all {len(self)} places with two photos or more lie within {reach:g} m of each other: two that are "
@@ -72,3 +74,11 @@ class Classes:
         """Rows of at most `per_place` photos of a place, drawn by the seed."""
         rng = np.random.default_rng([self.seed, 1, epoch, place])
         return rng.permutation(self.members[place])[: self.per_place]
+
+
+def _labels(places: Places, within: float) -> np.ndarray:
+    """Which place each photo shows: (N,) int64."""
+    label = np.unique(places.place.astype(str), return_inverse=True)[1].ravel()
+    rest = np.flatnonzero(places.place == "")
+    label[rest] = group_places(places[rest], within) + len(places)
+    return label

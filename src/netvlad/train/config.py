@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from netvlad.errors import NetvladError
 from netvlad.train.keys import check, key
 
-RULES = ("any", "other-date", "same-date", "verified")
-LOSSES = ("ranking", "multi-similarity")
+RULES = ("any", "other-date", "same-date", "other-light", "verified")
+LOSSES = ("ranking", "softmax", "multi-similarity")
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("halve", "constant", "linear", "cosine")
 CACHES = ("full", "partial")
@@ -22,7 +22,8 @@ class Mining:
     """What counts as a positive and a negative, in the paper's numbers (section 4, appendix A).
 
     positives: "any"; "other-date" is the Time Machine: a positive is of another calendar date than the query;
-    "same-date" is a set without one. A photo of unknown date is of neither. "verified": only pairs that show the same,
+    "same-date" is a set without one. A photo of unknown date is of neither. "other-light": one of the two was taken by
+    day and the other by night, by the sun; twilight is neither. "verified": only pairs that show the same,
     as the file `confirmed` says, or as local features find (`netvlad.train.verified`).
     apart: cut-outs of the same panorama teach nothing; None: any distance, for photos that are from no panoramas.
     """
@@ -97,6 +98,8 @@ class Config:
     loss: str = key("ranking", "By what is learnt.", among=LOSSES)
     mining: Mining = field(default_factory=Mining)
     margin: float = key(0.1, "Of the ranking loss, in squared distance.", above=0)
+    temperature: float = key(0.05, "Of the softmax loss, in cosines.", above=0)
+    cameras: str | None = key(None, "A table of fixed cameras (path, place) to learn from as well, by softmax.")
     batch: int = key(4, "Tuples a step; of multi-similarity places.", least=1)
     per_place: int = key(4, "Photos of each place, of multi-similarity.", least=2)
     sector: float | None = key(None, "Degrees of heading that share a place, of multi-similarity.", above=0)
@@ -127,6 +130,10 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.cameras is not None and self.loss != "softmax":
+            raise NetvladError(f"fixed cameras are learnt from by the loss softmax, not {self.loss}")
+        if self.loss == "softmax" and self.mining.positives == "verified":
+            raise NetvladError("the loss softmax compares all photos of a batch: verified pairs go with ranking")
 
     def halvings(self, epoch: int) -> int:
         """How often the learning rate has been halved in `epoch`, counted from 1."""

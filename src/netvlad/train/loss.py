@@ -25,3 +25,22 @@ def ranking_loss(query: Tensor, positives: Tensor, negatives: Tensor, margin: fl
     if not torch.isfinite(loss):
         raise Diverged(f"the loss is {loss.item()}")
     return loss, int((hinge > 0).sum())
+
+
+def softmax_loss(vectors: Tensor, positive: Tensor, elsewhere: Tensor, temperature: float) -> tuple[Tensor, int]:
+    """The mean over photos i of -log(e(i, p) / (e(i, p) + sum_n e(i, n))), e(i, j) = exp(cosine / temperature), and
+    of how many photos: those with a potential positive and a definite negative in the batch.
+
+    p is the nearest of the potential positives, as in the ranking loss (equation 7); n are all definite negatives.
+    vectors (n, D) of unit length; positive, elsewhere (n, n) bool. Raises Diverged where the loss is not finite.
+    """
+    cosines = vectors @ vectors.T / temperature
+    asked = positive.any(1) & elsewhere.any(1)
+    if not asked.any():
+        return vectors.sum() * 0, 0
+    nearest = cosines.masked_fill(~positive, -torch.inf)[asked].amax(1)
+    others = cosines.masked_fill(~elsewhere, -torch.inf)[asked].logsumexp(1)
+    loss = torch.nn.functional.softplus(others - nearest).mean()
+    if not torch.isfinite(loss):
+        raise Diverged(f"the loss is {loss.item()}")
+    return loss, int(asked.sum())

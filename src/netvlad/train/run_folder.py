@@ -149,11 +149,13 @@ def refuse_taken(folder: Path) -> None:
 
 
 def fingerprint(*tables: Places) -> str:
-    """Hex digest of the photos' file names, positions and times: not of their folders, so that data can move."""
+    """Hex digest of the photos' names, positions, times and labels: not of their folders, so that data can move."""
     found = hashlib.blake2b(digest_size=16)
     for table in tables:
         names = "\n".join(os.path.basename(path) for path in table.path)
         found.update(f"{len(table)}\n{names}\n".encode(errors="surrogateescape"))
         for column in (table.xyz, table.time.astype("int64"), table.heading):
             found.update(column.tobytes())
+        if (table.place != "").any():
+            found.update("\n".join(table.place).encode(errors="surrogateescape"))
     return found.hexdigest()

@@ -12,6 +12,7 @@ import torch
 from netvlad.describe.descriptor import NetworkDescriber, evaluating
 from netvlad.places import Places
 from netvlad.train.config import Config
+from netvlad.train.contrast import Contrast
 from netvlad.train.live import live
 from netvlad.train.loss import Diverged
 from netvlad.train.network import Network
@@ -90,7 +91,7 @@ class Training:
         self.network = Network(model, config, self.rows.paths, workers)
         self.parameters = self.network.parameters
         self.optimizer = make_optimizer(self.parameters, config)
-        kind = Similarity if config.loss == "multi-similarity" else Ranking
+        kind = {"ranking": Ranking, "softmax": Contrast, "multi-similarity": Similarity}[config.loss]
         self.lessons = kind(self.network, database, queries, self.rows)
         self.record = Record(config, self.network.split.start, len(self.lessons), self.lessons.skipped, len(database))
         self.validation = None

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places import Places, PlaceTree
+from netvlad.places import Places
+from netvlad.places.holdout import DAY, NIGHT
+from netvlad.places.same import same_place
+from netvlad.places.sun import elevation
 from netvlad.places.visits import dates
 from netvlad.train.config import Mining
 from netvlad.train.confirmed import confirmed
@@ -42,7 +45,7 @@ class Tuples:
         self.seed = seed
         self.size = len(database)
         # one search serves both: whoever is near enough to be a positive is no definite negative either
-        self._near = PlaceTree(database).within(queries, self.mining.elsewhere)
+        self._near = same_place(queries, database, self.mining.elsewhere)
         self._positive = self._potential(database, queries)
         own = np.repeat(np.arange(len(queries)), np.diff(self._near.offsets))
         self._positive &= ~self._themselves(database, queries, own)
@@ -54,6 +57,7 @@ class Tuples:
         if not len(self.usable):
             raise PlacesError(self._refusal(queries, own, has_positive))
         self.remembered = np.full((len(queries), self.mining.remembered), -1, np.int64)
+        self._drawn: tuple = (None, None)
 
     def order(self, epoch: int) -> np.ndarray:
         """The usable queries in the random order of an epoch."""
@@ -75,8 +79,15 @@ class Tuples:
         if block is None:
             drawn = np.random.default_rng([self.seed, 1, epoch, query]).choice(self.size, wanted, replace=False)
         else:
-            drawn = np.random.default_rng([self.seed, 3, epoch, block]).permutation(self.size)[:wanted]
+            drawn = self._shared_draw(epoch, block)[:wanted]
         return drawn[~np.isin(drawn, near)][: self.mining.sample]
+
+    def _shared_draw(self, epoch: int, block: int) -> np.ndarray:
+        """All database rows in the random order of a block, drawn once for all its queries."""
+        if self._drawn[0] != (epoch, block):
+            rng = np.random.default_rng([self.seed, 3, epoch, block])
+            self._drawn = (epoch, block), rng.permutation(self.size)
+        return self._drawn[1]
 
     def candidates(self, query: int, epoch: int, block: int | None = None) -> np.ndarray:
         """The negatives that `mine` will choose from: those drawn and those remembered, in the order of rows."""
@@ -119,13 +130,9 @@ class Tuples:
         positive = near.metres <= rule.within
         if rule.apart is not None:
             positive &= near.metres > rule.apart
-        if rule.positives in ("any", "verified"):
-            return positive
-        theirs = dates(database)[near.ids]
-        own = np.repeat(dates(queries), np.diff(near.offsets))
-        if rule.positives == "same-date":
-            return positive & (theirs == own)  # NaT equals nothing
-        return positive & (theirs != own) & ~np.isnat(theirs) & ~np.isnat(own)
+        positive |= np.isnan(near.metres)  # of one label
+        own = np.repeat(moments(queries, rule.positives), np.diff(near.offsets))
+        return positive & agree(rule.positives, own, moments(database, rule.positives)[near.ids])
 
     def _themselves(self, database: Places, queries: Places, own: np.ndarray) -> np.ndarray:
         """Which of the pairs in `_near` that could be positives are a photo and itself, bool."""
@@ -136,8 +143,9 @@ class Tuples:
 
     def _refusal(self, queries: Places, own: np.ndarray, has_positive: np.ndarray) -> str:
         rule, near = self.mining, self._near
-        within = near.metres <= rule.within
-        apart = within if rule.apart is None else within & (near.metres > rule.apart)
+        labelled = np.isnan(near.metres)
+        within = (near.metres <= rule.within) | labelled
+        apart = within if rule.apart is None else within & ((near.metres > rule.apart) | labelled)
         total, close, distinct = len(queries), len(np.unique(own[within])), len(np.unique(own[apart]))
         if not total or not self.size:
             return f"nothing to train on: {self.size} database photos and {total} queries"
@@ -155,10 +163,28 @@ class Tuples:
             )
         else:
             wanted = {"other-date": "of another date (a Time Machine)", "same-date": "of the same date"}
+            wanted["other-light"] = "of the other light (one by day, one by night)"
             wanted["any"] = "another photo than itself"
             wanted["verified"] = f"confirmed by {rule.confirmed or 'local features'}"
             reason = f"{distinct} have database photos near enough, but none that is {wanted[rule.positives]}"
         return f"none of the {total} queries has a potential positive: {reason}"
+
+
+def moments(places: Places, rule: str) -> np.ndarray:
+    """What a rule for positives compares of each photo (N,): its date, or 1 by night and 0 by day; unknown NaT, NaN."""
+    if rule != "other-light":
+        return dates(places)
+    sun = elevation(places)
+    return np.where(sun < NIGHT, 1.0, np.where(sun > DAY, 0.0, np.nan))
+
+
+def agree(rule: str, own: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Whether a rule lets photos be positives of each other, by their `moments`; arrays broadcast."""
+    if rule in ("any", "verified"):
+        return np.ones(np.broadcast(own, theirs).shape, bool)
+    if rule == "same-date":
+        return own == theirs  # NaT equals nothing
+    return (own != theirs) & (own == own) & (theirs == theirs)
 
 
 def _finite(distances: np.ndarray) -> np.ndarray:

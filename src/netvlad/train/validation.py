@@ -10,14 +10,15 @@ from torch import Tensor
 
 from netvlad.errors import NetvladError, PlacesError
 from netvlad.evaluate.recall import recall_at
-from netvlad.places import Places, PlaceTree, dates
-from netvlad.places.geometry import is_within
+from netvlad.places import Places, dates
+from netvlad.places.same import is_same_place, same_place
 
 N = 5
 
 
 class Validation:
-    """At most `limit` of the `queries` that have a true match within `radius` metres, against all of `database`.
+    """At most `limit` of the `queries` that have a true match within `radius` metres, or of their label, against all of
+    `database`.
 
     `chosen` (Q',): their rows. A photo is not searched for among others that are itself. other_dates: photos of the
     query's date neither match nor stand in the ranking.
@@ -27,7 +28,7 @@ class Validation:
     def __init__(
         self, database: Places, queries: Places, *, radius: float, limit: int, other_dates: bool = False, seed: int = 0
     ):
-        near = PlaceTree(database).within(queries, radius)
+        near = same_place(queries, database, radius)
         held, asked = dates(database), dates(queries)
         own = np.repeat(np.arange(len(queries)), np.diff(near.offsets))
         possible = database.path[near.ids] != queries.path[own]
@@ -71,5 +72,5 @@ class Validation:
             candidates = torch.cat([ids, torch.as_tensor(rows, device=ids.device).expand(len(ids), -1)], dim=1)
             best, places = torch.cat([best, cosines], dim=1).topk(N, dim=1)
             ids = candidates.gather(1, places).masked_fill(best == -torch.inf, -1)
-        correct = is_within(self._queries, self._database, ids.cpu().numpy(), self.radius)
+        correct = is_same_place(self._queries, self._database, ids.cpu().numpy(), self.radius)
         return recall_at(correct, readable, [N])[N]

@@ -1,0 +1,136 @@
+"""Seconds a tuple takes in training, against a straightforward implementation, and of what these seconds are.
+
+Tuples of the campus photos (192x256), ResNet-18 trained from layer3 on, K = 64: a query, its best potential positive
+and its 10 hardest definite negatives. Straightforward: each photo is decoded and goes through the whole trunk on its
+own, NetVLAD loops over its centres, and each triplet is a term of the loss of its own; in float32. All learn from the
+same tuples, chosen before; gradients are compared.
+
+    python benchmarks/bench_training.py [--tuples 24]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+
+import numpy as np
+import torch
+
+import netvlad
+from bench_layer import loop_over_centres
+from common import campus
+from netvlad.describe.descriptor import evaluating
+from netvlad.images import read_image
+from netvlad.places import Places
+from netvlad.train.config import Config, Mining
+from netvlad.train.loss import ranking_loss
+from netvlad.train.network import Network
+from netvlad.train.ranking import Ranking
+from netvlad.train.rows import Rows
+from netvlad.train.trained import only_trainable
+from netvlad.train.trainer import train
+
+SAMPLE = {"sample": 300, "apart": None}
+SETTINGS = {
+    "straightforward": {"freeze": False},
+    "in one batch, two matrix products": {"freeze": False},
+    "and from kept maps": {},
+    "and in bfloat16": {"precision": "bfloat16"},
+}
+
+
+def straightforward(network: Network, rows: list[int], margin: float) -> None:
+    model, vectors = network.model, []
+    for row in rows:
+        x = model.prepare(read_image(network.paths[row])[None])
+        vectors.append(loop_over_centres(model.pooling, model.trunk(x))[0])
+    query, positive, *negatives = vectors
+    loss = 0.0
+    for negative in negatives:
+        loss = loss + ((query - positive).square().sum() + margin - (query - negative).square().sum()).clamp_min(0)
+    loss.backward()
+
+
+def ours(network: Network, rows: list[int], margin: float) -> None:
+    vectors = network.vectors(network.take_to_learn(rows, 1, 0), len(rows))
+    ranking_loss(vectors[0], vectors[1:2], vectors[2:], margin)[0].backward()
+
+
+def gradient(network: Network, function, *arguments) -> torch.Tensor:
+    for parameter in network.parameters:
+        parameter.grad = None
+    function(network, *arguments)
+    return torch.cat([p.grad.flatten() for p in network.parameters if p.grad is not None])
+
+
+def compare(model, places: Places, count: int) -> None:
+    """Each way takes its turn at each tuple, so that a busy moment of the machine meets all alike."""
+    ways, tuples, expected = {}, [], None
+    for name, settings in SETTINGS.items():
+        config = Config(mining=Mining(**SAMPLE), **settings)
+        rows = Rows()
+        network = Network(model, config, rows.paths, None)
+        lessons = Ranking(network, places, places, rows)
+        network.open()
+        tuples = tuples or mined(lessons, count)
+        ways[name] = partial(gradient, network, ours if ways else straightforward)
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    with evaluating(model), only_trainable(model, network.parameters):
+        for photos in tuples:
+            for name, way in ways.items():
+                start = time.perf_counter()
+                found = way(photos, config.margin)
+                times[name].append(time.perf_counter() - start)
+                expected = found if name == "straightforward" else expected
+                agree = torch.nn.functional.cosine_similarity(found, expected, dim=0)
+                assert agree > 0.98, f"{name}: the gradient is another one (cosine {agree:.3f})"
+    for name, taken in times.items():
+        median, ratio = np.median(taken), np.median(times["straightforward"]) / np.median(taken)
+        print(f"{name:36}{1000 * median:8.0f} ms a tuple{ratio:7.1f} times", flush=True)
+
+
+def mined(lessons: Ranking, count: int) -> list[list[int]]:
+    """Rows of the photos of `count` tuples of 12 photos."""
+    lessons.refresh(1, lessons.order(1), len(lessons), 0)
+    out = []
+    for query in lessons.order(1).tolist():
+        row = int(lessons.row_of[query])
+        found = lessons.tuples.mine(
+            query, 1, lambda ids, row=row: lessons.cache.squared_distances(row, lessons.database_rows[ids])
+        )
+        if found and len(found.negatives) == 10:
+            out.append([row, *lessons.database_rows[[found.positive, *found.negatives]].tolist()])
+        if len(out) == count:
+            break
+    return out
+
+
+def parts(model, places: Places) -> None:
+    """Of what the seconds of an epoch are."""
+    for precision in ("float32", "bfloat16"):
+        settings = {"epochs": 1, "lr": 1e-6, "optimizer": "adamw", "refresh": 500, "precision": precision}
+        start = time.perf_counter()
+        record = train(model, places, places, Config(mining=Mining(**SAMPLE), **settings))
+        whole, epoch = time.perf_counter() - start, record.epochs[0]
+        shares = ", ".join(f"{name} {seconds:.1f}" for name, seconds in epoch.seconds.items())
+        each = 1000 * epoch.wall / max(1, epoch.tuples)
+        print(f"an epoch of {record.queries} queries in {precision}: {epoch.wall:.1f} s, {each:.0f} ms a tuple in all")
+        print(f"    {shares}; the kept maps before it {whole - epoch.wall:.1f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tuples", type=int, default=24)
+    options = parser.parse_args()
+    folder = campus()
+    places = Places.concat([netvlad.read_places(folder / f"west_{light}.csv") for light in ("day", "night")])
+    model = netvlad.load("resnet18-netvlad", clusters=64)
+    netvlad.fit(model, places.path, seed=0)
+    print(f"{len(places)} photos, {torch.get_num_threads()} threads")
+    compare(model, places, options.tuples)
+    parts(model, places)
+
+
+if __name__ == "__main__":
+    main()
