@@ -19,7 +19,7 @@ from netvlad.describe.descriptor import LONGEST_SIDE
 from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.vlad import EPS, VLAD
 from netvlad.describe.weights import folders, sha256
-from netvlad.describe.whitening import Whitening
+from netvlad.describe.whitening import Whitened, Whitening
 from netvlad.errors import ModelError
 from netvlad.images import read_image
 
@@ -27,7 +27,7 @@ CLUSTERS = 128
 CENTRES = "densevlad_rootsift_k128_centres.npy"  # the authors', in a folder of $NETVLAD_WEIGHTS
 
 
-class DenseVLAD(nn.Module):
+class DenseVLAD(Whitened, nn.Module):
     """A describer: `describe(images) -> (N, dim)` float32, rows of unit length.
 
     clusters: cluster centres; resize: the longest side a photo is scaled down to (None: never); intra: L2-normalise
@@ -102,16 +102,6 @@ class DenseVLAD(nn.Module):
 
     def _read(self, image) -> np.ndarray:
         return read_image(image, resize=self.resize, alpha=True)
-
-    def crop(self, dim: int) -> DenseVLAD:
-        """Keep the first `dim` whitened numbers only; returns this describer, changed.
-
-        Raises ModelError where nothing is whitened.
-        """
-        if self.whitening is None:
-            raise ModelError(f"{self.name} is not whitened, so its {self.dim} numbers cannot be cut to {dim}")
-        self.whitening = self.whitening.cropped(dim).to(self.device)
-        return self
 
     # -- on disk ------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.pooling import defined_locations, make_pooling, pooled_dim
 from netvlad.describe.trunk import Trunk
-from netvlad.describe.whitening import Whitening
-from netvlad.errors import ModelError
+from netvlad.describe.whitening import Whitened, Whitening
 from netvlad.images import read_image
 
 # one forward pass takes as many photos of a size as stay below this, so that VGG-16 at 640x480 fits a small machine
@@ -23,7 +22,7 @@ PIXELS_AT_ONCE = {"cpu": 1 << 21, "cuda": 1 << 24}
 LONGEST_SIDE = 640  # Pittsburgh and Tokyo 24/7 cut-outs are 640x480
 
 
-class NetworkDescriber(nn.Module):
+class NetworkDescriber(Whitened, nn.Module):
     """A describer: `describe(images) -> (N, dim)` float32, rows of unit length.
 
     pooling: a name of `pooling.POOLINGS`; clusters: centres of the VLAD poolings; resize: the longest side a photo is
@@ -115,16 +114,6 @@ class NetworkDescriber(nn.Module):
             for i in range(0, len(rows), step):
                 part = rows[i : i + step]
                 yield part, np.stack([arrays[row] for row in part])
-
-    def crop(self, dim: int) -> NetworkDescriber:
-        """Keep the first `dim` whitened numbers only; returns this describer, changed.
-
-        Raises ModelError where nothing is whitened.
-        """
-        if self.whitening is None:
-            raise ModelError(f"{self.name} is not whitened, so its {self.dim} numbers cannot be cut to {dim}")
-        self.whitening = self.whitening.cropped(dim).to(self.device)
-        return self
 
     # -- on disk ------------------------------------------------------------------------------------------------
 

@@ -25,12 +25,12 @@ from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.mixvpr import load_mixvpr
 from netvlad.describe.published import HUBS, IMAGENET, Hub
 from netvlad.describe.weights import find_file, first_line
-from netvlad.describe.whitening import Whitening
+from netvlad.describe.whitening import Whitened, Whitening
 from netvlad.errors import ModelError
 from netvlad.images import read_image
 
 
-class HubDescriber(nn.Module):
+class HubDescriber(Whitened, nn.Module):
     """A describer: `describe(images) -> (N, dim)` float32, rows of unit length, by a network of torch.hub.
 
     name: of `HUBS`, perhaps with ":REF". Saved, it is a reference: the network's own weights stay where torch.hub has
@@ -95,13 +95,6 @@ class HubDescriber(nn.Module):
             raise ModelError(f"{self.name}: its network made {got} of {len(x)} photos, not {(len(x), self.spec.dim)}")
         found = F.normalize(found.float(), dim=1)
         return self.whitening(found) if self.whitening else found
-
-    def crop(self, dim: int) -> HubDescriber:
-        """Keep the first `dim` whitened numbers only. Raises ModelError where nothing is whitened."""
-        if self.whitening is None:
-            raise ModelError(f"{self.name} is not whitened, so its {self.dim} numbers cannot be cut to {dim}")
-        self.whitening = self.whitening.cropped(dim).to(self.device)
-        return self
 
     # -- on disk ------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,20 @@ class Whitening(nn.Module):
         return smaller
 
 
+class Whitened:
+    """What describers share that have a `whitening`, or None, besides `name`, `dim` and `device`."""
+
+    def crop(self, dim: int):
+        """Keep the first `dim` whitened numbers only; returns this describer, changed.
+
+        Raises ModelError where nothing is whitened.
+        """
+        if self.whitening is None:
+            raise ModelError(f"{self.name} is not whitened, so its {self.dim} numbers cannot be cut to {dim}")
+        self.whitening = self.whitening.cropped(dim).to(self.device)
+        return self
+
+
 def fit_whitening(vectors: np.ndarray, dim: int) -> Whitening:
     """Fit on `vectors` (n, D), one a row. Raises ModelError when n - 1 or D is smaller than `dim`, or `dim` than 1.
 
