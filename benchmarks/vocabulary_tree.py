@@ -1,15 +1,17 @@
 """The vocabulary tree on the campus photos, as a Markdown table: fitted on west, judged on east.
 
-    OMP_NUM_THREADS=1 python benchmarks/vocabulary_tree.py --cache FOLDER [--as-they-are] [--paths 1 2 5 9]
+    OMP_NUM_THREADS=1 python benchmarks/vocabulary_tree.py --cache FOLDER [--paths 1 2 5 9] [--out FOLDER]
 
 By day against night and the other way round, as `campus.py`; and within one light, every second photo against those
 between. Radius 10 m, queries without a true match left out. --cache keeps the features. Informative features: the
-places are cells of 10 m; a random share of the training features, of the same size, stands beside each.
+places are cells of 10 m; a random share of the training features, of the same size, stands beside each. --out: draws
+recall against greedy paths and against the share of informative features.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -55,18 +57,44 @@ def informative(words: list, places, share: float) -> list:
     return [w[k] for w, k in zip(words, keep, strict=True)]
 
 
-def row(label: str, places, words, vocabulary: int, share: float = 1.0, **options) -> None:
-    """Print recall@1/5/10 in percent of both directions, and of each light against itself."""
+CASES = ("night queries, day database", "day queries, night database", "day, day", "night, night")
+
+
+def row(label: str, places, words, vocabulary: int, share: float = 1.0, **options) -> np.ndarray:
+    """Print recall@1/5/10 in percent of both directions, and of each light against itself; (4, 3)."""
     halves = [(n, n, slice(0, None, 2), slice(1, None, 2)) for n in ("east_day", "east_night")]
     across = [(a, b, slice(None), slice(None)) for a, b in (("east_day", "east_night"), ("east_night", "east_day"))]
-    cell = []
+    found = []
     for held, asked, these, those in [*across, *halves]:
         kept = words[held][these]
         kept = kept if share == 1 else informative(kept, places[held][these], share)
         ranker = Words(kept, words[asked][those], vocabulary, **options)
         recall = evaluate({"": ranker}, places[held][these], places[asked][those], PROTOCOL).methods[0].recall
-        cell.append(" / ".join(f"{100 * recall[n]:.1f}" for n in (1, 5, 10)))
-    print(f"| {label} | {' | '.join(cell)} |", flush=True)
+        found.append([100 * recall[n] for n in (1, 5, 10)])
+    print(f"| {label} | {' | '.join(' / '.join(f'{r:.1f}' for r in case) for case in found)} |", flush=True)
+    return np.array(found)
+
+
+def draw(curves: dict[str, dict], axis: str, file: Path, ticks=None) -> None:
+    """recall@1 and recall@10 of each case, against the keys of each of `curves`: label -> {x: (4, 3)}."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, 4, figsize=(12, 3.7), sharey=True, layout="constrained")
+    for case, (panel, title) in enumerate(zip(panels, CASES, strict=True)):
+        for colour, (label, found) in zip(("tab:green", "tab:orange", "0.5"), curves.items(), strict=False):
+            x = sorted(found)
+            for column, style, n in ((0, "-o", 1), (2, "--s", 10)):
+                panel.plot(x, [found[i][case][column] for i in x], style, color=colour, ms=4, label=f"{label} @{n}")
+        panel.set(title=title, xlabel=axis, ylim=(0, 100), xticks=ticks or x)
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("recall, %")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=80)
+    plt.close(figure)
 
 
 def main() -> None:
@@ -77,6 +105,7 @@ def main() -> None:
     parser.add_argument("--branching", type=int, default=10)
     parser.add_argument("--depth", type=int, default=5)
     parser.add_argument("--paths", type=int, nargs="*", default=[1, 2, 5, 9])
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--shares", type=float, nargs="*", default=[0.5, 0.25, 0.1])
     given = parser.parse_args()
     folder, store = campus(), sift_store(most=given.most, enlarge=not given.as_they_are, folder=given.cache)
@@ -95,22 +124,31 @@ def main() -> None:
 
     tree = fit(training)
     print(f"{len(training):,} training features, {tree.words:,} words\n")
-    print("| | night queries, day database | day queries, night database | day, day | night, night |")
-    print("|---|---|---|---|---|")
+    print(f"| | {' | '.join(CASES)} |\n|---|---|---|---|---|")
+    by_paths: dict[int, np.ndarray] = {}
     for paths in given.paths:
         words = words_of(tree, paths)
         for norm, bursts in SCORES if paths == given.paths[-1] else SCORES[:1]:
             label = f"{paths} paths, {norm}, {'square root of' if bursts else 'plain'} tf"
-            row(label, places, words, tree.words, norm=norm, bursts=bursts)
+            found = row(label, places, words, tree.words, norm=norm, bursts=bursts)
+            by_paths.setdefault(paths, found)
+    entries, trees = {1.0: by_paths[given.paths[-1]]}, {"informative": {}, "at random": {}}
     for share in given.shares:
-        row(f"{share:g} of each entry, {given.paths[-1]} paths", places, words, tree.words, share)
+        label = f"{share:g} of each entry, {given.paths[-1]} paths"
+        entries[share] = row(label, places, words, tree.words, share)
     west, rng = netvlad.Places.concat([places["west_day"], places["west_night"]]), np.random.default_rng(0)
     photo, first = np.repeat(np.arange(len(of)), of), tree.quantise(training, given.paths[-1])
     for share in given.shares:
         chosen = most_informative(first, photo, cells(west), share)
         for label, keep in (("informative", chosen), ("at random", rng.permutation(chosen))):
             other = fit(training[keep])
-            row(f"tree on {share:g}, {label}", places, words_of(other, given.paths[-1]), other.words)
+            words = words_of(other, given.paths[-1])
+            trees[label][share] = row(f"tree on {share:g}, {label}", places, words, other.words)
+    if given.out:
+        draw({"words": by_paths}, "greedy paths N", given.out / "paths.png")
+        curves = {f"tree fitted on the share, {label}": {1.0: entries[1.0], **found} for label, found in trees.items()}
+        curves = {"the share of each entry": entries, **curves}
+        draw(curves, "share of the features", given.out / "informative.png", [0, 0.25, 0.5, 0.75, 1])
 
 
 if __name__ == "__main__":

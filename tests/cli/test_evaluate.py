@@ -212,6 +212,13 @@ def test_vocabulary_trees(netvlad, refused, seen_again, tmp_path):
     assert [(m["name"], m["dim"]) for m in facts["methods"]] == [(m, None) for m in models[:3]] + [(models[3], 192)]
     assert [m["recall"]["1"] for m in facts["methods"][:3]] == [1.0] * 3
     assert next(iter(facts["methods"][0]["stages"])) == "fit tree on database"
+    both = [x for m in ("vocabtree-8x2-n2", "vocabtree-8x2-n2-distinct") for x in ("--model", m)]
+    assert netvlad("evaluate", *given, *both, "--out", tmp_path / "both").code == 0
+    plain, distinct = json.loads((tmp_path / "both" / "results.json").read_text("utf-8"))["methods"]
+    assert min(plain["recall"]["5"], distinct["recall"]["5"]) > 0.8
+    answers = [np.load(file)["scores"] for file in (tmp_path / "both" / "answers").glob("*.npz")]
+    assert len(answers) == 2
+    assert not np.allclose(*answers)  # some votes count less
     assert "no vocabulary tree is called 'vocabtree-8'" in refused("evaluate", *given, "--model", "vocabtree-8")
     # the folder is no describer
     assert "of kind 'vocabulary tree'" in refused("index", database, "--out", tmp_path / "i", "--model", models[2])

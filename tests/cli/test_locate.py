@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 
@@ -89,6 +90,7 @@ def test_json_is_complete(netvlad, town, sure):
         "time": str(second.time),
         "distance": pytest.approx(second.distance),
         "score": pytest.approx(-(second.distance**2)),
+        "inliers": None,
     }
 
 
@@ -156,6 +158,42 @@ def test_map_writes_a_page(netvlad, town, elsewhere, index, tmp_path):
     answers = strictly(netvlad(*asked, "--json").out)
     photos = {a["photo"] for a in answers} | {m["path"] for a in answers for m in a["matches"]}
     assert html.count("data:image/jpeg;base64,") == len(photos)
+
+
+def scene(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    parts = [cv2.resize(rng.uniform(-1, 1, (150 // s + 2, 200 // s + 2, 3)), (200, 150)) for s in (3, 6, 12, 24)]
+    return np.clip(128 + 60 * sum(parts), 0, 255).astype(np.uint8)
+
+
+def test_rerank_puts_what_agrees_first(netvlad, tmp_path):
+    from PIL import Image
+
+    rows = ["path,lat,lon"]
+    for i in range(4):
+        Image.fromarray(scene(i)).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{31 + i / 1000},34.8")
+    (tmp_path / "places.csv").write_text("\n".join(rows))
+    folder = tmp_path / "it.vpr"
+    assert netvlad("index", tmp_path / "places.csv", "--out", folder, "--model", "test_resnet-max").code == 0
+    turn = cv2.getRotationMatrix2D((100, 75), 8, 0.92)
+    query = tmp_path / "query.jpg"
+    (ranked,) = strictly(netvlad("locate", tmp_path / "0.png", "--index", folder, "--json", "--top", "4").out)
+    last = int(ranked["matches"][-1]["path"][-5])  # of all the least like photo 0: seen again, in the colours of that
+    seen = cv2.warpAffine(scene(last), turn, (200, 150), borderMode=cv2.BORDER_REFLECT)
+    Image.fromarray(seen).save(query)
+    asked = ("locate", query, tmp_path / "none.jpg", "--index", folder, "--rerank", "4", "--top", "2")
+    ran = netvlad(*asked, "--json")
+    answer, missing = strictly(ran.out)
+    assert missing["error"] == "no such file"
+    first, second = answer["matches"]
+    assert first["path"] == str(tmp_path / f"{last}.png")
+    assert first["inliers"] > 12 > second["inliers"]
+    assert answer["lat"] == first["lat"]
+    text = netvlad(*asked).out
+    assert f"  {first['inliers']} inliers  {first['lat']:.6f}, 34.800000" in text
+    unverified = strictly(netvlad("locate", query, "--index", folder, "--rerank", "1", "--json").out)[0]["matches"]
+    assert [m["inliers"] is None for m in unverified] == [False, True, True, True]
 
 
 def test_wrong_paths(refused, town, index, tmp_path):

@@ -255,6 +255,7 @@ def test_an_answer_in_words(tmp_path):
         answer_in_words(answer(tmp_path, in_map=False, confidence=0.04)),
         answer_in_words(answer(tmp_path, lat=np.nan, lon=np.nan), planar=True),
         answer_in_words(answer(tmp_path, lat=np.nan, lon=np.nan, matches=[])),
+        answer_in_words(answer(tmp_path, confidence=None, in_map=None, matches=[SimpleNamespace(inliers=12)])),
     ]
     assert words[0] == ("31.26212, 34.80275 within 25 m, confidence 0.83", "", "")
     assert words[1][0] == "0.00000, 9.00000 within 25 m, confidence unknown (the index is not calibrated)"
@@ -262,6 +263,7 @@ def test_an_answer_in_words(tmp_path):
     assert "0.00000, 9.00000 within 25 m, confidence 0.04" in words[2][1]
     assert words[3][0] == "easting 500000.0 m, northing 0.0 m within 25 m, confidence 0.83"
     assert words[4][0] == "no match was found"
+    assert words[5][0] == "0.00000, 9.00000 within 25 m, confidence unknown"  # geometry put another first
 
 
 def test_the_page_of_located_photos(tmp_path):

@@ -9,8 +9,9 @@ from netvlad.describe.feature_store import FeatureStore
 from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.evaluate.result import Protocol
 from netvlad.evaluate.run import evaluate
-from netvlad.places import Places
+from netvlad.places import Neighbours, Places
 from netvlad.search.bag_of_words import VocabularyTreeRanker, ranker_named
+from netvlad.search.distinctive import distinctive_shares
 from netvlad.search.informative import most_informative
 from netvlad.search.tree_fit import fit_tree
 from netvlad.search.vocabulary_tree import VocabularyTree
@@ -138,6 +139,62 @@ def test_photos_of_one_place_share_an_entry(scenes):
         VocabularyTreeRanker(photos, places=["z", "b"], **SMALL)
 
 
+@pytest.fixture(scope="module")
+def signed(scenes):
+    return VocabularyTreeRanker(scenes[0], branching=6, hamming=True, workers=0)
+
+
+def test_hamming_embedding(scenes, ranker, signed):
+    assert len(signed.tree.levels) == 4
+    ids, scores = signed.rank(scenes[1], 4)
+    assert ids[:, 0].tolist() == list(range(6))
+    assert (scores[:, 0] > 3 * scores[:, 1]).all()  # clearer than by words alone
+    x = features(scenes[1][2])
+    words = signed.tree.nearest(x, 5, 3)
+    entries, expected = signed.inverted.search(words, signed.embedding.signatures(x, words), 4)
+    assert ids[2, : len(entries)].tolist() == entries.tolist()
+    assert scores[2, : len(entries)].tolist() == expected.tolist()
+    assert len(signed.inverted.entries) == sum(len(features(path)) for path in scenes[0])
+    given = VocabularyTreeRanker(scenes[0], ranker.tree, hamming=True, workers=0)
+    assert given.tree is ranker.tree
+    assert list(given.seconds) == ["fit tree on database", "describe database"]
+    assert given.rank(scenes[1], 1)[0][:, 0].tolist() == list(range(6))
+
+
+def test_hamming_embedding_of_odd_photos(scenes, signed, tmp_path, monkeypatch):
+    Image.new("RGB", (200, 150)).save(tmp_path / "black.png")
+    Image.fromarray(texture(0)[:8, :8]).save(tmp_path / "small.png")
+    (tmp_path / "bad.jpg").write_text("x")
+    odd = [str(tmp_path / name) for name in ("black.png", "small.png", "bad.jpg")]
+    ids, scores = signed.rank([*odd, scenes[1][3]], 3)
+    assert ids[:3].tolist() == [[-1] * 3] * 3
+    assert np.isneginf(scores[:3]).all()
+    assert ids[3, 0] == 3
+    mixed = VocabularyTreeRanker([odd[0], *scenes[0][:2], odd[2]], branching=6, hamming=True, workers=0)
+    assert mixed.rank(scenes[1][:2], 1)[0][:, 0].tolist() == [1, 2]
+    one = VocabularyTreeRanker(scenes[0][:1], branching=6, hamming=True, workers=0)
+    assert one.rank(scenes[1][:1], 2)[0].tolist() == [[0, -1]]
+    x = np.random.default_rng(0).integers(0, 256, (50_000, 128)).astype(np.uint8)
+    monkeypatch.setattr("netvlad.search.bag_of_words.sift_of", lambda *_, **__: iter([(0, x)]))
+    ids, scores = signed.rank(["many"], 6)
+    assert np.isfinite(scores[ids >= 0]).all()
+
+
+@pytest.mark.parametrize("hamming", [False, True])
+def test_what_places_share_counts_less(scenes, ranker, hamming):
+    from netvlad.places.same import same_place
+
+    at = Places.build(path=scenes[0], easting=[0, 1, 100, 200, 300, 400], northing=0.0)
+    near = same_place(at, at, 25.0)
+    learnt = VocabularyTreeRanker(scenes[0], ranker.tree, near=near, hamming=hamming, workers=0)
+    expected = distinctive_shares(ranker.inverted, near)
+    assert expected.min() < 255
+    if hamming:
+        expected = np.repeat(expected, ranker.inverted.counts)
+    np.testing.assert_array_equal(learnt.inverted.shares, expected)
+    assert learnt.rank(scenes[1], 1)[0][:, 0].tolist() == list(range(6))
+
+
 def test_informative_features_alone(scenes, ranker):
     half = VocabularyTreeRanker(scenes[0], ranker.tree, informative=0.5, workers=0)
     words = [ranker.tree.quantise(features(path), 5) for path in scenes[0]]
@@ -147,6 +204,8 @@ def test_informative_features_alone(scenes, ranker):
     assert counts.tolist() == np.bincount(photo[keep]).tolist()
     assert half.rank(scenes[1], 1)[0][:, 0].tolist() == list(range(6))
     x = np.concatenate([features(path) for path in scenes[0]])
+    marked = VocabularyTreeRanker(scenes[0], ranker.tree, informative=0.5, hamming=True, workers=0)
+    assert np.bincount(marked.inverted.entries).tolist() == counts.tolist()
     both = VocabularyTreeRanker(scenes[0], informative=0.5, **SMALL)
     expected = VocabularyTree.fit(x[keep], branching=6, depth=4)
     np.testing.assert_array_equal(both.tree.levels[0][0], expected.levels[0][0])
@@ -155,7 +214,9 @@ def test_informative_features_alone(scenes, ranker):
 def test_saved_and_loaded(scenes, ranker, tmp_path):
     how = {"places": [0, 0, 1, 1, 2, 2], "paths": 2, "norm": "features", "workers": 0}
     shared = VocabularyTreeRanker(scenes[0], ranker.tree, **how)
-    for saved in (ranker, shared):
+    near = Neighbours(np.arange(7), np.arange(6), np.zeros(6))
+    signed = VocabularyTreeRanker(scenes[0], ranker.tree, hamming=True, near=near, workers=0)
+    for saved in (ranker, shared, signed):
         saved.save(tmp_path / "it")
         again = VocabularyTreeRanker.load(tmp_path / "it", scenes[0], workers=0)
         assert again.paths == saved.paths
@@ -210,13 +271,23 @@ def test_names(scenes, ranker, tmp_path):
         assert named.paths == paths
     named = ranker_named("vocabtree-n3", photos[:1], most=20, **given)
     assert (len(named.tree.levels), named.paths) == (5, 3)
+    named = ranker_named("vocabtree-n2-hamming", photos[:1], most=20, **given)
+    assert (len(named.tree.levels), named.paths, named.embedding.words) == (4, 2, named.tree.words)
+    near = Neighbours(np.arange(3), np.arange(2), np.zeros(2))
+    both = ranker_named("vocabtree-4x2-hamming-distinct", photos, near=lambda: near, **given)
+    assert (len(both.tree.levels), both.embedding is None, both.inverted.shares is None) == (2, False, False)
+    alone = ranker_named("vocabtree-4x2-distinct", photos, near=lambda: near, **given)
+    assert (alone.embedding, alone.inverted.shares is None) == (None, False)
+    with pytest.raises(NetvladError, match="vocabtree-distinct learns from photos of other places, and nothing tells"):
+        ranker_named("vocabtree-distinct", photos)
     ranker.tree.save(tmp_path / "tree")
     of_folder = ranker_named(str(tmp_path / "tree"), photos, **given)
     assert of_folder.tree.words == ranker.tree.words
     for name in ("resnet18-netvlad", "densevlad", str(tmp_path)):
         assert ranker_named(name, photos) is None
-    for name in ("vocabtree-", "vocabtree-10", "vocabtree-n", "vocabtree-10x5-5", "vocabtrees"):
-        with pytest.raises(NetvladError, match=f"no vocabulary tree is called '{name}'; choose vocabtree, vocab"):
+    for end in ("-", "-10", "-n", "-10x5-5", "s", "-distinct-n5"):
+        name = f"vocabtree{end}"
+        with pytest.raises(NetvladError, match=f"no vocabulary tree is called '{name}'; choose vocabtree, with"):
             ranker_named(name, photos)
     with pytest.raises(NetvladError, match="at least 1 deep, got 1 and 5"):
         ranker_named("vocabtree-1x5", photos, **given)

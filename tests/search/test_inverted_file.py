@@ -118,6 +118,25 @@ def test_arrays_and_back():
     assert (again.norm, again.bursts, again.size) == ("features", False, 4)
 
 
+def test_shares():
+    """Each posting's share scales its votes; norms stay."""
+    inverted = InvertedFile.build(WORDS, 5)
+    whole = inverted.scores([0, 1, 3])
+    parts = [inverted.scores([0, 1, 3])[2]]
+    inverted.shares = np.full(6, 255, np.uint8)
+    np.testing.assert_array_equal(inverted.scores([0, 1, 3]), whole)
+    inverted.shares[5] = 51  # word 3 of photo 2
+    asked = math.hypot(math.sqrt(2) * math.log(5), math.log(5 / 3))
+    length = math.hypot(math.log(5 / 3), math.sqrt(2) * math.log(5))
+    expected = (math.log(5 / 3) ** 2 + math.sqrt(2) * math.log(5) ** 2 / 5) / (asked * length)
+    assert inverted.scores([0, 1, 3])[2] == pytest.approx(expected, rel=1e-6)
+    assert expected < parts[0]
+    again = InvertedFile.of(inverted.arrays(), inverted.facts)
+    np.testing.assert_array_equal(again.scores([0, 1, 3]), inverted.scores([0, 1, 3]))
+    with pytest.raises(NetvladError, match=r"6 postings are wanted, got shares \(5,\)"):
+        InvertedFile.of({**inverted.arrays(), "shares": np.zeros(5)}, inverted.facts)
+
+
 def test_wrong_arguments():
     inverted = InvertedFile.build(WORDS, 5)
     for words in ([5], [-1, 2]):

@@ -7,6 +7,7 @@ import pytest
 from netvlad.describe.local_features import LocalFeatures, local_features
 from netvlad.errors import NetvladError
 from netvlad.images import read_image
+from netvlad.search import verify as verify_module
 from netvlad.search.verify import match, verify
 
 
@@ -61,7 +62,7 @@ def test_match_by_hand():
 
 @pytest.mark.parametrize("kind", ["sift", "rootsift", "orb"])
 @pytest.mark.parametrize("ratio", [0.7, 0.8, 0.95])
-def test_match_is_the_definition(kind, ratio):
+def test_match_is_the_definition(kind, ratio, monkeypatch):
     rng = np.random.default_rng(0)
     if kind == "orb":
         base = rng.integers(0, 256, (40, 32), dtype=np.uint8)
@@ -77,6 +78,21 @@ def test_match_is_the_definition(kind, ratio):
     want = match_by_loops(a, b, ratio)
     assert match(a, b, ratio).tolist() == want
     assert len(want) > 3
+    monkeypatch.setattr(verify_module, "BLOCK", 7)
+    assert match(a, b, ratio).tolist() == want
+
+
+def test_match_of_50_000_features():
+    """Two of them are what the other photo has; all the rest is noise. Never all distances are in memory at once."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (50_000, 128)).astype(np.float32)
+    few = features(np.vstack([x[[49_999, 7]], rng.integers(0, 256, (98, 128))]).astype(np.float32))
+    many = features(x)
+    assert match(many, few, 0.5).tolist() == [[7, 1], [49_999, 0]]
+    assert match(few, many, 0.5).tolist() == [[0, 49_999], [1, 7]]
+    # of equally near ones in two blocks the first counts
+    again = features(np.vstack([x[:5], x[5:9000], x[:5]]))
+    assert match(again, features(x[:5] + 1)).tolist() == [[i, i] for i in range(5)]
 
 
 def test_match_of_few_and_of_two_kinds():

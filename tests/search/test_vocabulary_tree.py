@@ -171,3 +171,28 @@ def test_loading_something_else(tree, tmp_path):
         save_arrays(tmp_path / name, kept, kind="vocabulary tree", facts={})
         with pytest.raises(PlaceIndexError, match="does not hold a vocabulary tree"):
             VocabularyTree.load(tmp_path / name)
+
+
+def test_the_nearest_words_in_order():
+    """With all paths: the words by their distance, as a loop over the leaves has them."""
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(300, 6)).astype(np.float32)
+    tree = VocabularyTree.fit(x, branching=4, depth=2)
+    leaves = tree.levels[-1][0].astype(np.float64)
+    asked = rng.normal(size=(40, 6)).astype(np.float32)
+    squared = np.square(asked[:, None].astype(np.float64) - leaves).sum(axis=2)
+    found = tree.nearest(asked, len(tree.levels[0][0]), 3)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, np.argsort(squared, axis=1)[:, :3])
+    for paths in (1, 2):
+        few = tree.nearest(asked, paths, 5)
+        np.testing.assert_array_equal(few[:, 0], tree.quantise(asked, paths))
+        for row, words in enumerate(few):
+            met = words[words >= 0]
+            assert len(set(met)) == len(met) >= 1
+            assert (np.diff(squared[row, met]) >= 0).all()
+            assert (words[len(met) :] == -1).all()
+            assert len(set(tree.levels[1][1][met])) <= paths
+    assert tree.nearest(asked[:2], 1, 100).shape == (2, 100)  # more than there are
+    with pytest.raises(NetvladError, match="to at least 1 word, got 1 and 0"):
+        tree.nearest(asked, 1, 0)

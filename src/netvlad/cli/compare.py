@@ -111,7 +111,7 @@ def _compare(tasks: list, labels: dict, how: dict, out: Path, every: bool) -> li
 
     panels, facts, dims_of = [], {}, {}
     for task in tasks:
-        methods = Methods(labels, how["model"], as_is=as_is([task]), **how["methods"])
+        methods = Methods(labels, how["model"], as_is=as_is([task]), near=task.near, **how["methods"])
         wrap, more = task.cropping()
         config = {"models": labels, "seed": how["methods"]["seed"], **how["model"], "task": task.name}
         found = task.judge(methods.makers(task.database.path, wrap, **more), config)

@@ -79,7 +79,7 @@ def run(
         tasks = of_tables(database, queries, protocol, strict)
     for task in tasks:
         folder = out / task.name if out and len(tasks) > 1 else out
-        kept = {"folder": folder / "answers" if folder else None, "as_is": as_is([task])}
+        kept = {"folder": folder / "answers" if folder else None, "as_is": as_is([task]), "near": task.near}
         methods = Methods(names, options, seed=seed, workers=workers, **kept)
         source = {"benchmark": task.name, "root": str(root)} if task.benchmark else {}
         config = source or {"database": str(database), "queries": str(queries)}

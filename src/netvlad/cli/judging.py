@@ -29,6 +29,13 @@ class Task:
     def is_map(self) -> bool:
         return self.benchmark is not None and self.benchmark.kind == "map"
 
+    def near(self):
+        """Which database photos may show one place: Neighbours."""
+        from netvlad.places.same import same_place
+
+        radius = getattr(self.protocol, "radius", None)
+        return same_place(self.database, self.database, 25.0 if radius is None else radius)
+
     def judge(self, makers: dict, config: dict):
         """An Evaluation, or where the measure is mean average precision a Retrieval."""
         from netvlad.evaluate.retrieval import evaluate_retrieval

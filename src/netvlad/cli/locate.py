@@ -14,6 +14,9 @@ def run(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
     index: Annotated[Path, typer.Option(help="An index made by `netvlad index`.")],
     top: Annotated[int, typer.Option(help="How many matches to show.", min=1)] = 5,
+    rerank: Annotated[
+        int | None, typer.Option(help="Put so many best in order by geometry: local features that agree.", min=1)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     page: Annotated[Path | None, typer.Option("--map", help="Write a page with a map and the matches.")] = None,
 ) -> None:
@@ -25,7 +28,9 @@ def run(
     from netvlad.search.index import PlaceIndex
 
     paths = _expand(photos)
-    answers = PlaceIndex.open(index).locate_all(paths, top)
+    answers = PlaceIndex.open(index).locate_all(paths, max(top, rerank or 0))
+    if rerank:
+        answers = _reranked(answers, rerank, top)
     found = [a for a in answers if not isinstance(a, ImageError)]
     if as_json:
         print(json.dumps([_error(p, a) if isinstance(a, ImageError) else _plain(a)
@@ -44,6 +49,17 @@ def run(
     tell_unreadable(unreadable)
     if unreadable:
         raise typer.Exit(1)
+
+
+def _reranked(answers: list, best: int, top: int) -> list:
+    from dataclasses import replace
+
+    from netvlad.search.location import Location
+    from netvlad.search.rerank import rerank_locations
+
+    located = [a for a in answers if isinstance(a, Location)]
+    done = iter(replace(a, matches=a.matches[:top]) for a in rerank_locations(located, best))
+    return [next(done) if isinstance(a, Location) else a for a in answers]
 
 
 def _expand(photos: list[Path]) -> list[str]:
@@ -67,7 +83,8 @@ def _print(answer) -> None:
     headline, sentence, _ = answer_in_words(answer, planar=answer.lat != answer.lat)
     print("\n  ".join(filter(None, [answer.query, headline, sentence])))
     for i, match in enumerate(answer, 1):
-        print(f"  {i:2}. distance {match.distance:.3f}  {_where(match)}  {_when(match.time)}  {match.path}")
+        agree = "" if match.inliers is None else f"{match.inliers} inliers  "
+        print(f"  {i:2}. distance {match.distance:.3f}  {agree}{_where(match)}  {_when(match.time)}  {match.path}")
     print()
 
 
@@ -103,6 +120,7 @@ def _plain(answer) -> dict:
                 "time": _when(m.time) or None,
                 "distance": m.distance,
                 "score": m.score,
+                "inliers": m.inliers,
             }
             for m in answer
         ],

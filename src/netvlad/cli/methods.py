@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ class Methods:
     names: as `netvlad.load` takes them, or vocabtree, or label -> such a name; options: of `load`, for models given by
     name; folder: where answers are kept, None nowhere. dims: judge each model cut to so many numbers, and whole ones
     not at all.
+    near: makes the Neighbours of the database in itself, for methods that learn from photos of other places.
     as_is: models given by name leave photos at their size, unless the options say otherwise; not DenseVLAD and
     vocabulary trees, whose method has a size of its own. After the rankers were made, `known` has for each label what
     published rows could say of it, `resized` the size it scales photos down to, `dims_of` its model and dimension,
@@ -28,10 +30,11 @@ class Methods:
         folder: Path | None = None,
         dims: Sequence[int] = (),
         as_is: bool = False,
+        near: Callable | None = None,
     ):
         self.labels = names if isinstance(names, dict) else {name: name for name in names}
         self.options, self.seed, self.workers, self.folder, self.dims = options, seed, workers, folder, tuple(dims)
-        self.as_is = as_is
+        self.as_is, self.near = as_is, near
         self.known: dict = {}
         self.resized: dict[str, int | None] = {}
         self.dims_of: dict[str, tuple[str, int]] = {}
@@ -122,12 +125,16 @@ class Methods:
         from netvlad.search.bag_of_words import ranker_named
 
         resized = {key: size for key, size in self.options.items() if key == "resize"}
-        return ranker_named(name, database, seed=self.seed, workers=self.workers, **resized)
+        return ranker_named(name, database, near=self.near, seed=self.seed, workers=self.workers, **resized)
 
     def _tree_key(self, name: str) -> dict:
         card = Path(name) / "card.json"
         model = card.read_text("utf-8") if card.is_file() else name
-        return {"model": model, "seed": self.seed, "resize": self.options.get("resize", "default")}
+        key = {"model": model, "seed": self.seed, "resize": self.options.get("resize", "default")}
+        if name.endswith("-distinct") and self.near:
+            near = self.near()
+            key["near"] = hashlib.sha256(near.offsets.tobytes() + near.ids.tobytes()).hexdigest()
+        return key
 
     def _kept(self, label: str, make: Callable, key: dict, database, more: dict, dim: int | None):
         from netvlad import __version__

@@ -139,7 +139,9 @@ def answer_in_words(result, planar: bool = False) -> tuple[str, str, str]:
     radius = number(result.radius, 2)
     where += "" if radius is None else f" within {radius:.0f} m"
     sure = number(result.confidence, 4)
-    sure = "confidence unknown (the index is not calibrated)" if sure is None else f"confidence {sure:.2f}"
+    verified = any(getattr(match, "inliers", None) is not None for match in result.matches)
+    unknown = "confidence unknown" if verified else "confidence unknown (the index is not calibrated)"
+    sure = unknown if sure is None else f"confidence {sure:.2f}"
     if result.in_map is False:
         return "probably not in this map", f"The nearest it comes to is {where}, {sure}.", "away"
     return f"{where}, {sure}", "", ""

@@ -20,7 +20,8 @@ class InvertedFile:
     """Entries (photos, or places of several) as sparse bags of visual words.
 
     starts (V + 1,) int64: the postings of word w are starts[w]:starts[w + 1]; entries (M,) int32: whose each posting
-    is, rising within a word; counts (M,) uint16: how often that entry has the word. size: entries. 6 bytes a posting.
+    is, rising within a word; counts (M,) uint16: how often that entry has the word; shares (M,) uint8: what is left of
+    its votes, of 255, or None for all of them (`distinctive`). size: entries. 6 bytes a posting, 7 with shares.
 
     A query and an entry are vectors of tf * idf, with idf(w) = log((size + 1) / entries that have w); the 1 keeps a
     database of one entry from scoring nothing. tf is how often the word occurs, its square root with `bursts`. The
@@ -29,17 +30,19 @@ class InvertedFile:
     as a feature count leaves the repeated words of a photo their weight.
     """
 
-    def __init__(self, starts, entries, counts, size: int, *, norm: str = "length", bursts: bool = True):
+    def __init__(self, starts, entries, counts, size: int, *, norm: str = "length", bursts: bool = True, shares=None):
         if norm not in NORMS:
             raise NetvladError(f"no norm is called {norm!r}; choose one of {', '.join(NORMS)}")
         self.starts = np.ascontiguousarray(starts, np.int64)
         self.entries = np.ascontiguousarray(entries, np.int32)
         self.counts = np.ascontiguousarray(counts, np.uint16)
+        self.shares = None if shares is None else np.ascontiguousarray(shares, np.uint8)
         self.size, self.norm, self.bursts = int(size), norm, bursts
-        _check(self.starts, self.entries, self.counts, self.size)
+        beside = {"counts": self.counts, **({} if shares is None else {"shares": self.shares})}
+        checked_postings(self.starts, self.entries, self.size, **beside)
         having = np.diff(self.starts)
         self._idf = np.log((self.size + 1) / np.maximum(having, 1))
-        self._inverse = self._inverse_norms(having)
+        self._inverse = self._inverse_norms()
 
     @property
     def words(self) -> int:
@@ -54,13 +57,7 @@ class InvertedFile:
         """
         from scipy.sparse import coo_array
 
-        entry = np.arange(len(words)) if entry is None else np.asarray(entry)
-        if entry.shape != (len(words),) or (len(entry) and entry.min() < 0):
-            raise NetvladError(f"an entry from 0 up is wanted for each of {len(words)} photos, got {entry.shape}")
-        size = int(entry.max()) + 1 if len(entry) else 0
-        column = np.concatenate([np.empty(0, np.int32), *words]).astype(np.int32, copy=False)
-        if len(column) and (column.min() < 0 or column.max() >= vocabulary):
-            raise NetvladError(f"words 0 to {vocabulary - 1} are wanted, got {column.min()} to {column.max()}")
+        entry, size, column = checked_entries(words, vocabulary, entry)
         row = np.repeat(entry.astype(np.int32), [len(w) for w in words])
         table = coo_array((np.ones(len(row), np.int32), (row, column)), shape=(size, vocabulary)).tocsc()
         table.sum_duplicates()
@@ -72,13 +69,7 @@ class InvertedFile:
 
         Best first, ties in the order of the entries. Entries that have no word of the photo are not among them.
         """
-        scores = self.scores(words)
-        found = np.flatnonzero(scores > 0)
-        if len(found) > k:
-            least = np.partition(scores[found], -k)[-k] if k else np.inf
-            found = found[scores[found] >= least]
-        found = found[np.argsort(-scores[found], kind="stable")[:k]]
-        return found, scores[found]
+        return best_of(self.scores(words), k)
 
     def scores(self, words: np.ndarray) -> np.ndarray:
         """Scores (size,) float32 of all entries for a photo of these words (n,); 0 without a word in common."""
@@ -101,25 +92,31 @@ class InvertedFile:
         ends = np.cumsum([0] + [span.stop - span.start for span in spans])
         ends = ends.astype(np.int32 if len(entries) < 2**31 else np.int64)  # else scipy would copy the entries
         tf = self._tf(np.concatenate([self.counts[span] for span in spans])).astype(np.float32)
+        if self.shares is not None:
+            tf *= np.concatenate([self.shares[span] for span in spans]) / np.float32(255)
         return csc_array((tf, entries, ends), shape=(self.size, len(words))) @ weights
 
     def _tf(self, times: np.ndarray) -> np.ndarray:
         return np.sqrt(times, dtype=np.float32) if self.bursts else times
 
-    def _inverse_norms(self, having: np.ndarray) -> np.ndarray:
+    def weights(self) -> np.ndarray:
+        """tf * idf of each posting, without regard to norms and shares: (M,) float32."""
+        return self._tf(self.counts) * np.repeat(self._idf.astype(np.float32), np.diff(self.starts))
+
+    def _inverse_norms(self) -> np.ndarray:
         """1 / norm of each entry, (size,) float32; 0 for one without features."""
         if self.norm == "features":
             norms = np.bincount(self.entries, self.counts, self.size)
         else:
-            idf = np.repeat(self._idf.astype(np.float32), having)
-            norms = np.sqrt(np.bincount(self.entries, np.square(self._tf(self.counts) * idf), self.size))
+            norms = np.sqrt(np.bincount(self.entries, np.square(self.weights()), self.size))
         return np.divide(1, norms, out=np.zeros(self.size), where=norms > 0).astype(np.float32)
 
     # -- on disk ------------------------------------------------------------------------------------------------
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `of` makes it from again, together with the `facts`."""
-        return {"starts": self.starts, "entries": self.entries, "counts": self.counts}
+        kept = {"starts": self.starts, "entries": self.entries, "counts": self.counts}
+        return kept if self.shares is None else {**kept, "shares": self.shares}
 
     @property
     def facts(self) -> dict:
@@ -129,13 +126,37 @@ class InvertedFile:
     def of(cls, arrays: dict[str, np.ndarray], facts: dict) -> InvertedFile:
         """From `arrays` and `facts`, which may hold more. Raises NetvladError or KeyError where they do not fit."""
         postings = (arrays[name] for name in ("starts", "entries", "counts"))
-        return cls(*postings, facts["size"], norm=facts["norm"], bursts=facts["bursts"])
+        how = {"norm": facts["norm"], "bursts": facts["bursts"], "shares": arrays.get("shares")}
+        return cls(*postings, facts["size"], **how)
 
 
-def _check(starts: np.ndarray, entries: np.ndarray, counts: np.ndarray, size: int) -> None:
+def checked_entries(words: Sequence[np.ndarray], vocabulary: int, entry) -> tuple[np.ndarray, int, np.ndarray]:
+    """Entry of each photo, how many entries there are, and all words in a row (n,) int32; NetvladError as `build`."""
+    entry = np.arange(len(words)) if entry is None else np.asarray(entry)
+    if entry.shape != (len(words),) or (len(entry) and entry.min() < 0):
+        raise NetvladError(f"an entry from 0 up is wanted for each of {len(words)} photos, got {entry.shape}")
+    column = np.concatenate([np.empty(0, np.int32), *words]).astype(np.int32, copy=False)
+    if len(column) and (column.min() < 0 or column.max() >= vocabulary):
+        raise NetvladError(f"words 0 to {vocabulary - 1} are wanted, got {column.min()} to {column.max()}")
+    return entry, int(entry.max()) + 1 if len(entry) else 0, column
+
+
+def best_of(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best entries, at most k, of those that score above 0: entries (m,) int64 and scores (m,), best first."""
+    found = np.flatnonzero(scores > 0)
+    if len(found) > k:
+        least = np.partition(scores[found], -k)[-k] if k else np.inf
+        found = found[scores[found] >= least]
+    found = found[np.argsort(-scores[found], kind="stable")[:k]]
+    return found, scores[found]
+
+
+def checked_postings(starts: np.ndarray, entries: np.ndarray, size: int, **beside: np.ndarray) -> None:
+    """Raises NetvladError unless `starts` rise, and the entries and what stands beside them are as many postings."""
     if starts.ndim != 1 or not len(starts) or starts[0] != 0 or (np.diff(starts) < 0).any():
         raise NetvladError("the postings' starts must rise from 0")
-    if entries.shape != (starts[-1],) or counts.shape != entries.shape:
-        raise NetvladError(f"{starts[-1]} postings are wanted, got {entries.shape} entries and {counts.shape} counts")
+    for name, values in {"entries": entries, **beside}.items():
+        if values.shape != (starts[-1],):
+            raise NetvladError(f"{starts[-1]} postings are wanted, got {name} {values.shape}")
     if len(entries) and (entries.min() < 0 or entries.max() >= size):
         raise NetvladError(f"entries 0 to {size - 1} are wanted, got {entries.min()} to {entries.max()}")

@@ -13,7 +13,10 @@ from netvlad.search.confidence import ABSENT, DEEP, RIGHT, Calibration, evidence
 
 @dataclass(frozen=True)
 class Match:
-    """A database photo: `distance` is L2 between descriptors (0..2), `score` its negative square."""
+    """A database photo: `distance` is L2 between descriptors (0..2), `score` its negative square.
+
+    inliers: local features that agree with the query's on one geometry; None where that was not looked into.
+    """
 
     path: str
     lat: float
@@ -25,6 +28,7 @@ class Match:
     time: np.datetime64
     distance: float
     score: float
+    inliers: int | None = None
 
 
 @dataclass(frozen=True)

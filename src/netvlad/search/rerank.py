@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from netvlad.describe.feature_store import FeatureStore
 from netvlad.errors import ImageError, NetvladError
+from netvlad.places.geometry import ecef
 from netvlad.progress import progress
+from netvlad.search.location import Location, Match
 from netvlad.search.verify import LEAST, least_of, verify
 
 
@@ -68,13 +71,17 @@ class Reranker:
         with progress(f"{self.name}: verify", len(photos), "queries") as advance:
             for query, row, found in zip(photos, head, counts, strict=True):
                 self._verify(query, row, found[: len(row)])
-                order = np.argsort(-np.where(found[: len(row)] < self.least, 0, found[: len(row)]), kind="stable")
+                order = self._order(found[: len(row)])
                 row[:], found[: len(row)] = row[order], found[order]
                 advance(1)
         self.inliers = counts
         self.seconds = {**(getattr(self.ranker, "seconds", None) or {}), "verify queries": time.perf_counter() - start}
         self.unreadable |= getattr(self.ranker, "unreadable", {})
         return ids[:, :k], scores[:, :k]
+
+    def _order(self, inliers: np.ndarray) -> np.ndarray:
+        """Of photos with so many `inliers` (n,), best first."""
+        return np.argsort(-np.where(inliers < self.least, 0, inliers), kind="stable")
 
     def _verify(self, query: str, ids: np.ndarray, inliers: np.ndarray) -> None:
         """Write into `inliers` (n,) those of the query with each of the photos `ids` (n,), as far as time goes."""
@@ -99,6 +106,36 @@ class Reranker:
         except ImageError as e:
             self.unreadable[path] = str(e).removeprefix(f"{path}: ")
             return None
+
+
+def rerank_locations(locations: Sequence[Location], best: int, **options) -> list[Location]:
+    """Each location with its `best` first matches in the order of their inliers, which the matches then tell.
+
+    options: as for Reranker. Confidence is that of the ranking before: where the first match now lies farther than the
+    radius from the one that it was told of, it is None, and so is `absent`.
+    """
+    reranker, out = Reranker(None, [], best=best, **options), []
+    with progress("verify", len(locations)) as advance:
+        for location in locations:
+            reranker.paths = [match.path for match in location.matches]
+            inliers = np.full(len(location.matches[:best]), -1)
+            reranker._verify(location.query, np.arange(len(inliers)), inliers)
+            matches = list(location.matches)
+            for place, row in enumerate(reranker._order(inliers)):
+                known = int(inliers[row]) if inliers[row] >= 0 else None
+                matches[place] = replace(location.matches[row], inliers=known)
+            moved = _metres(matches[0], location.matches[0]) > location.radius
+            unknown = {"confidence": None, "absent": None} if moved else {}
+            out.append(replace(location, matches=matches, **unknown))
+            advance(1)
+    return out
+
+
+def _metres(a: Match, b: Match) -> float:
+    """Between two matches of one map; the chord, which is their distance as far as a radius reaches."""
+    if np.isfinite([a.lat, b.lat]).all():
+        return float(np.linalg.norm(ecef(a.lat, a.lon) - ecef(b.lat, b.lon)))
+    return float(np.hypot(a.easting - b.easting, a.northing - b.northing))
 
 
 class Remembering:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,24 +16,20 @@ from netvlad.search.vocabulary_tree import VocabularyTree
 PHOTOS, FEATURES = 2000, 1_000_000  # that a tree is fitted on at most, at random
 
 
-def fit_tree(
-    photos: Sequence[str],
-    *,
-    branching: int = 10,
-    depth: int = 5,
-    informative: float = 1.0,
-    places=None,
-    paths: int = 5,
-    seed: int = 0,
-    workers: int | None = None,
-    **options,
-) -> VocabularyTree:
-    """A vocabulary tree of the RootSIFT features of `photos`; of many, of 2,000 drawn by `seed`, 1,000,000 features.
+class Drawn(NamedTuple):
+    """RootSIFT descriptors x (n, 128) float32; photo (n,): of each the photo it is in, a row of those drawn; rows (p,):
+    of these the rows among those given."""
 
-    informative: below 1, the tree is fitted once more on this share of each place's features, those whose words of
-    the first tree, found by so many `paths`, tell most about the place (`most_informative`). places: of each photo a
-    number or name (default: each a place of its own). options: `FeatureStore`'s most, resize, enlarge and folder.
-    Photos that cannot be read are left out. Raises NetvladError where no feature is found.
+    x: np.ndarray
+    photo: np.ndarray
+    rows: np.ndarray
+
+
+def draw_features(photos: Sequence[str], *, seed: int = 0, workers: int | None = None, **options) -> Drawn:
+    """The RootSIFT features of `photos`; of many, of 2,000 drawn by `seed`, 1,000,000 features.
+
+    options: `FeatureStore`'s most, resize, enlarge and folder. Photos that cannot be read are left out.
+    Raises NetvladError where no feature is found.
     """
     rng = np.random.default_rng(seed)
     drawn = np.sort(rng.permutation(len(photos))[:PHOTOS])
@@ -45,14 +42,34 @@ def fit_tree(
             advance(1)
     if not sum(map(len, blocks)):
         raise NetvladError(f"no local feature was found in any of {len(drawn)} photos: there is nothing to cluster")
-    x = rootsift(blocks)
-    tree = VocabularyTree.fit(x, branching=branching, depth=depth, seed=seed)
+    return Drawn(rootsift(blocks), np.repeat(np.arange(len(drawn)), [len(block) for block in blocks]), drawn)
+
+
+def fit_tree(
+    photos: Sequence[str],
+    *,
+    branching: int = 10,
+    depth: int = 5,
+    informative: float = 1.0,
+    places=None,
+    paths: int = 5,
+    seed: int = 0,
+    drawn: Drawn | None = None,
+    **options,
+) -> VocabularyTree:
+    """A vocabulary tree of the features of `photos` that `draw_features` draws, or that are `drawn` already.
+
+    informative: below 1, the tree is fitted once more on this share of each place's features, those whose words of
+    the first tree, found by so many `paths`, tell most about the place (`most_informative`). places: of each photo a
+    number or name (default: each a place of its own). options: as for `draw_features`. Errors as there.
+    """
+    drawn = drawn or draw_features(photos, seed=seed, **options)
+    tree = VocabularyTree.fit(drawn.x, branching=branching, depth=depth, seed=seed)
     if informative == 1:
         return tree
-    photo = np.repeat(np.arange(len(drawn)), [len(block) for block in blocks])
-    place = numbered(photos, places)[1][drawn]
-    kept = most_informative(tree.quantise(x, paths), photo, place, informative)
-    return VocabularyTree.fit(x[kept], branching=branching, depth=depth, seed=seed)
+    place = numbered(photos, places)[1][drawn.rows]
+    kept = most_informative(tree.quantise(drawn.x, paths), drawn.photo, place, informative)
+    return VocabularyTree.fit(drawn.x[kept], branching=branching, depth=depth, seed=seed)
 
 
 def numbered(photos: Sequence[str], places) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ RATIO = 0.8  # Lowe 2004, section 7.1
 MODELS = {"homography": 4, "fundamental": 8}  # how many matches each needs to mean anything
 LEAST = {"homography": 12, "fundamental": 20}  # inliers that photos of different places hardly have by chance
 ROUNDS, CONFIDENCE = 2000, 0.999
+BLOCK = 4096  # features held against all of the other photo's at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +42,21 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float = RATIO) -> np.ndarra
     if not len(a) or len(b) < 2:
         return np.empty((0, 2), np.int64)
     binary = kind_of(a.kind).binary
-    squared = _squared_distances(a.descriptors, b.descriptors, binary)
-    own = np.arange(len(a))
-    nearest = squared.argmin(axis=1)
-    mutual = squared.argmin(axis=0)[nearest] == own
-    first = squared[own, nearest]
-    squared[own, nearest] = np.inf
-    second = squared.min(axis=1)
+    nearest, back = np.empty(len(a), np.int64), np.empty(len(b), np.int64)
+    first, second = np.empty((2, len(a)), np.float32)
+    least = np.full(len(b), np.inf, np.float32)
+    for start in range(0, len(a), BLOCK):
+        squared = _squared_distances(a.descriptors[start : start + BLOCK], b.descriptors, binary)
+        rows = slice(start, start + len(squared))
+        own, other = np.arange(len(squared)), np.arange(len(b))
+        nearest[rows] = squared.argmin(axis=1)
+        up = squared.argmin(axis=0)
+        nearer = squared[up, other] < least
+        back[nearer], least[nearer] = start + up[nearer], squared[up, other][nearer]
+        first[rows] = squared[own, nearest[rows]]
+        squared[own, nearest[rows]] = np.inf
+        second[rows] = squared.min(axis=1)
+    mutual = back[nearest] == np.arange(len(a))
     # between bits the squared L2 distance is the Hamming distance itself
     distinct = first < (ratio if binary else ratio**2) * second
     rows = np.flatnonzero(mutual & distinct)

@@ -53,26 +53,34 @@ class VocabularyTree:
         paths as the widest inner level has nodes the word is the nearest of all.
         The word of a descriptor does not depend on the others. Raises NetvladError for descriptors that do not fit.
         """
+        return self.nearest(descriptors, paths, 1)[:, 0]
+
+    def nearest(self, descriptors: np.ndarray, paths: int, words: int) -> np.ndarray:
+        """The `words` nearest visual words that N-best paths meet, (n, words) int32, nearest first; -1 beyond the last.
+
+        Otherwise as `quantise`, which gives the first. Descriptors that lie between words are found under each.
+        """
         descriptors = _floats(descriptors)
         if descriptors.ndim != 2 or descriptors.shape[1] != self.dim:
             raise NetvladError(f"descriptors (n, {self.dim}) are wanted, got {descriptors.shape}")
-        if paths < 1:
-            raise NetvladError(f"at least 1 path must go down the tree, got {paths}")
+        if paths < 1 or words < 1:
+            raise NetvladError(f"at least 1 path must go down the tree to at least 1 word, got {paths} and {words}")
         _check_finite(descriptors)
-        words = np.empty(len(descriptors), np.int32)
+        found = np.full((len(descriptors), words), -1, np.int32)
         for start in range(0, len(descriptors), BLOCK):
-            words[start : start + BLOCK] = self._descend(descriptors[start : start + BLOCK], paths)
-        return words
+            block = self._descend(descriptors[start : start + BLOCK], paths, words)
+            found[start : start + BLOCK, : block.shape[1]] = block
+        return found
 
-    def _descend(self, x: np.ndarray, paths: int) -> np.ndarray:
+    def _descend(self, x: np.ndarray, paths: int, words: int) -> np.ndarray:
         nodes = np.zeros((len(x), 1), np.int64)
         for level, expand in enumerate(self._expand):
             last = level == len(self._expand) - 1
             expand.nprobe = nodes.shape[1]
             # wider than the level faiss would misread the rows of `nodes`; -1, for want of children, it passes over
-            kept = 1 if last else min(paths, expand.ntotal)
+            kept = min(words if last else paths, expand.ntotal)
             _, nodes = expand.search_preassigned(x, kept, nodes, np.zeros(nodes.shape, np.float32))
-        return nodes[:, 0]
+        return nodes
 
     @classmethod
     def fit(cls, descriptors: np.ndarray, *, branching: int = 10, depth: int = 5, seed: int = 0) -> VocabularyTree:
