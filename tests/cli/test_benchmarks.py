@@ -105,7 +105,7 @@ def test_published_numbers_stand_beside_the_model_they_are_of(netvlad, tmp_path,
     assert "view synthesis" not in "".join(table)  # of no compared model
 
 
-@pytest.mark.parametrize("name", ["tokyo247", "nordland-winter-summer", "roxford5k-medium"])
+@pytest.mark.parametrize("name", [*ONE_OF_EACH, "roxford5k-medium"])
 def test_compare(name, netvlad, tmp_path):
     root = trees.write(name, tmp_path / "tree")
     given = ["compare", "--benchmark", name, "--root", root, "--workers", "0", "--out", tmp_path / "figure"]
