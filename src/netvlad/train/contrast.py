@@ -8,7 +8,7 @@ import torch
 from netvlad.places import Places
 from netvlad.train.cameras import Cameras
 from netvlad.train.config import Mining
-from netvlad.train.loss import Diverged, softmax_loss
+from netvlad.train.loss import softmax_loss
 from netvlad.train.network import Network
 from netvlad.train.ranking import Ranking
 from netvlad.train.record import Lesson
@@ -46,16 +46,7 @@ class Contrast(Ranking):
         if self.cameras:
             beside, more = self.cameras.loss(network, epoch, queries[devices.rank % len(queries)])
             loss, count = loss + beside, count + more
-        if count:
-            with network.timed("backward"):
-                (loss / devices.world).backward()
-        counts = torch.tensor([loss.item() / devices.world, len(mine), count], dtype=torch.float64)
-        mean, learnt, count = devices.total(counts).tolist()
-        if not np.isfinite(mean):
-            raise Diverged(f"the loss is {mean}")
-        with network.timed("backward"):
-            network.add_gradients()
-        return Lesson(mean * len(queries), int(learnt), int(count))
+        return network.learn_from(loss, len(mine), count, len(queries))
 
     def _photos(self, query: int, epoch: int) -> np.ndarray:
         """Rows of a query, its positive and `used` of its hard negatives, drawn."""

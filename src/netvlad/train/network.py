@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from netvlad.train.config import Config
 from netvlad.train.devices import join
 from netvlad.train.frozen import Batch, Frozen, Photos, keep
 from netvlad.train.jitter import jitterer
+from netvlad.train.loss import Diverged
+from netvlad.train.record import Lesson
 from netvlad.train.split import split
 from netvlad.train.trained import named, trained_parameters
 
@@ -109,6 +112,21 @@ class Network:
             cache.set(part[readable.numpy()], found[readable, :-1])
 
     # -- gradients ------------------------------------------------------------------------------------------------
+
+    def learn_from(self, loss: Tensor, mine: int, terms: int, units: int) -> Lesson:
+        """The gradient of the mean of all processes' losses. mine: how many of the batch's `units` are this process's;
+        terms: of the loss; none, no gradient of it. Raises Diverged for a loss that is not finite."""
+        world = self.devices.world
+        if terms:
+            with self.timed("backward"):
+                (loss / world).backward()
+        counts = torch.tensor([loss.item() / world, mine, terms], dtype=torch.float64)
+        mean, learnt, terms = self.devices.total(counts).tolist()
+        if not math.isfinite(mean):
+            raise Diverged(f"the loss is {mean}")
+        with self.timed("backward"):
+            self.add_gradients()
+        return Lesson(mean * units, int(learnt), int(terms))
 
     def add_gradients(self) -> None:
         """The sum of all processes' gradients in each of them."""

@@ -10,7 +10,6 @@ from netvlad.errors import NetvladError
 from netvlad.places import Places
 from netvlad.train.classes import Classes
 from netvlad.train.devices import EXTRA
-from netvlad.train.loss import Diverged
 from netvlad.train.network import Network
 from netvlad.train.record import Lesson
 from netvlad.train.rows import Rows
@@ -66,16 +65,7 @@ class Similarity:
             vectors = network.vectors(batches, len(rows))
             read = torch.tensor(sorted(p for batch in batches for p in batch.positions), dtype=torch.long)
             loss, pairs = self.loss(vectors[read], labels[read].to(vectors.device))
-        if pairs:
-            with network.timed("backward"):
-                (loss / devices.world).backward()
-        counts = torch.tensor([loss.item() / devices.world, len(mine), pairs], dtype=torch.float64)
-        mean, learnt, pairs = devices.total(counts).tolist()
-        if not np.isfinite(mean):
-            raise Diverged(f"the loss is {mean}")
-        with network.timed("backward"):
-            network.add_gradients()
-        return Lesson(mean * len(places), int(learnt), int(pairs))
+        return network.learn_from(loss, len(mine), pairs, len(places))
 
     def loss(self, vectors: Tensor, labels: Tensor) -> tuple[Tensor, int]:
         """The loss of vectors (n, D) of the places `labels` (n,), and how many pairs the miner found."""
