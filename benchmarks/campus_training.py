@@ -25,6 +25,7 @@ import netvlad
 from campus import DIRECTIONS, PROTOCOL, WHITEN, Given, described
 from common import SHARED, campus
 from netvlad.describe.whitening import fit_whitening
+from netvlad.describe.within import fit_cameras
 from netvlad.evaluate.run import evaluate
 from netvlad.places import Places
 from netvlad.train.settings import make_config
@@ -65,6 +66,14 @@ def trained(model, west: Places, seed: int, options, validation=None, run: Path 
     print(f"seed {seed}: {record.queries} queries, {seconds:.0f} s, loss {losses}", flush=True)
 
 
+def by_cameras(model, options, seed: int, places: dict[str, Places]) -> dict[str, np.ndarray]:
+    """Vectors with what changes at fixed cameras turned down."""
+    fit_cameras(model, netvlad.read_places(options.cameras), seed=seed)
+    vectors = described(model, places)
+    model.whitening = None
+    return vectors
+
+
 def east(options, places: dict[str, Places], pooling: str) -> None:
     options.pooling_now = pooling
     west = Places.concat([places["west_day"], places["west_night"]])
@@ -78,13 +87,16 @@ def east(options, places: dict[str, Places], pooling: str) -> None:
             small = {k: whitening(torch.from_numpy(v)).numpy() for k, v in vectors.items()}
             found.setdefault("off the shelf, whitened", []).append(judged(places, small))
         run = options.out / f"{options.trunk}-{pooling}-{seed}" if options.out else None
-        trained(model, west, seed, options, run=run)
-        after = described(model, {name: places[name] for name in ("east_day", "east_night")})
-        found.setdefault("trained", []).append(judged(places, after))
+        halves = {name: places[name] for name in ("east_day", "east_night")}
+        for name in ("off the shelf", "trained"):
+            if name == "trained":
+                trained(model, west, seed, options, run=run)
+                found.setdefault(name, []).append(judged(places, described(model, halves)))
+            found.setdefault(f"{name}, cameras", []).append(judged(places, by_cameras(model, options, seed, halves)))
     for name, runs in found.items():
         print(_row(f"{options.trunk}-{pooling} {name}", model.dim if "whit" not in name else WHITEN[0], runs))
-    for name in list(found)[:-1]:
-        print(f"{pooling}: trained against {name}: {_gain(found['trained'], found[name])}", flush=True)
+    for after in list(found)[1:]:
+        print(f"{pooling}: {after} against off the shelf: {_gain(found[after], found['off the shelf'])}", flush=True)
 
 
 def _row(name: str, dim: int, runs: list) -> str:
@@ -127,17 +139,21 @@ def validate(options, places: dict[str, Places], pooling: str) -> None:
     west = Places.concat([places["west_day"], places["west_night"]])
     dark = np.arange(len(west)) >= len(places["west_day"])
     at = along(west)
-    before, after = [[]], [[]]
+    found: dict[str, list] = {}
     for fold, ((a, b), (c, d)) in FOLDS.items():
         learn, held = west[(at >= a) & (at < b)], (at >= c) & (at < d)
         tables = {"day": west[held & ~dark], "night": west[held & dark]}
-        model, directions = fresh(options, learn, 0), (("day", "night"), ("night", "day"))
-        before[0] += judged(tables, described(model, tables), directions)
-        trained(model, learn, 0, options)
-        after[0] += judged(tables, described(model, tables), directions)
-        for name, runs in (("off the shelf", before), ("trained", after)):
-            print(_row(f"{pooling}, trained on the {fold}, {name}", model.dim, [runs[0][-2:]]), flush=True)
-    print(f"{pooling}, both: {_gain(after, before)}")
+        model, directions = fresh(options, learn, options.seed), (("day", "night"), ("night", "day"))
+        for name in ("off the shelf", "trained"):
+            if name == "trained":
+                trained(model, learn, options.seed, options)
+            found.setdefault(name, []).extend(judged(tables, described(model, tables), directions))
+            turned = by_cameras(model, options, options.seed, tables)
+            found.setdefault(f"{name}, cameras", []).extend(judged(tables, turned, directions))
+        for name, runs in found.items():
+            print(_row(f"{pooling}, trained on the {fold}, {name}", model.dim, [runs[-2:]]), flush=True)
+    for name, runs in list(found.items())[1:]:
+        print(f"{pooling}, {name} against off the shelf, both: {_gain([runs], [found['off the shelf']])}", flush=True)
 
 
 def main() -> None:
@@ -148,6 +164,7 @@ def main() -> None:
     parser.add_argument("--start", help="where in the trunk training starts")
     parser.add_argument("--clusters", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0, help="of --validate")
     parser.add_argument("--preset", default="day-night")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings in place of the preset's")
     parser.add_argument("--cameras", default=WEBCAMS, help="a table of fixed cameras, or none")

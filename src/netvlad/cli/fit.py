@@ -16,13 +16,15 @@ def run(
     model: Annotated[str | None, typer.Option(help="A model's name, such as densevlad, in place of the next.")] = None,
     trunk: Annotated[str | None, typer.Option(help="A timm architecture, or alexnet (resnet18).")] = None,
     stage: Annotated[str | None, typer.Option(help="Where to crop it, e.g. layer3 or conv5_3.")] = None,
-    pooling: Annotated[
-        str | None, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2 (netvlad).")
-    ] = None,
+    pooling: Annotated[str | None, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2 (netvlad).")] = None,
     clusters: Annotated[
         int | None, typer.Option(help="Cluster centres of a VLAD pooling (64; densevlad: 128).", min=2)
     ] = None,
     whiten: Annotated[int | None, typer.Option(help="Whiten by PCA to so many dimensions.", min=1)] = None,
+    cameras: Annotated[
+        Path | None,
+        typer.Option(help="Turn down what changes at fixed cameras: a table with path and place."),
+    ] = None,
     resize: Annotated[
         int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
     ] = None,
@@ -35,14 +37,19 @@ def run(
     """Fit a model's cluster centres and whitening on photos, and save it; no training, no positions needed."""
     from netvlad.cli.common import model_options, read_places, say
     from netvlad.describe.fit import fit
+    from netvlad.describe.within import fit_cameras
     from netvlad.describe.zoo import load
     from netvlad.errors import ModelError
 
     if model and (trunk or pooling):
         raise ModelError(f"--model {model} says it all: leave --trunk and --pooling out, or --model")
+    if whiten and cameras:
+        raise ModelError("--whiten and --cameras are two ways to whiten: choose one")
     name = model or f"{trunk or 'resnet18'}-{pooling or 'netvlad'}"
     describer = load(name, **model_options(clusters, stage, resize))
     fit(describer, read_places(places, strict).path, whiten=whiten, seed=seed, workers=workers)
+    if cameras:
+        fit_cameras(describer, read_places(cameras, strict), seed=seed, workers=workers)
     describer.fitted_on["places"] = places.name
     describer.save(out)
     say(f"wrote {out}: {describer.name}, {describer.dim}-D; use it with --model {out}")

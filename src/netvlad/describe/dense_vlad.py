@@ -19,7 +19,7 @@ from netvlad.describe.descriptor import LONGEST_SIDE
 from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.vlad import EPS, VLAD
 from netvlad.describe.weights import folders, sha256
-from netvlad.describe.whitening import Whitened, Whitening
+from netvlad.describe.whitening import Whitened, Whitening, make_whitening
 from netvlad.errors import ModelError
 from netvlad.images import read_image
 
@@ -112,7 +112,7 @@ class DenseVLAD(Whitened, nn.Module):
             "clusters": self.clusters,
             "intra": self.intra,
             "resize": self.resize,
-            "whitening": self.whitening.dim if self.whitening else None,
+            "whitening": self.whitening.card if self.whitening else None,
         }
 
     @property
@@ -134,7 +134,7 @@ class DenseVLAD(Whitened, nn.Module):
             raise ModelError(f"{folder}: was made with local features {local}; this version has {_local()}")
         model = cls(clusters=arch["clusters"], resize=arch["resize"], intra=arch["intra"], name=card["name"])
         if arch["whitening"]:
-            model.whitening = Whitening(arch["clusters"] * DIM, arch["whitening"])
+            model.whitening = make_whitening(arch["clusters"] * DIM, arch["whitening"])
         fill(model, state, folder)
         model.provenance, model.fitted_on = card["weights"], card["fitted_on"]
         return model

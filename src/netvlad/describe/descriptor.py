@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.pooling import defined_locations, make_pooling, pooled_dim
 from netvlad.describe.trunk import Trunk
-from netvlad.describe.whitening import Whitened, Whitening
+from netvlad.describe.whitening import Whitened, Whitening, make_whitening
 from netvlad.images import read_image
 
 # one forward pass takes as many photos of a size as stay below this, so that VGG-16 at 640x480 fits a small machine
@@ -125,7 +125,7 @@ class NetworkDescriber(Whitened, nn.Module):
             "pooling": self.pooling_name,
             "clusters": self.clusters,
             "resize": self.resize,
-            "whitening": self.whitening.dim if self.whitening else None,
+            "whitening": self.whitening.card if self.whitening else None,
             "mean": list(self.trunk.mean),
             "std": list(self.trunk.std),
         }
@@ -150,7 +150,7 @@ class NetworkDescriber(Whitened, nn.Module):
         model = cls(trunk, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
         if arch["whitening"]:
             dim_in = pooled_dim(arch["pooling"], trunk.dim, arch["clusters"])
-            model.whitening = Whitening(dim_in, arch["whitening"]).to(model.device)
+            model.whitening = make_whitening(dim_in, arch["whitening"]).to(model.device)
         fill(model, state, folder)
         model.fitted_on = card["fitted_on"]
         return model

@@ -25,7 +25,7 @@ from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.mixvpr import load_mixvpr
 from netvlad.describe.published import HUBS, IMAGENET, Hub
 from netvlad.describe.weights import find_file, first_line
-from netvlad.describe.whitening import Whitened, Whitening
+from netvlad.describe.whitening import Whitened, Whitening, make_whitening
 from netvlad.errors import ModelError
 from netvlad.images import read_image
 
@@ -106,7 +106,7 @@ class HubDescriber(Whitened, nn.Module):
             "network": self._digest,
             "size": list(self.spec.input_size or ()),
             "resize": self.resize,
-            "whitening": self.whitening.dim if self.whitening else None,
+            "whitening": self.whitening.card if self.whitening else None,
         }
 
     @property
@@ -133,7 +133,7 @@ class HubDescriber(Whitened, nn.Module):
                 "describe the photos anew"
             )
         if arch["whitening"]:
-            model.whitening = Whitening(model.spec.dim, arch["whitening"]).to(model.device)
+            model.whitening = make_whitening(model.spec.dim, arch["whitening"]).to(model.device)
         fill(model, state, folder)
         model.fitted_on = card["fitted_on"]
         return model

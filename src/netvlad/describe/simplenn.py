@@ -17,7 +17,7 @@ from netvlad.describe.descriptor import LONGEST_SIDE, NetworkDescriber
 from netvlad.describe.folder import fill, read_state, save_folder
 from netvlad.describe.pooling import pooled_dim
 from netvlad.describe.vlad import NetVLAD, locations
-from netvlad.describe.whitening import Whitening
+from netvlad.describe.whitening import Whitening, make_whitening
 from netvlad.errors import ModelError
 
 KAPPA = 1e-12  # of the authors' normalisation layers
@@ -155,7 +155,7 @@ class SimpleNNDescriber(NetworkDescriber):
         model = cls(trunk, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
         if arch["whitening"]:
             dim_in = pooled_dim(arch["pooling"], trunk.dim, arch["clusters"])
-            model.whitening = Whitening(dim_in, arch["whitening"]).to(model.device)
+            model.whitening = make_whitening(dim_in, arch["whitening"]).to(model.device)
         fill(model, state, folder)
         model.fitted_on = card["fitted_on"]
         return model

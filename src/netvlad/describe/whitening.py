@@ -24,6 +24,11 @@ class Whitening(nn.Module):
     def dim(self) -> int:
         return self.matrix.shape[0]
 
+    @property
+    def card(self) -> int:
+        """What a model's card says of it, `make_whitening` reads."""
+        return self.dim
+
     def forward(self, x: Tensor) -> Tensor:
         return F.normalize((x.float() - self.mean) @ self.matrix.T, dim=1)
 
@@ -35,6 +40,15 @@ class Whitening(nn.Module):
         smaller.mean.copy_(self.mean)
         smaller.matrix.copy_(self.matrix[:dim])
         return smaller
+
+
+def make_whitening(dim_in: int, card: int | dict) -> nn.Module:
+    """The whitening of `dim_in` numbers that a card speaks of, its tensors still to be filled in."""
+    if isinstance(card, dict):
+        from netvlad.describe.within import WithinWhitening
+
+        return WithinWhitening(dim_in, card["within"])
+    return Whitening(dim_in, card)
 
 
 class Whitened:

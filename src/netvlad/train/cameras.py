@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from netvlad.describe.trunk import Trunk
+from netvlad.describe.within import fixed_cameras
 from netvlad.errors import PlacesError
 from netvlad.places import read_places
 from netvlad.train.config import Config
@@ -34,8 +35,7 @@ class Cameras:
         places = read_places(file)
         self.seed, self.temperature = config.seed, config.temperature
         at = rows.add(places.path)
-        groups = [at[places.place == name] for name in sorted(set(places.place) - {""})]
-        self.members = [group for group in groups if len(group) > 1]
+        self.members = [at[group] for group in fixed_cameras(places)]
         if len(self.members) < 2:
             raise PlacesError(
                 f"{file}: {len(self.members)} fixed cameras with two photos or more; its column place is to say which "

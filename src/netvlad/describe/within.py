@@ -1,0 +1,142 @@
+"""Within-class covariance normalisation (Hatch, Kajarekar and Stolcke 2006), its classes windows of fixed cameras.
+
+What a fixed camera's photos differ in is light and weather. Directions in which the vectors of one window vary tell
+nothing of the place, and are turned down. No gradient, no position: some minutes of describing, in closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netvlad.describe.stream import Describer, decode_for
+from netvlad.errors import ModelError, PlacesError
+from netvlad.places import Places
+
+PHOTOS, WINDOWS, MOST = 24, 4, 2000  # of a camera; of each photo; windows in all, which bounds the memory
+SIDES = 0.55, 0.95  # of a window, as shares of the photo's
+LEAST = 0.1  # a direction turned down by less stays as it is, and is not stored
+
+
+class WithinWhitening(nn.Module):
+    """y = (S + a I)^(-1/2) x up to a factor, then L2: (N, D) -> (N, D); S the covariance within classes, a its ridge.
+
+    `directions` (r, D), unit rows, are eigenvectors of S with eigenvalue s; `gains` (r,) are sqrt(a / (s + a)) - 1.
+    The other directions keep their length, so that D numbers need r x D, not D x D.
+    """
+
+    def __init__(self, dim: int, rank: int):
+        super().__init__()
+        self.register_buffer("directions", torch.zeros(rank, dim))
+        self.register_buffer("gains", torch.zeros(rank))
+
+    @property
+    def dim(self) -> int:
+        return self.directions.shape[1]
+
+    @property
+    def card(self) -> dict:
+        return {"within": len(self.gains)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.float()
+        return F.normalize(x + ((x @ self.directions.T) * self.gains) @ self.directions, dim=1)
+
+    def cropped(self, dim: int):
+        raise ModelError(f"vectors normalised by fixed cameras keep all their {self.dim} numbers; whiten by PCA to cut")
+
+
+def fit_within(vectors: np.ndarray, classes: np.ndarray) -> WithinWhitening:
+    """Fit on `vectors` (n, D), one a row, and the class of each, (n,). The ridge is the mean eigenvalue that is not 0.
+
+    Raises ModelError where no class has two vectors that differ.
+    """
+    x = np.asarray(vectors, dtype=np.float64)
+    _, of, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    means = np.zeros((len(counts), x.shape[1]))
+    np.add.at(means, of, x)
+    x = x - (means / counts[:, None])[of]
+    freedom = len(x) - len(counts)
+    few = len(x) <= x.shape[1]  # through the n x n Gram matrix where that is the smaller
+    s, vectors = np.linalg.eigh((x @ x.T if few else x.T @ x) / max(1, freedom))
+    kept = s > max(s[-1] * 1e-10, np.finfo(np.float32).tiny)
+    if not kept.any():
+        raise ModelError("the photos of each fixed camera are all alike: nothing says what light changes")
+    ridge = s[kept].mean()
+    gains = np.sqrt(ridge / (s + ridge)) - 1
+    kept &= gains <= -LEAST
+    directions = vectors[:, kept].T
+    if few:
+        directions = directions @ x
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    whitening = WithinWhitening(x.shape[1], int(kept.sum()))
+    whitening.directions.copy_(torch.from_numpy(directions))
+    whitening.gains.copy_(torch.from_numpy(gains[kept]))
+    return whitening
+
+
+def fit_cameras(model: Describer, cameras: Places, *, seed: int = 0, workers: int | None = None):
+    """Set `model.whitening` by fixed cameras, which the column place of `cameras` names. Returns `model`, changed.
+
+    Up to 24 photos of each camera are drawn by `seed` (fewer where there are many cameras), and four windows of each
+    camera: one window of all its photos is a class. Raises PlacesError for a table without two photos of one camera,
+    ModelError for a model without centres, or one that is whitened already.
+    """
+    if model.whitening is not None:
+        raise ModelError(f"{model.name} is whitened already: fixed cameras normalise the vectors before that")
+    members = fixed_cameras(cameras)
+    if not members:
+        raise PlacesError("no fixed camera with two photos or more; the column place is to say which camera took each")
+    rng = np.random.default_rng([seed, 3])
+    each = max(2, min(PHOTOS, MOST // (WINDOWS * len(members))))
+    rows, camera, corners = [], [], []
+    for number, group in enumerate(members):
+        chosen = np.sort(rng.permutation(group)[:each])
+        sides = rng.uniform(*SIDES, WINDOWS)
+        rows += chosen.tolist()
+        camera += [number] * len(chosen)
+        corners.append(np.column_stack([sides, rng.uniform(0, 1 - sides), rng.uniform(0, 1 - sides)]))
+    vectors, classes = _windows(model, [cameras.path[row] for row in rows], np.array(camera), corners, workers)
+    model.whitening = fit_within(vectors, classes).to(model.device)
+    model.fitted_on |= {"cameras": len(members), "camera_photos": len(rows)}
+    return model
+
+
+def fixed_cameras(places: Places) -> list[np.ndarray]:
+    """Rows of each fixed camera with two photos or more, by the name in the column place."""
+    groups = [np.flatnonzero(places.place == name) for name in sorted(set(places.place) - {""})]
+    return [group for group in groups if len(group) > 1]
+
+
+def _windows(
+    model: Describer, paths: Sequence[str], camera: np.ndarray, corners: list[np.ndarray], workers: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors (n, D) of the windows of all photos that can be read, and the class of each."""
+    from netvlad.progress import progress
+
+    vectors, classes = [np.empty((0, model.dim), np.float32)], []
+    with progress("describing fixed cameras", len(paths)) as advance:
+        for chunk in decode_for(model, paths, workers=workers):
+            cut = []
+            for photo in chunk:
+                if photo.image is None:
+                    continue
+                number = int(camera[photo.row])
+                for w, (side, top, left) in enumerate(corners[number]):
+                    cut.append(window(photo.image, side, top, left, getattr(model, "smallest", 1)))
+                    classes.append(number * WINDOWS + w)
+            vectors.append(model.describe(cut))
+            advance(len(chunk))
+    return np.concatenate(vectors), np.array(classes, np.int64)
+
+
+def window(image: np.ndarray, side: float, top: float, left: float, least: int = 1) -> np.ndarray:
+    """The window (h, w, C) of an image (H, W, C), its side and its upper left corner shares of the image's sides."""
+    height, width = image.shape[:2]
+    h, w = (min(length, max(least, round(side * length))) for length in (height, width))
+    y, x = min(round(top * height), height - h), min(round(left * width), width - w)
+    return np.ascontiguousarray(image[y : y + h, x : x + w])
