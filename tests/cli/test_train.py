@@ -95,7 +95,7 @@ def test_refusals(refused, netvlad, streets, tmp_path):
     assert "--places and --out are needed" in refused("train", "--places", a)
     assert "--places and --out are needed" in refused("train", "--out", tmp_path / "run")
     begin = ["train", "--places", a, "--out", tmp_path / "run", *SHORT]
-    assert "choose one of day-night, fast, modern, paper, or a YAML file" in refused(*begin, "--preset", "slow")
+    assert "choose one of day-night, fast, modern, paper, street, or a YAML file" in refused(*begin, "--preset", "slow")
     assert "lr 'quick' is not allowed; wanted: a number" in refused(*begin, "--lr", "quick")
     message = refused(*begin, "--positives", "newest")
     assert message.endswith("choose one of any, other-date, same-date, other-light, verified")

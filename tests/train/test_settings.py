@@ -10,7 +10,7 @@ from netvlad.train.settings import FOLDER, make_config, names, read_settings, wr
 
 
 def test_the_presets():
-    assert names() == ["day-night", "fast", "modern", "paper"]
+    assert names() == ["day-night", "fast", "modern", "paper", "street"]
     assert make_config("paper") == Config()  # and so the defaults are the paper's
     fast, modern = make_config("fast"), make_config("modern")
     assert (fast.optimizer, fast.mining.apart, fast.schedule) == ("adamw", None, "cosine")
@@ -18,6 +18,8 @@ def test_the_presets():
     assert modern.jitter == Jitter(brightness=0.3, contrast=0.3, saturation=0.3, white_balance=0.1, crop=0.2)
     own = make_config("day-night", cameras="cams.csv")
     assert (own.loss, own.mining.positives, own.cameras) == ("softmax", "other-light", "cams.csv")
+    street = make_config("street")
+    assert (street.loss, street.mining.positives, street.batch, street.lr) == ("softmax", "any", 32, 3e-4)
     assert all(len((FOLDER / f"{name}.yaml").read_text().splitlines()) < 25 for name in names())
 
 
@@ -41,7 +43,8 @@ def test_a_runs_settings_are_a_preset(tmp_path):
 
 
 def test_faults_name_the_file(tmp_path):
-    with pytest.raises(NetvladError, match="no preset is called 'slow'; choose one of day-night, fast, modern, paper"):
+    known = "day-night, fast, modern, paper, street"
+    with pytest.raises(NetvladError, match=f"no preset is called 'slow'; choose one of {known}, or a YAML file"):
         make_config("slow")
     with pytest.raises(NetvladError, match=r"none\.yaml: cannot be read"):
         make_config(tmp_path / "none.yaml")

@@ -22,7 +22,9 @@ def run(
         list[Path] | None, typer.Option(help="Photos of other places, to choose the best epoch on; may be given again.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="A model's name or folder (resnet18-netvlad).")] = None,
-    preset: Annotated[str | None, typer.Option(help="paper, fast, modern, day-night, or a YAML file (paper).")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="paper, fast, modern, day-night, street, or a YAML file (paper).")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder for the run.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of a model given by name (64).")] = None,
