@@ -25,7 +25,7 @@ import netvlad
 from campus import DIRECTIONS, PROTOCOL, WHITEN, Given, described
 from common import SHARED, campus
 from netvlad.describe.whitening import fit_whitening
-from netvlad.describe.within import fit_cameras
+from netvlad.describe.within import fit_cameras, fit_local
 from netvlad.evaluate.run import evaluate
 from netvlad.places import Places
 from netvlad.train.settings import make_config
@@ -48,9 +48,12 @@ def judged(places: dict[str, Places], vectors: dict[str, np.ndarray], directions
     return out
 
 
-def fresh(options, west: Places, seed: int):
+def fresh(options, west: Places, seed: int, cameras: bool):
+    """With its centres; cameras: its local descriptors are adjusted before."""
     model = netvlad.load(f"{options.trunk}-{options.pooling_now}", clusters=options.clusters, stage=options.stage)
     if not model.ready:
+        if cameras:
+            fit_local(model, netvlad.read_places(options.cameras), seed=seed)
         netvlad.fit(model, west.path, seed=seed)
     return model
 
@@ -79,7 +82,7 @@ def east(options, places: dict[str, Places], pooling: str) -> None:
     west = Places.concat([places["west_day"], places["west_night"]])
     found: dict[str, list] = {}
     for seed in range(options.seeds):
-        model = fresh(options, west, seed)
+        model = fresh(options, west, seed, False)
         vectors = described(model, places)
         found.setdefault("off the shelf", []).append(judged(places, vectors))
         if pooling == "netvlad":
@@ -87,6 +90,7 @@ def east(options, places: dict[str, Places], pooling: str) -> None:
             small = {k: whitening(torch.from_numpy(v)).numpy() for k, v in vectors.items()}
             found.setdefault("off the shelf, whitened", []).append(judged(places, small))
         run = options.out / f"{options.trunk}-{pooling}-{seed}" if options.out else None
+        model = fresh(options, west, seed, True)
         halves = {name: places[name] for name in ("east_day", "east_night")}
         for name in ("off the shelf", "trained"):
             if name == "trained":
@@ -143,11 +147,14 @@ def validate(options, places: dict[str, Places], pooling: str) -> None:
     for fold, ((a, b), (c, d)) in FOLDS.items():
         learn, held = west[(at >= a) & (at < b)], (at >= c) & (at < d)
         tables = {"day": west[held & ~dark], "night": west[held & dark]}
-        model, directions = fresh(options, learn, options.seed), (("day", "night"), ("night", "day"))
+        directions = (("day", "night"), ("night", "day"))
+        plain = described(fresh(options, learn, options.seed, False), tables)
+        found.setdefault("off the shelf", []).extend(judged(tables, plain, directions))
+        model = fresh(options, learn, options.seed, True)
         for name in ("off the shelf", "trained"):
             if name == "trained":
                 trained(model, learn, options.seed, options)
-            found.setdefault(name, []).extend(judged(tables, described(model, tables), directions))
+                found.setdefault(name, []).extend(judged(tables, described(model, tables), directions))
             turned = by_cameras(model, options, options.seed, tables)
             found.setdefault(f"{name}, cameras", []).extend(judged(tables, turned, directions))
         for name, runs in found.items():

@@ -53,14 +53,15 @@ def test_densevlad_needs_no_trunk(netvlad, refused, town, tmp_path, monkeypatch)
 
 
 def test_fixed_cameras(netvlad, refused, town, tmp_path, photos, weights):
-    from netvlad.describe.within import fit_cameras
+    from netvlad.describe.within import fit_cameras, fit_local
 
     table, out = tmp_path / "cameras.csv", tmp_path / "m"
     rows = [f"{path},cam{i}" for i in range(2) for path in photos(3, seed=7 + i, folder="cameras")]
     table.write_text("\n".join(["path,place", *rows]) + "\n")
     given = ["--places", town, "--out", out, "--trunk", "test_resnet", "--clusters", "4", "--seed", "5"]
     assert netvlad("fit", *given, "--cameras", table).code == 0
-    want = package.fit(package.load("test_resnet-netvlad", clusters=4), package.read_places(town).path, seed=5)
+    want = fit_local(package.load("test_resnet-netvlad", clusters=4), package.read_places(table), seed=5)
+    package.fit(want, package.read_places(town).path, seed=5)
     fit_cameras(want, package.read_places(table), seed=5)
     model = load_folder(out)
     assert model.identity == want.identity

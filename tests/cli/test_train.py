@@ -45,6 +45,25 @@ def streets(tmp_path_factory) -> Path:
     return folder
 
 
+def test_fixed_cameras_adjust_local_descriptors_first(netvlad, streets, tmp_path):
+    table, run = streets / "cameras.csv", tmp_path / "run"
+    table.write_text("path,place\n" + "".join(f"a{i}{j}.png,cam{i}\n" for i in range(3) for j in range(2)))
+    begin = ["train", "--places", streets / "a.csv", "--out", run, *SHORT, "--epochs", 1, "--loss", "softmax"]
+    ran = netvlad(*begin, "--cameras", table)
+    assert ran.code == 0, ran.err
+    model = package.load(run)
+    assert model.architecture["local"] == {"within": len(model.local.gains)}
+    start = package.load(run / "start").local
+    assert np.array_equal(start.directions, model.local.directions)  # it is not trained
+    fitted = tmp_path / "fitted"  # what was trained keeps it; the vectors are normalised afterwards
+    given = ["--places", streets / "a.csv", "--model", run, "--cameras", table]
+    assert netvlad("fit", *given, "--out", fitted).code == 0
+    again = package.load(fitted)
+    assert np.array_equal(again.local.directions, model.local.directions)
+    assert "within" in again.architecture["whitening"]
+    assert np.array_equal(again.pooling.centres.detach(), model.pooling.centres.detach())
+
+
 def test_train_and_use_the_model(netvlad, streets, tmp_path):
     run = tmp_path / "run"
     ran = netvlad("train", "--places", streets / "a.csv", "--validate", streets / "b.csv", "--out", run, *SHORT)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import netvlad
-from netvlad.describe.within import WithinWhitening, fit_cameras, fit_within, fixed_cameras, window
+from netvlad.describe.within import WithinWhitening, fit_cameras, fit_local, fit_within, fixed_cameras, window
 from netvlad.errors import ModelError, PlacesError
+from netvlad.images import read_image
 from netvlad.places import Places
 
 
@@ -144,3 +145,43 @@ def test_photos_that_cannot_be_read_are_left_out(cameras, photos, weights):
     fit_cameras(model, cameras, seed=1, workers=0)
     assert torch.isfinite(model.whitening.directions).all()
     np.testing.assert_allclose(np.linalg.norm(model.describe(paths), axis=1), 1, atol=1e-5)
+
+
+def test_local_descriptors_of_fixed_cameras(cameras, photos, weights, tmp_path):
+    paths = photos(6, seed=9, size=(96, 72))
+    model = netvlad.load("test_resnet-netvlad", clusters=4)
+    raw = [model.maps(model.prepare(x)) for x in (np.array(read_image(p))[None] for p in cameras.path)]
+    assert fit_local(model, cameras, seed=3, workers=0) is model
+    d = model.trunk.dim
+    scatter, freedom = np.zeros((d, d)), 0
+    for i in range(0, 12, 4):  # plainly: each location of each camera is a class
+        own = np.stack([m[0].detach().double().numpy() for m, _ in raw[i : i + 4]])
+        own /= np.linalg.norm(own, axis=1, keepdims=True)
+        for y in range(own.shape[2]):
+            for x in range(own.shape[3]):
+                apart = own[:, :, y, x] - own[:, :, y, x].mean(axis=0)
+                scatter += apart.T @ apart
+                freedom += 3
+    s, u = np.linalg.eigh(scatter / freedom)
+    ridge = 0.3 * s[s > s[-1] * 1e-10].mean()
+    gain = np.sqrt(ridge / (np.maximum(s, 0) + ridge))
+    gain[gain > 0.9] = 1
+    expected = np.einsum("oc,chw->ohw", (u * gain) @ u.T, raw[0][0][0].detach().double().numpy())
+    found = model.maps(model.prepare(np.array(read_image(cameras.path[0]))[None]))[0][0].detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+    before = netvlad.fit(netvlad.load("test_resnet-netvlad", clusters=4), paths).identity
+    netvlad.fit(model, paths)
+    assert model.identity != before
+    model.save(tmp_path / "m")
+    again = netvlad.load(tmp_path / "m")
+    assert again.identity == model.identity
+    np.testing.assert_array_equal(again.describe(paths), model.describe(paths))
+    with pytest.raises(ModelError, match="has centres already"):
+        fit_local(model, cameras)
+
+
+def test_only_networks_with_centres_have_local_descriptors_to_adjust(cameras, weights):
+    for name in ("test_resnet-max", "densevlad"):
+        with pytest.raises(ModelError, match="with VLAD pooling only"):
+            fit_local(netvlad.load(name), cameras)

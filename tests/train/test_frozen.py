@@ -7,6 +7,7 @@ from PIL import Image
 
 from netvlad.describe.descriptor import NetworkDescriber
 from netvlad.describe.trunk import Trunk
+from netvlad.describe.within import WithinWhitening
 from netvlad.errors import NetvladError
 from netvlad.train import frozen
 from netvlad.train.frozen import Photos, keep
@@ -32,10 +33,16 @@ def vectors(source, rows, dim, few: bool = False) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("pooling", ["max", "netvlad"])
+@pytest.mark.parametrize("pooling", ["max", "netvlad", "netvlad with adjusted maps"])
 @pytest.mark.parametrize("where", ["in memory", "on disk", "both"])
 def test_kept_maps_give_what_the_photos_give(network, mixed, tmp_path, pooling, where):
-    model = network(pooling)
+    model = network(pooling.partition(" ")[0])
+    if "adjusted" in pooling:
+        plainly = model.describe(mixed[:1])
+        model.local = WithinWhitening(model.trunk.dim, 3)
+        model.local.directions.copy_(torch.eye(model.trunk.dim)[:3])
+        model.local.gains.copy_(torch.tensor([-0.9, -0.8, -0.7]))
+        assert np.abs(model.describe(mixed[:1]) - plainly).max() > 1e-3
     room = {"in memory": 1e9, "on disk": 0, "both": 30_000}[where]
     folder = tmp_path / "maps"
     folder.mkdir()

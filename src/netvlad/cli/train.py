@@ -74,7 +74,9 @@ def run(
 def _begin(out, places, validate, model, preset, settings, options, strict, workers):
     """Fit what has to be fitted, and train."""
     from netvlad.describe.fit import fit
+    from netvlad.describe.within import fit_local
     from netvlad.describe.zoo import DEFAULT, load
+    from netvlad.places import read_places
     from netvlad.train.places import sets, train_places
     from netvlad.train.run_folder import refuse_taken
     from netvlad.train.settings import make_config
@@ -85,6 +87,8 @@ def _begin(out, places, validate, model, preset, settings, options, strict, work
     table, held = _read(places, strict), _read(validate, strict)
     describer = load(model or DEFAULT, **options)
     if not getattr(describer, "ready", True):
+        if config.cameras:
+            fit_local(describer, read_places(config.cameras), seed=config.seed, workers=workers)
         fit(describer, sets(table)[0].path, seed=config.seed, workers=workers)
         describer.fitted_on["places"] = ", ".join(path.name for path in places)
     about = {

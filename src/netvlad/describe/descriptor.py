@@ -26,7 +26,8 @@ class NetworkDescriber(Whitened, nn.Module):
     """A describer: `describe(images) -> (N, dim)` float32, rows of unit length.
 
     pooling: a name of `pooling.POOLINGS`; clusters: centres of the VLAD poolings; resize: the longest side a photo is
-    scaled down to (None: never); whitening: fitted PCA or None. `ready` is False while centres are missing.
+    scaled down to (None: never); whitening: fitted PCA or None; `local`: what fixed cameras say of the local
+    descriptors (`within.fit_local`), or None. `ready` is False while centres are missing.
     Undefined pixels of a photo (alpha 0) are left out: no vector depends on what colour lies under them.
     """
 
@@ -48,6 +49,7 @@ class NetworkDescriber(Whitened, nn.Module):
         self.clusters = clusters
         self.pooling = make_pooling(pooling, trunk.dim, clusters)
         self.whitening = whitening
+        self.local: nn.Module | None = None
         self.resize = resize
         self.name = name or f"{trunk.name}-{pooling}"
         self.fitted_on: dict = {}
@@ -78,8 +80,12 @@ class NetworkDescriber(Whitened, nn.Module):
 
     def maps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Of what `forward` takes: the trunk's maps (N, D, H', W'), and the mask (N, 1, H', W') or None for pooling."""
-        maps = self.trunk(x[:, :3])
+        maps = self.adjusted(self.trunk(x[:, :3]))
         return maps, defined_locations(x[:, 3:], maps.shape[-2:]) if x.shape[1] == 4 else None
+
+    def adjusted(self, maps: Tensor) -> Tensor:
+        """The trunk's maps as the pooling takes them."""
+        return self.local.of_maps(maps) if self.local else maps
 
     def prepare(self, images: np.ndarray) -> Tensor:
         """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32 as the trunk's weights expect it.
@@ -128,6 +134,7 @@ class NetworkDescriber(Whitened, nn.Module):
             "whitening": self.whitening.card if self.whitening else None,
             "mean": list(self.trunk.mean),
             "std": list(self.trunk.std),
+            **({"local": self.local.card} if self.local else {}),
         }
 
     @property
@@ -148,6 +155,8 @@ class NetworkDescriber(Whitened, nn.Module):
         trunk.crop()
         trunk.mean, trunk.std, trunk.provenance = tuple(arch["mean"]), tuple(arch["std"]), card["weights"]
         model = cls(trunk, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
+        if "local" in arch:
+            model.local = make_whitening(trunk.dim, arch["local"]).to(model.device)
         if arch["whitening"]:
             dim_in = pooled_dim(arch["pooling"], trunk.dim, arch["clusters"])
             model.whitening = make_whitening(dim_in, arch["whitening"]).to(model.device)

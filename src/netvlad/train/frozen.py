@@ -217,4 +217,5 @@ def keep(
 
 
 def _pooled(model: NetworkDescriber, maps: Tensor, alpha: Tensor | None) -> Tensor:
+    maps = model.adjusted(maps)
     return model.pooling(maps, None if alpha is None else defined_locations(alpha, maps.shape[-2:]))
