@@ -3,7 +3,7 @@
 Of each two visits (a date, by day or by night) of the west half, the photos that are each other's nearest by descriptor
 (resnet18-netvlad off the shelf, K = 32) and lie within 30 m: how many, by how much the later visit's positions are
 shifted (median), the median distance, and how many of all mutual pairs lie within 10 m. At the end: recall@1 of photos
-searched among those of the same light taken on other dates, where light changes nothing.
+searched among those of the same light taken on other dates, where light changes nothing, and among those of the other.
 
     python benchmarks/campus_offsets.py
 """
@@ -38,7 +38,11 @@ def main() -> None:
         for b in names[i + 1 :]:
             row(f"{a}, {b}", *visits[a], *visits[b])
     for light in places:
-        other_dates(light, {name: visit for name, visit in visits.items() if name.startswith(light)})
+        own = [name for name in visits if name.startswith(light)]
+        alike = [(visits[name], [visits[other] for other in own if other != name]) for name in own]
+        searched(f"by {light} among photos by {light} of other dates", alike)
+        unlike = [visits[name] for name in visits if name not in own]
+        searched(f"by {light} among photos of the other light", [(visits[name], unlike) for name in own])
 
 
 def row(name: str, v, at, w, to) -> None:
@@ -57,11 +61,10 @@ def row(name: str, v, at, w, to) -> None:
     )
 
 
-def other_dates(light: str, visits: dict) -> None:
+def searched(name: str, pairs: list) -> None:
+    """pairs: photos of a visit, and the visits that they are searched among."""
     hits, within = [], []
-    for name in visits:
-        v, at = visits[name]
-        others = [visits[other] for other in visits if other != name]
+    for (v, at), others in pairs:
         if not others:
             continue
         w, to = (np.concatenate(parts) for parts in zip(*others, strict=True))
@@ -72,8 +75,8 @@ def other_dates(light: str, visits: dict) -> None:
         within.append(found[judged] <= 25)
     hits, within = np.concatenate(hits), np.concatenate(within)
     print(
-        f"by {light} among photos by {light} of other dates: recall@1 {100 * hits.mean():.1f} within 10 m, "
-        f"{100 * within.mean():.1f} within 25 m ({len(hits)} queries)"
+        f"{name}: recall@1 {100 * hits.mean():.1f} within 10 m, {100 * within.mean():.1f} within 25 m "
+        f"({len(hits)} queries)"
     )
 
 
