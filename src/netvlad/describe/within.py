@@ -104,19 +104,23 @@ def fit_local(model, cameras: Places, *, seed: int = 0, workers: int | None = No
         raise ModelError(f"{model.name}: fixed cameras adjust local descriptors of networks with VLAD pooling only")
     if model.ready:
         raise ModelError(f"{model.name} has centres already: local descriptors are adjusted before these are fitted")
+    from netvlad.progress import progress
+
     rows, camera, _ = _drawn(cameras, seed)
     moment, freedom, sums = np.zeros((model.trunk.dim,) * 2), 0, {}
-    for photos in decode_for(model, [cameras.path[row] for row in rows], workers=workers):
-        good = [photo for photo in photos if photo.image is not None]
-        for of, batch in model.batches([photo.image for photo in good]):
-            maps = F.normalize(model.maps(model.prepare(batch))[0].float(), dim=1).cpu().double().numpy()
-            for row, x in zip(of, maps, strict=True):
-                flat = x.reshape(len(x), -1)
-                moment += flat @ flat.T
-                freedom += flat.shape[1]
-                total = sums.setdefault((int(camera[good[row].row]), x.shape), [np.zeros_like(flat), 0])
-                total[0] += flat
-                total[1] += 1
+    with progress("local descriptors of fixed cameras", len(rows)) as advance:
+        for chunk in decode_for(model, [cameras.path[row] for row in rows], workers=workers):
+            good = [photo for photo in chunk if photo.image is not None]
+            for of, batch in model.batches([photo.image for photo in good]):
+                maps = F.normalize(model.maps(model.prepare(batch))[0].float(), dim=1).cpu().double().numpy()
+                for row, x in zip(of, maps, strict=True):
+                    flat = x.reshape(len(x), -1)
+                    moment += flat @ flat.T
+                    freedom += flat.shape[1]
+                    total = sums.setdefault((int(camera[good[row].row]), x.shape), [np.zeros_like(flat), 0])
+                    total[0] += flat
+                    total[1] += 1
+            advance(len(chunk))
     for total, n in sums.values():
         moment -= total @ total.T / n
         freedom -= total.shape[1]
