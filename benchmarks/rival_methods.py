@@ -157,12 +157,18 @@ def network(pooling: str, database: Places):
     return model if model.ready else netvlad.fit(model, database.path, workers=0)
 
 
-def whitened(vectors: dict, database: Places, queries: Places, cost: float) -> Vectors:
-    """Fitted on the database alone, to the largest power of two of numbers that is at most half of its photos."""
+def whitened(vectors: dict, database: Places, queries: Places, cost: float, root: bool = False) -> Vectors:
+    """Fitted on the database alone, to the largest power of two of numbers that is at most half of its photos.
+
+    root: numbers are divided by the fourth root of their variance in place of its square root, and the largest power of
+    two below the number of photos is kept: so the least of them, which few photos tell of, are less blown up.
+    """
     import torch
 
     held = np.stack([vectors[path] for path in database.path])
-    whitening = fit_whitening(held, 1 << (len(held) // 2).bit_length() - 1)
+    whitening = fit_whitening(held, 1 << (len(held) - 1 if root else len(held) // 2).bit_length() - 1)
+    if root:
+        whitening.matrix *= whitening.matrix.norm(dim=1, keepdim=True) ** -0.5
     small = {p: whitening(torch.from_numpy(vectors[p][None])).numpy()[0] for p in queries.path}
     return Vectors(whitening(torch.from_numpy(held)).numpy(), small, cost)
 

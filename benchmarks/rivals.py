@@ -1,13 +1,15 @@
 """The methods NetVLAD is measured against, on three sets of real photos, as one Markdown table and one figure.
 
-    OMP_NUM_THREADS=1 python benchmarks/rivals.py DATA_FOLDER --out FOLDER [--sets campus tower] [--kinds]
+    OMP_NUM_THREADS=1 python benchmarks/rivals.py DATA_FOLDER --out FOLDER [--sets campus tower] [--kinds [sift ...]]
 
 DATA_FOLDER holds `campus` (by day and by night; radius 10 m, queries without a true match left out), `webcams` (fixed
 cameras; the photos of six hours of the day, UTC, against those of the other eighteen, four times) and `tower` (25
 floors of an office building, its published split; a place is a floor). Centres, trees and whitening are fitted on the
 database of each split alone; whitening keeps the largest power of two of numbers that is at most half of its photos
-(campus 128, webcams 256, tower 1024). Descriptions and what was found are kept in FOLDER: a second run goes on there.
-Times are processor time of one thread. --kinds: kinds of local features for re-ranking on campus, not the table.
+(campus 128, webcams 256, tower 1024), half-whitening, by the fourth root of the variance, the largest that is less than
+the number of photos. Descriptions and what was found are kept in FOLDER: a second run does what is not
+yet in its rivals.json. Times are processor time of one thread. --kinds: kinds of local features for re-ranking on
+campus, not the table.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import argparse
 import json
 import os
 import time
+from functools import cache as cache_of
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +33,7 @@ from rival_methods import Described, Local, Tree, Vectors, distinct, network, re
 
 PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop", ns=tuple(range(1, 21)))
 RERANKED = 10  # photos of a ranking
+KINDS = ("rootsift", "sift", "orb", "akaze")  # of local features, the last by opencv-contrib-python-headless alone
 STILL = ("webcams",)  # sets that geometry is not tried on: the cameras never move
 
 
@@ -51,34 +56,42 @@ def splits(folder: Path) -> dict[str, list[tuple]]:
 
 
 def methods(label: str, number: int, database, queries, described: Described, local: Local, cache: Path):
-    """(name, ranker) of each method on one split; a ranker has `cost` in ms and `size` in bytes."""
+    """(name, make) of each method on one split; make() -> its ranker, which has `cost` in ms and `size` in bytes."""
     of_set, part = label.partition(":")[0], f"{label.replace(': ', '-').replace(' ', '-')}-{number}"
     paths = sorted([*database.path, *queries.path])
-    vectors, cost = described.of(f"{of_set}-max", lambda: network("max", database), paths)
-    yield "resnet18-max", Vectors(_held(vectors, database), vectors, cost)
-    net, cost = described.of(f"{part}-netvlad", lambda: network("netvlad", database), paths)
-    netvlads = Vectors(_held(net, database), net, cost)
-    yield "resnet18-netvlad", netvlads
-    yield "resnet18-netvlad distinct", distinct(net, database, cost)
-    yield "resnet18-netvlad whitened", whitened(net, database, queries, cost)
-    dense, cost = described.of(f"{of_set}-densevlad", load_dense_vlad, paths)
-    plain = Vectors(_held(dense, database), dense, cost)
-    yield "densevlad without whitening", plain
-    yield "densevlad whitened", whitened(dense, database, queries, cost)
-    yield "densevlad distinct", distinct(dense, database, cost)
-    tree = Tree(local, database, queries, 5)
+
+    def vectors(key: str, make, by=lambda x, cost: Vectors(_held(x, database), x, cost)):
+        def ranker():
+            found, cost = described.of(key, make, paths)
+            return by(found, cost=cost)
+
+        return ranker
+
+    net = partial(vectors, f"{part}-netvlad", lambda: network("netvlad", database))
+    dense = partial(vectors, f"{of_set}-densevlad", load_dense_vlad)
+    white, apart = partial(whitened, database=database, queries=queries), partial(distinct, database=database)
+    fine, coarse = (cache_of(lambda depth=depth: Tree(local, database, queries, depth)) for depth in (5, 4))
+    hamming = cache_of(lambda: coarse().ranker(5, hamming=True))
+    yield "resnet18-max", vectors(f"{of_set}-max", lambda: network("max", database))
+    yield "resnet18-netvlad", net()
+    yield "resnet18-netvlad distinct", net(apart)
+    yield "resnet18-netvlad whitened", net(white)
+    yield "resnet18-netvlad half-whitened", net(partial(white, root=True))
+    yield "densevlad without whitening", dense()
+    yield "densevlad whitened", dense(white)
+    yield "densevlad half-whitened", dense(partial(white, root=True))
+    yield "densevlad distinct", dense(apart)
     for n in (1, 5):
-        yield f"vocabtree-n{n}", tree.ranker(n)
-    yield "vocabtree-n5, half of the features", tree.ranker(5, informative=0.5)
-    yield "vocabtree-n5-distinct", tree.ranker(5, distinct=True)
-    tree = Tree(local, database, queries, 4)
-    hamming = tree.ranker(5, hamming=True)
+        yield f"vocabtree-n{n}", lambda n=n: fine().ranker(n)
+    yield "vocabtree-n5, half of the features", lambda: fine().ranker(5, informative=0.5)
+    yield "vocabtree-n5-distinct", lambda: fine().ranker(5, distinct=True)
     yield "vocabtree-n5-hamming", hamming
-    yield "vocabtree-n5-hamming-distinct", tree.ranker(5, hamming=True, distinct=True)
+    yield "vocabtree-n5-hamming-distinct", lambda: coarse().ranker(5, hamming=True, distinct=True)
     if label in STILL:
         return
-    for name, ranker in (("resnet18-netvlad", netvlads), ("densevlad", plain), ("vocabtree-n5-hamming", hamming)):
-        yield f"{name} + rerank", reranked(ranker, database, queries, cache, "rootsift", RERANKED)
+    for name, make in (("resnet18-netvlad", net()), ("densevlad", dense()), ("vocabtree-n5-hamming", hamming)):
+        verified = partial(reranked, database=database, queries=queries, cache=cache, kind="rootsift", best=RERANKED)
+        yield f"{name} + rerank {RERANKED}", lambda make=make, verified=verified: verified(make())
 
 
 def _held(vectors: dict, database) -> np.ndarray:
@@ -99,15 +112,19 @@ def run(given) -> dict[str, dict[str, dict]]:
     done = given.out / "rivals.json"
     table: dict[str, dict[str, dict]] = json.loads(done.read_text()) if done.exists() else {}
     described, cache = Described(given.out / "vectors"), given.out / "features"
-    for label, parts in splits(given.data).items():
-        left_out = given.sets and label.partition(":")[0] not in given.sets
-        if left_out or any(label in row for row in table.values()):
+    columns, order = splits(given.data), {}
+    for label, parts in columns.items():
+        if given.sets and label.partition(":")[0] not in given.sets:
             continue
         photos = sorted({path for part in parts for places in part for path in places.path})
         local = Local(photos, cache)
         rows: dict[str, list] = {}
         for number, (database, queries) in enumerate(parts):
-            for name, ranker in methods(label, number, database, queries, described, local, cache):
+            for name, make in methods(label, number, database, queries, described, local, cache):
+                order[name] = True
+                if label in table.get(name, {}):
+                    continue
+                ranker = make()
                 rows.setdefault(name, []).append((*judged(ranker, database, queries), ranker.cost, ranker.size))
                 print(f"<!-- {label} {number} {name}: {rows[name][-1][0][0] / rows[name][-1][1]:.3f} -->", flush=True)
         for name, found in rows.items():
@@ -116,7 +133,7 @@ def run(given) -> dict[str, dict[str, dict]]:
             facts |= {"ms_photo": float(np.mean(cost)), "bytes": float(np.mean(size))}
             table.setdefault(name, {})[label] = facts
         done.write_text(json.dumps(table, indent=1))
-    return table
+    return {name: {label: table[name][label] for label in columns if label in table[name]} for name in order}
 
 
 def markdown(table: dict) -> str:
@@ -142,7 +159,7 @@ DRAWN = {
     "densevlad distinct": "navy",
     "vocabtree-n5": "tab:orange",
     "vocabtree-n5-hamming": "tab:green",
-    "resnet18-netvlad + rerank": "tab:pink",
+    "resnet18-netvlad + rerank 10": "tab:pink",
 }
 
 
@@ -172,7 +189,7 @@ def kinds(given) -> None:
     """Kinds of local features, and NetVLAD re-ranked by each."""
     print("| features | night in day | day in night | ms a photo | ms a query |\n|---|---|---|---|---|")
     described, cache = Described(given.out / "vectors"), given.out / "features"
-    for kind in ("rootsift", "sift", "orb", "akaze"):
+    for kind in given.kinds or KINDS:
         cells, costs, times = [], [], []
         for label, [(database, queries)] in list(splits(given.data).items())[:2]:
             key = f"{label.replace(': ', '-').replace(' ', '-')}-0-netvlad"
@@ -197,12 +214,12 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sets", nargs="*")
-    parser.add_argument("--kinds", action="store_true")
+    parser.add_argument("--kinds", nargs="*")
     given = parser.parse_args()
     torch.set_num_threads(1)
     os.environ.setdefault("NETVLAD_WEIGHTS", str(given.data.parent / "weights"))
     given.out.mkdir(parents=True, exist_ok=True)
-    if given.kinds:
+    if given.kinds is not None:
         return kinds(given)
     table = run(given)
     draw(table, given.out / "rivals.png")

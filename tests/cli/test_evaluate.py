@@ -9,6 +9,8 @@ from PIL import Image
 
 import netvlad as package
 from netvlad.places import read_places
+from netvlad.places.same import same_place
+from netvlad.search.distinctive import distinctive_vectors
 
 
 @pytest.fixture
@@ -197,6 +199,36 @@ def test_wrong_ways_to_rerank(refused, town):
     # before anything is read
     nowhere = ["evaluate", "--database", town / "none.csv", "--queries", town]
     assert "choose one of rootsift" in refused(*nowhere, "--rerank", "5", "--local", "surf")
+
+
+def test_models_by_what_is_distinctive(netvlad, refused, seen_again, tmp_path):
+    """Any describer's name with -distinct behind it; index and fit say why they cannot."""
+    from netvlad.cli.methods import Methods
+
+    database, queries = seen_again
+    model = tmp_path / "mine"
+    package.load("test_resnet-max").save(model)
+    names = ["test_resnet-max", "test_resnet-max-distinct", f"{model}-distinct"]
+    given = ["--database", database, "--queries", queries, "--workers", "0"]
+    ran = netvlad("evaluate", *given, *(x for n in names for x in ("--model", n)), "--out", tmp_path / "out")
+    assert ran.code == 0
+    methods = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["methods"]
+    assert [(m["name"], m["dim"]) for m in methods] == [(name, 192) for name in names]
+    assert "distinctive database" in methods[1]["stages"]
+    places = read_places(database)
+    near = same_place(places, places, 25.0)
+    made = Methods(names, {}, near=lambda: near, workers=0).makers(places.path)
+    asked = read_places(queries).path
+    answers = [make().rank(asked, 6) for make in made.values()]
+    vectors = package.load("test_resnet-max").describe(places.path)
+    of_queries = package.load("test_resnet-max").describe(asked)
+    squared = ((of_queries[:, None] - distinctive_vectors(vectors, near)) ** 2).sum(-1)
+    np.testing.assert_allclose(answers[1][1], -np.sort(squared, axis=1), atol=1e-5)
+    np.testing.assert_array_equal(answers[1][0], answers[2][0])
+    assert not np.allclose(answers[0][1], answers[1][1])
+    why = "test_resnet-max-distinct stands for a way to search with test_resnet-max"
+    assert why in refused("index", database, "--out", tmp_path / "i", "--model", names[1])
+    assert why in refused("fit", "--model", names[1], "--places", database, "--out", tmp_path / "m")
 
 
 def test_vocabulary_trees(netvlad, refused, seen_again, tmp_path):

@@ -24,7 +24,6 @@ def ones(n: int) -> int:
 def dense(words, signatures, vocabulary, asked, marks, bursts, shares=None) -> list[float]:
     """Scores of all photos by loops over all pairs of features, in double precision."""
     size = len(words)
-    idf = [math.log((size + 1) / max(1, sum(w in list(p) for p in words))) for w in range(vocabulary)]
     votes: dict = {}
     for f, (several, own) in enumerate(zip(asked, marks, strict=True)):
         for word, mark in zip(several, own, strict=True):
@@ -33,7 +32,7 @@ def dense(words, signatures, vocabulary, asked, marks, bursts, shares=None) -> l
                     bits = int(mark ^ s).bit_count()
                     if word >= 0 and word == w and bits <= 24:
                         votes.setdefault(f, {}).setdefault(entry, []).append(
-                            (math.exp(-((bits / 16) ** 2)) * idf[w] ** 2, shares[entry][i] / 255 if shares else 1.0)
+                            (math.exp(-((bits / 12) ** 2)), shares[entry][i] / 255 if shares else 1.0)
                         )
     scores = [0.0] * size
     for entries in votes.values():
@@ -43,33 +42,39 @@ def dense(words, signatures, vocabulary, asked, marks, bursts, shares=None) -> l
                 entries[entry] = [(v * math.sqrt(v / total), s) for v, s in found]
             total = sum(v for found in entries.values() for v, _ in found)
             for entry, found in entries.items():
-                entries[entry] = [(v * math.sqrt(v / total), s) for v, s in found]
+                entries[entry] = [(v * v / total, s) for v, s in found]
         for entry, found in entries.items():
             scores[entry] += sum(v * s for v, s in found)
-    norm = math.sqrt(sum(idf[row[0]] ** 2 for row in asked if row[0] >= 0))
-    lengths = [math.sqrt(sum(idf[w] ** 2 for w in p)) for p in words]
+    norm = math.sqrt(sum(row[0] >= 0 for row in asked))
+    lengths = [math.sqrt(len(p)) for p in words]
     return [s / (n * norm) if n and norm else 0.0 for s, n in zip(scores, lengths, strict=True)]
 
 
 def test_scores_by_hand():
-    """3 photos; word 0 is in two (idf log 2), word 1 in one (idf log 4)."""
+    """3 photos of 1, 2 and no features; the query has one."""
     file = build([[0], [0, 1], []], [[0], [ones(24), 0], []], 2)
-    two, four = math.log(2), math.log(4)
-    far = math.exp(-(1.5**2))
+    far = math.exp(-4)  # (24 / 12)^2
     exact = build([[0], [0, 1], []], [[0], [ones(25), 0], []], 2)
     asked = np.array([[0]]), np.array([[0]], U)
     np.testing.assert_allclose(exact.scores(*asked), [1, 0, 0], rtol=1e-6)  # 25 bits are no match
-    # bursts over all entries: votes v and far * v, t their sum
-    scale = math.sqrt(1 / (1 + far))
-    expected = [scale, far * math.sqrt(far / (1 + far)) * two / math.hypot(two, four), 0]
+    # bursts over all entries: votes 1 and far, 1 + far their sum
+    expected = [1 / (1 + far), far * far / (1 + far) / math.sqrt(2), 0]
     np.testing.assert_allclose(file.scores(*asked), expected, rtol=1e-6)
     plain = build([[0], [0, 1], []], [[0], [ones(24), 0], []], 2, bursts=False)
-    np.testing.assert_allclose(plain.scores(*asked), [1, far * two / math.hypot(two, four), 0], rtol=1e-6)
+    np.testing.assert_allclose(plain.scores(*asked), [1, far / math.sqrt(2), 0], rtol=1e-6)
+    # bursts within an entry: two matches of 12 bits in it, votes 1/e, each times sqrt(1/2); then each times 1/2 of all
+    twice = build([[0, 0]], [[ones(12), ones(12)]], 1)
+    np.testing.assert_allclose(twice.scores(*asked), 2 * math.exp(-1) * math.sqrt(0.5) / 2 / math.sqrt(2), rtol=1e-6)
     # a feature's second word matches too, and counts nothing in the query's norm
     asked = np.array([[0, 1]]), np.array([[ones(30), 0]], U)
-    np.testing.assert_allclose(plain.scores(*asked)[2], 0)
-    np.testing.assert_allclose(plain.scores(*asked)[1], (math.exp(-((6 / 16) ** 2)) * two**2 + four**2)
-                               / (two * math.hypot(two, four)), rtol=1e-6)  # fmt: skip
+    np.testing.assert_allclose(plain.scores(*asked)[1], (math.exp(-((6 / 12) ** 2)) + 1) / math.sqrt(2), rtol=1e-6)
+
+
+def test_rare_words_count_no_more():
+    """The same matches under a word of one photo and a word of all."""
+    file = build([[0, 1], [1], [1]], [[0, 0], [ones(60)], [ones(60)]], 2)
+    one, all_ = (file.scores(np.array([[word]]), np.zeros((1, 1), U)).tolist() for word in (0, 1))
+    assert one == all_ == pytest.approx([1 / math.sqrt(2), 0, 0])
 
 
 @pytest.mark.parametrize("bursts", [True, False])

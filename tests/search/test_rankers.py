@@ -7,7 +7,8 @@ import pytest
 
 from netvlad.describe import stream
 from netvlad.errors import NetvladError
-from netvlad.places import Places
+from netvlad.places import Neighbours, Places
+from netvlad.search.distinctive import distinctive_vectors
 from netvlad.search.index import PlaceIndex
 from netvlad.search.rankers import IndexRanker, MemoryRanker, Sweep
 
@@ -43,6 +44,30 @@ def test_memory_ranker_is_brute_force(photos, grid):
     assert (ranker.name, ranker.dim, ranker.unreadable) == ("grid", 48, {})
     assert list(ranker.seconds) == ["describe database", "describe queries", "search"]
     assert all(s >= 0 for s in ranker.seconds.values())
+
+
+def test_memory_ranker_by_what_is_distinctive(photos, grid, bad):
+    """The vectors searched are those of the photos that can be read, less what photos of other places explain."""
+    good, queries = photos(12), photos(4, seed=1)
+    database = [good[0], bad("a.jpg"), *good[1:]]
+    near = neighbours([{i, i ^ 1} & set(range(13)) for i in range(13)])
+    ranker = MemoryRanker(grid(), database, near=near, workers=0)
+    ids, scores = ranker.rank(queries, 12)
+    x = np.zeros((13, 48), np.float32)
+    x[[0, *range(2, 13)]] = grid().describe(good)
+    found = distinctive_vectors(x, near)
+    assert not np.allclose(found, x)
+    rows = np.array([0, *range(2, 13)])
+    squared = ((grid().describe(queries).astype(np.float64)[:, None] - found[rows]) ** 2).sum(-1)
+    order = np.argsort(squared, axis=1, kind="stable")
+    np.testing.assert_array_equal(ids, rows[order])
+    np.testing.assert_allclose(scores, -np.take_along_axis(squared, order, 1), atol=1e-5)
+    assert list(ranker.seconds)[:2] == ["describe database", "distinctive database"]
+
+
+def neighbours(rows: list) -> Neighbours:
+    ids = np.array([i for row in rows for i in sorted(row)], np.int64)
+    return Neighbours(np.cumsum([0] + [len(row) for row in rows]), ids, np.zeros(len(ids)))
 
 
 def test_memory_ranker_keeps_its_ids_right_with_unreadable_photos(photos, grid, bad):

@@ -16,7 +16,8 @@ EXAMPLE = (
 def run(
     out: Annotated[Path, typer.Option(help="The folder for the figure, the tables and what each method answered.")],
     models: Annotated[
-        list[str] | None, typer.Option(help="Models' names or folders, or vocabtree: --models a b c.")
+        list[str] | None,
+        typer.Option(help="Models' names or folders, or vocabtree, any with -distinct behind it: --models a b c."),
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="", help="Further models and dimensions.")] = None,
     benchmark: Annotated[

@@ -63,7 +63,8 @@ def run(
     A benchmark is judged by its own rules, and published numbers stand beside the models they are of; Oxford, Paris and
     Holidays by mean average precision. A NetVLAD or VLAD given by name gets its cluster centres from the database
     photos (off the shelf). So does the vocabulary tree, vocabtree or, with its branching, depth and greedy paths,
-    vocabtree-10x5-n5.
+    vocabtree-10x5-n5. With -distinct behind a name, densevlad-distinct, the database is searched by what tells its
+    photos from those of other places.
     """
     from netvlad.cli.common import COMPARED, model_options
     from netvlad.cli.judging import as_is, of_benchmarks, of_tables, own_rules

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+
+DISTINCT = "-distinct"
 
 
 class Methods:
     """Models to judge.
 
-    names: as `netvlad.load` takes them, or vocabtree, or label -> such a name; options: of `load`, for models given by
-    name; folder: where answers are kept, None nowhere. dims: judge each model cut to so many numbers, and whole ones
+    names: as `netvlad.load` takes them, or vocabtree, or label -> such a name; with -distinct behind it the database is
+    searched by what is distinctive of its photos (`netvlad.search.distinctive`). options: of `load`, for models given
+    by name; folder: where answers are kept, None nowhere. dims: judge each model cut to so many numbers, and whole ones
     not at all.
-    near: makes the Neighbours of the database in itself, for methods that learn from photos of other places.
+    near: makes the Neighbours of the database in itself, which -distinct needs; it is called at most once.
     as_is: models given by name leave photos at their size, unless the options say otherwise; not DenseVLAD and
     vocabulary trees, whose method has a size of its own. After the rankers were made, `known` has for each label what
     published rows could say of it, `resized` the size it scales photos down to, `dims_of` its model and dimension,
@@ -34,7 +38,7 @@ class Methods:
     ):
         self.labels = names if isinstance(names, dict) else {name: name for name in names}
         self.options, self.seed, self.workers, self.folder, self.dims = options, seed, workers, folder, tuple(dims)
-        self.as_is, self.near = as_is, near
+        self.as_is, self.near = as_is, near and cache(near)
         self.known: dict = {}
         self.resized: dict[str, int | None] = {}
         self.dims_of: dict[str, tuple[str, int]] = {}
@@ -72,10 +76,13 @@ class Methods:
             key = self._tree_key(name)
             return self._kept(label, lambda: wrap(self._tree(name, database)), key, database, more, None)
         describer, key = self._loaded(label)
+        near = self._near(name) if is_distinct(name) else None
 
         def make():
-            return wrap(MemoryRanker(self._fitted(describer, database), database, workers=self.workers))
+            return wrap(MemoryRanker(self._fitted(describer, database), database, near=near, workers=self.workers))
 
+        if near is not None:
+            key["near"] = _digest(near)
         return self._kept(label, make, key, database, more, describer.dim)
 
     def _cut(self, label: str, dim: int, database, wrap: Callable, more: dict, sweep: list):
@@ -84,6 +91,8 @@ class Methods:
         from netvlad.search.rankers import MemoryRanker, Sweep
 
         name = self.labels[label]
+        if is_distinct(name):
+            raise NetvladError(f"{label} is worked out in all dimensions: give --dims without {DISTINCT}")
         if not sweep:
             describer, key = (None, None) if is_tree(name) else self._loaded(label)
             if getattr(describer, "whitening", None) is None:
@@ -106,9 +115,11 @@ class Methods:
         from netvlad.evaluate.published import method_of
 
         name = self.labels[label]
+        distinct = is_distinct(name)
+        name = name.removesuffix(DISTINCT) if distinct else name
         size = {"resize": None} if self.as_is and name != DENSE_VLAD else {}
         describer = load(name, **{**size, **self.options})
-        self.known[label], self.resized[label] = method_of(describer), describer.resize
+        self.known[label], self.resized[label] = None if distinct else method_of(describer), describer.resize
         key = {"model": describer.identity}
         if not describer.ready:
             key["centres from the database by seed"] = self.seed
@@ -131,10 +142,16 @@ class Methods:
         card = Path(name) / "card.json"
         model = card.read_text("utf-8") if card.is_file() else name
         key = {"model": model, "seed": self.seed, "resize": self.options.get("resize", "default")}
-        if name.endswith("-distinct") and self.near:
-            near = self.near()
-            key["near"] = hashlib.sha256(near.offsets.tobytes() + near.ids.tobytes()).hexdigest()
+        if is_distinct(name):
+            key["near"] = _digest(self._near(name))
         return key
+
+    def _near(self, name: str):
+        from netvlad.errors import NetvladError
+
+        if self.near is None:
+            raise NetvladError(f"{name} learns from photos of other places, and nothing tells here which those are")
+        return self.near()
 
     def _kept(self, label: str, make: Callable, key: dict, database, more: dict, dim: int | None):
         from netvlad import __version__
@@ -156,6 +173,15 @@ def is_tree(name: str) -> bool:
     if (Path(name) / "card.json").is_file():
         return read_card(Path(name)).get("kind") == KIND
     return name.startswith("vocabtree")
+
+
+def is_distinct(name: str) -> bool:
+    """Whether a name asks for what is distinctive of the database's photos; a model's folder may be called anything."""
+    return name.endswith(DISTINCT) and not (Path(name) / "card.json").is_file()
+
+
+def _digest(near) -> str:
+    return hashlib.sha256(near.offsets.tobytes() + near.ids.tobytes()).hexdigest()
 
 
 def short_labels(names: Sequence[str]) -> dict[str, str]:

@@ -199,6 +199,11 @@ def split_name(name: str) -> tuple[str, str]:
     """("resnet18", "netvlad") of "resnet18-netvlad". Raises ModelError with what would be right."""
     if "/" in name or name.startswith("."):
         raise ModelError(f"{name}: no model folder is there (it would hold card.json and model.safetensors)")
+    if name.endswith("-distinct"):
+        raise ModelError(
+            f"{name} stands for a way to search with {name.removesuffix('-distinct')}, and is worked out over a whole "
+            "database: `netvlad evaluate` and `netvlad compare` take it, but no model or index can be made of it"
+        )
     trunk, dash, pooling = name.rpartition("-")
     if dash and pooling in POOLINGS:
         return trunk, pooling

@@ -15,7 +15,7 @@ from netvlad.search.hamming import differing
 from netvlad.search.inverted_file import InvertedFile, best_of, checked_entries, checked_postings
 
 THRESHOLD = 24  # bits that may differ between features that match, of 64
-SIGMA = 16.0  # bits: a vote is exp(-(distance / SIGMA)^2)
+SIGMA = 12.0  # bits: a vote is exp(-(distance / SIGMA)^2)
 
 
 class HammingFile:
@@ -26,10 +26,13 @@ class HammingFile:
     them (`distinctive`). size: entries. 12 bytes a feature, 13 with shares.
 
     A feature of the query and one of an entry match when they have a word in common and differ in at most 24 bits;
-    the match votes exp(-(bits / 16)^2) * idf^2. With `bursts` a vote v counts v * sqrt(v / t), t being all votes of
-    the query's feature for that entry, and what remains likewise over all entries: what repeats within a photo or
-    matches everywhere would have too much of a say. A score is the sum of the votes over the norms of both,
-    sqrt(sum of idf^2 over the features).
+    the match votes exp(-(bits / 12)^2). With `bursts` a vote v counts v * sqrt(v / t), t being all votes of the query's
+    feature for that entry, and what remains v * (v / t), t being what remains of them over all entries: what repeats
+    within a photo or matches everywhere would have too much of a say. A score is the sum of the votes over the norms of
+    both, sqrt(number of features).
+
+    Words are not weighted by idf, as they are there: how rarely a feature's like is met is what its own matches say,
+    and in a tree fitted on other photos idf^2 finds fewer right ones.
     """
 
     def __init__(self, starts, entries, signatures, size: int, *, shares=None, bursts: bool = True):
@@ -40,10 +43,7 @@ class HammingFile:
         self.size, self.bursts = int(size), bursts
         beside = {"signatures": self.signatures, **({} if shares is None else {"shares": self.shares})}
         checked_postings(self.starts, self.entries, self.size, **beside)
-        of = np.repeat(np.arange(self.words), np.diff(self.starts))
-        having = np.bincount(of[self._first()], minlength=self.words)
-        self._idf = np.log((self.size + 1) / np.maximum(having, 1))
-        norms = np.sqrt(np.bincount(self.entries, np.square(self._idf)[of], self.size))
+        norms = np.sqrt(np.bincount(self.entries, minlength=self.size))
         self._inverse = np.divide(1, norms, out=np.zeros(self.size), where=norms > 0)
 
     def _first(self) -> np.ndarray:
@@ -94,14 +94,14 @@ class HammingFile:
             raise NetvladError(f"words 0 to {self.words - 1} are wanted, got {words.min()} to {words.max()}")
         feature, entry, votes, share = self._matches(words, signatures)
         if self.bursts:
-            votes = _tempered(votes, feature * self.size + entry)
-            votes = _tempered(votes, feature)
+            pair = np.unique(feature * self.size + entry, return_inverse=True)[1]
+            votes = votes * np.sqrt(_parts(votes, pair))
+            votes = votes * _parts(votes, feature)
         if share is not None:
             votes = votes * (share / 255)
-        nearest = words[:, 0][words[:, 0] >= 0] if words.size else words.ravel()
-        norm = np.sqrt(np.square(self._idf[nearest]).sum())
+        features = np.count_nonzero(words[:, 0] >= 0) if words.size else 0
         total = np.bincount(entry, votes, self.size)
-        return (total * self._inverse / max(norm, 1e-12)).astype(np.float32)
+        return (total * self._inverse / np.sqrt(max(features, 1))).astype(np.float32)
 
     def _matches(self, words: np.ndarray, signatures: np.ndarray) -> tuple:
         """Of each match the query's feature (t,), the entry (t,), the vote (t,) and the share (t,) or None."""
@@ -114,9 +114,8 @@ class HammingFile:
         bits = differing(signature[of], self.signatures[posting])
         near = bits <= THRESHOLD
         of, posting, bits = of[near], posting[near], bits[near]
-        votes = _VOTES[bits] * np.square(self._idf[word[of]])
         share = None if self.shares is None else self.shares[posting]
-        return feature[of], self.entries[posting].astype(np.int64), votes, share
+        return feature[of], self.entries[posting].astype(np.int64), _VOTES[bits], share
 
     # -- on disk ------------------------------------------------------------------------------------------------
 
@@ -139,9 +138,6 @@ class HammingFile:
 _VOTES = np.exp(-np.square(np.arange(THRESHOLD + 1) / SIGMA))
 
 
-def _tempered(votes: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Each vote v times sqrt(v / t), t being the sum of its group's."""
-    if not len(votes):
-        return votes
-    _, of = np.unique(group, return_inverse=True)
-    return votes * np.sqrt(votes / np.bincount(of, votes)[of])
+def _parts(votes: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Of each vote its part of the sum of its group's; groups are numbers from 0."""
+    return votes / np.bincount(group, votes)[group]

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from netvlad.errors import NetvladError
-from netvlad.places import Places
+from netvlad.places import Neighbours, Places
+from netvlad.search.distinctive import distinctive_vectors
 from netvlad.search.exact import rank_vectors
 
 BLOCK = 4096  # vectors that are cropped together
@@ -17,10 +18,14 @@ BLOCK = 4096  # vectors that are cropped together
 class MemoryRanker:
     """Exact L2 search over the vectors of `photos` by `describer`, which are described on construction.
 
+    near: of each photo the photos that may show the same place; where given, the photos' vectors are replaced by what
+    is distinctive of them (`distinctive_vectors`).
     seconds: stage -> seconds spent; unreadable: path -> reason, of database and query photos.
     """
 
-    def __init__(self, describer, photos: Sequence[str], *, workers: int | None = None):
+    def __init__(
+        self, describer, photos: Sequence[str], *, near: Neighbours | None = None, workers: int | None = None
+    ):
         import faiss
 
         self.describer = describer
@@ -29,6 +34,10 @@ class MemoryRanker:
         self.seconds: dict[str, float] = {}
         self.unreadable: dict[str, str] = {}
         vectors, bad = self.describe(photos, "describe database")
+        if near is not None:
+            start = time.perf_counter()
+            vectors = distinctive_vectors(vectors, near)  # unreadable photos are zeros, which explain nothing
+            self.seconds["distinctive database"] = time.perf_counter() - start
         self.rows = np.delete(np.arange(len(photos)), bad)
         self.index = faiss.IndexFlatL2(self.dim)
         self.index.add(vectors if not bad else vectors[self.rows])  # faiss has its own copy: a third were too many
