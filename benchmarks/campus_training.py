@@ -1,8 +1,9 @@
 """Training on the west half of the campus photos against off the shelf, judged on the east half in both directions.
 
 The preset day-night, as it is: 667 photos with positions, half by day and half by night, and the photos of 12 fixed
-webcams. Each seed fits the cluster centres on west, judges the model as it is (also whitened, by PCA on west), trains
-it on west, and judges it again: nothing is chosen on east. Intervals are of the difference in recall@1, from 10,000
+webcams. Each seed fits the cluster centres on west and judges the model as it is (also whitened, by PCA on west); then
+with its local descriptors adjusted by the webcams, trained on west, and each with its vectors normalised by them
+("cameras", netvlad.describe.within). Intervals are of the difference in recall@1, from 10,000
 draws of the queries of both directions, each query with its mean over the seeds.
 
     python benchmarks/campus_training.py [--pooling netvlad max] [--trunk resnet18] [--seeds 3] [--out out/campus]
@@ -174,7 +175,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of --validate")
     parser.add_argument("--preset", default="day-night")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings in place of the preset's")
-    parser.add_argument("--cameras", default=WEBCAMS, help="a table of fixed cameras, or none")
+    parser.add_argument("--cameras", default=WEBCAMS, help="a table of fixed cameras")
     parser.add_argument("--out", type=Path, help="a new folder for the runs")
     parser.add_argument("--validate", action="store_true")
     options = parser.parse_args()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import netvlad
+from netvlad.describe import within
 from netvlad.describe.within import WithinWhitening, fit_cameras, fit_local, fit_within, fixed_cameras, window
 from netvlad.errors import ModelError, PlacesError
 from netvlad.images import read_image
@@ -185,3 +186,18 @@ def test_only_networks_with_centres_have_local_descriptors_to_adjust(cameras, we
     for name in ("test_resnet-max", "densevlad"):
         with pytest.raises(ModelError, match="with VLAD pooling only"):
             fit_local(netvlad.load(name), cameras)
+
+
+def test_no_photo_that_can_be_read(cameras, weights):
+    for path in cameras.path:
+        Path(path).write_bytes(b"no photo")
+    with pytest.raises(ModelError, match="that can be read are all alike"):
+        fit_cameras(netvlad.load("test_resnet-max"), cameras, workers=0)
+    with pytest.raises(ModelError, match="that can be read are all alike"):
+        fit_local(netvlad.load("test_resnet-netvlad", clusters=4), cameras, workers=0)
+
+
+def test_of_very_many_cameras_some_are_drawn(cameras, weights, monkeypatch):
+    monkeypatch.setattr(within, "MOST", 16)  # two cameras of two photos in four windows
+    model = fit_cameras(netvlad.load("test_resnet-max"), cameras, workers=0)
+    assert (model.fitted_on["cameras"], model.fitted_on["camera_photos"]) == (2, 4)

@@ -45,6 +45,8 @@ def test_what_a_describer_is():
     assert of("densevlad", sift) == Method("VLAD", "RootSIFT", 4096, False, False)
     assert of("something else", sift) is None
     assert method_of(object()) is None
+    for by_cameras in ({"local": {"within": 3}}, {"whitening": {"within": 3}}):
+        assert of("vgg16-netvlad", vgg | by_cameras) is None
 
 
 def test_how_far_a_result_is_off():

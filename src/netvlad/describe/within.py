@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from netvlad.describe.stream import Describer, decode_for
 from netvlad.errors import ModelError, PlacesError
 from netvlad.places import Places
+from netvlad.progress import progress
 
-PHOTOS, WINDOWS, MOST = 24, 4, 2000  # of a camera; of each photo; windows in all, which bounds the memory
+PHOTOS, WINDOWS, MOST = 24, 4, 2000  # of a camera, of each photo, and windows in all, which bounds the memory
 RIDGES = {"local": 0.3, "vectors": 1.0}  # shares of the mean eigenvalue
 SIDES = 0.55, 0.95  # of a window, as shares of the photo's
 LEAST = 0.1  # a direction turned down by less stays as it is, and is not stored
@@ -76,9 +77,9 @@ def fit_within(vectors: np.ndarray, classes: np.ndarray) -> WithinWhitening:
 def _turned_down(covariance: np.ndarray, ridge: float, x: np.ndarray | None = None) -> WithinWhitening:
     """By the covariance (D, D), or by the Gram matrix (n, n) of x (n, D). ridge: a share of the mean eigenvalue."""
     s, vectors = np.linalg.eigh(covariance)
-    kept = s > max(s[-1] * 1e-10, np.finfo(np.float32).tiny)
+    kept = s > max(s.max(initial=0) * 1e-10, np.finfo(np.float32).tiny)
     if not kept.any():
-        raise ModelError("the photos of each fixed camera are all alike: nothing says what light changes")
+        raise ModelError("those photos of each fixed camera that can be read are all alike: nothing says what varies")
     ridge *= s[kept].mean()
     gains = np.sqrt(ridge / (np.maximum(s, 0) + ridge)) - 1
     kept &= gains <= -LEAST
@@ -104,8 +105,6 @@ def fit_local(model, cameras: Places, *, seed: int = 0, workers: int | None = No
         raise ModelError(f"{model.name}: fixed cameras adjust local descriptors of networks with VLAD pooling only")
     if model.ready:
         raise ModelError(f"{model.name} has centres already: local descriptors are adjusted before these are fitted")
-    from netvlad.progress import progress
-
     rows, camera, _ = _drawn(cameras, seed)
     moment, freedom, sums = np.zeros((model.trunk.dim,) * 2), 0, {}
     with progress("local descriptors of fixed cameras", len(rows)) as advance:
@@ -131,9 +130,9 @@ def fit_local(model, cameras: Places, *, seed: int = 0, workers: int | None = No
 def fit_cameras(model: Describer, cameras: Places, *, seed: int = 0, workers: int | None = None):
     """Set `model.whitening` by fixed cameras, which the column place of `cameras` names. Returns `model`, changed.
 
-    Up to 24 photos of each camera are drawn by `seed` (fewer where there are many cameras), and four windows of each
-    camera: one window of all its photos is a class. Raises PlacesError for a table without two photos of one camera,
-    ModelError for a model without centres, or one that is whitened already.
+    Up to 24 photos of each of up to 250 cameras are drawn by `seed` (fewer where there are many cameras), and four
+    windows of each camera: one window of all its photos is a class. Raises PlacesError for a table without two photos
+    of one camera, ModelError for a model without centres, or one that is whitened already.
     """
     if model.whitening is not None:
         raise ModelError(f"{model.name} is whitened already: fixed cameras normalise the vectors before that")
@@ -152,6 +151,8 @@ def _drawn(cameras: Places, seed: int) -> tuple[list[int], np.ndarray, np.random
     if not members:
         raise PlacesError("no fixed camera with two photos or more; the column place is to say which camera took each")
     rng = np.random.default_rng([seed, 3])
+    if len(members) > MOST // (2 * WINDOWS):
+        members = [members[i] for i in np.sort(rng.permutation(len(members))[: MOST // (2 * WINDOWS)])]
     each = max(2, min(PHOTOS, MOST // (WINDOWS * len(members))))
     chosen = [np.sort(rng.permutation(group)[:each]) for group in members]
     camera = np.repeat(np.arange(len(members)), [len(rows) for rows in chosen])
@@ -168,8 +169,6 @@ def _windows(
     model: Describer, paths: Sequence[str], camera: np.ndarray, corners: np.ndarray, workers: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vectors (n, D) of the windows of all photos that can be read, and the class of each."""
-    from netvlad.progress import progress
-
     vectors, classes = [np.empty((0, model.dim), np.float32)], []
     with progress("describing fixed cameras", len(paths)) as advance:
         for chunk in decode_for(model, paths, workers=workers):

@@ -37,6 +37,8 @@ class Method:
 def method_of(describer) -> Method | None:
     """What `describer` is; None for one that no row could speak of."""
     architecture = getattr(describer, "architecture", {})
+    if "local" in architecture or isinstance(architecture.get("whitening"), dict):  # by fixed cameras
+        return None
     trained = not {"training", "sessionID"}.isdisjoint(getattr(describer, "fitted_on", None) or {})
     whitened = bool(architecture.get("whitening"))
     if "trunk" not in architecture:
