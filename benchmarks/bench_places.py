@@ -20,8 +20,10 @@ def main() -> None:
     built = time.perf_counter() - start
     start = time.perf_counter()
     found = tree.within(places, 25.0)
-    print(f"{n} places over 30 km x 30 km: tree {built:.2f} s, all {len(found.ids)} pairs within 25 m "
-          f"{time.perf_counter() - start:.2f} s")
+    print(
+        f"{n} places over 30 km x 30 km: tree {built:.2f} s, all {len(found.ids)} pairs within 25 m "
+        f"{time.perf_counter() - start:.2f} s"
+    )
 
     worst = {}
     for metres in (10, 1_000, 100_000, 1_000_000):

@@ -30,9 +30,7 @@ def asked(index, queries, present: bool):
     near = np.diff(tree.within(queries, RADIUS if present else 2 * RADIUS).offsets) > 0
     queries = queries[near == present]
     answers = index.locate_all(list(queries.path), top=1)
-    found = netvlad.Places.build(
-        path=queries.path, lat=[a.lat for a in answers], lon=[a.lon for a in answers]
-    )
+    found = netvlad.Places.build(path=queries.path, lat=[a.lat for a in answers], lon=[a.lon for a in answers])
     right = distance(queries, found) <= RADIUS
     return np.array([(a.confidence, r, not a.in_map) for a, r in zip(answers, right, strict=True)])
 
@@ -64,9 +62,9 @@ def main() -> None:
             foreign = f"{called_absent(index, indoors):.0f} % of {len(indoors)}" if indoors else "-"
             present, absent = asked(index, places["east"], True), asked(index, places["west"], False)
         rows = np.concatenate([present, absent])
-        weight = np.concatenate([
-            np.full(len(present), (1 - ABSENT_SHARE) / len(present)), np.full(len(absent), ABSENT_SHARE / len(absent))
-        ])
+        weight = np.concatenate(
+            [np.full(len(present), (1 - ABSENT_SHARE) / len(present)), np.full(len(absent), ABSENT_SHARE / len(absent))]
+        )
         print(
             f"| east {light} | {len(present)} {other} photos in the map, {len(absent)} not | "
             f"{100 * (weight * rows[:, 1]).sum():.1f} % | {100 * (weight * rows[:, 0]).sum():.1f} % | "

@@ -1,7 +1,7 @@
 """View synthesis on a town: how true the views are, and what they do for recall, at what cost.
 
-    netvlad town build --size small --neighbourhoods 1 1 2 --dates 1 1 2 --queries 40 --width 2048 --out out/town
-    python benchmarks/synthesis.py out/town
+netvlad town build --size small --neighbourhoods 1 1 2 --dates 1 1 2 --queries 40 --width 2048 --out out/town
+python benchmarks/synthesis.py out/town
 """
 
 from __future__ import annotations

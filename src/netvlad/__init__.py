@@ -1,10 +1,10 @@
 """Where was this photo taken? Visual place recognition by NetVLAD and everything around it.
 
-    model = netvlad.load("resnet18-netvlad")
-    index = netvlad.PlaceIndex.create("campus.vpr", model)
-    index.add(netvlad.read_places("photos/"))
-    for match in index.locate("query.jpg"):
-        print(match.path, match.distance)
+model = netvlad.load("resnet18-netvlad")
+index = netvlad.PlaceIndex.create("campus.vpr", model)
+index.add(netvlad.read_places("photos/"))
+for match in index.locate("query.jpg"):
+    print(match.path, match.distance)
 """
 
 import importlib

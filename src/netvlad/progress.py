@@ -51,8 +51,6 @@ def _lines(what: str, total: int, unit: str) -> Callable[[int], None]:
         rate = done / (now - start)
         left = (total - done) / rate if rate else float("inf")
         minutes, seconds = divmod(round(left), 60) if left < 1e8 else (0, 0)
-        print(
-            f"{what}: {done}/{total}, {rate:.1f} {unit}/s, {minutes}:{seconds:02d} left", file=sys.stderr, flush=True
-        )
+        print(f"{what}: {done}/{total}, {rate:.1f} {unit}/s, {minutes}:{seconds:02d} left", file=sys.stderr, flush=True)
 
     return advance

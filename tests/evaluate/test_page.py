@@ -82,9 +82,7 @@ def world(tmp_path):
     right = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]], bool)
     scores = np.array([[0.9, 0.8, 0.7], [0.6, 0.5, -np.inf], [0.4, -np.inf, -np.inf]], np.float32)
     one = MethodResult("one", ids, scores, right, {1: 0.5, 5: 1.0, 10: 1.0}, {"search": 0.003}, 8)
-    two = MethodResult(
-        "two", ids[:, ::-1].copy(), scores[:, ::-1], right[:, ::-1].copy(), {1: 0.0, 5: 1.0}, {}
-    )
+    two = MethodResult("two", ids[:, ::-1].copy(), scores[:, ::-1], right[:, ::-1].copy(), {1: 0.0, 5: 1.0}, {})
     matched = np.array([True, True, False])
     return Evaluation(database, queries, Protocol(25.0), [one, two], matched.copy(), matched)
 
@@ -222,9 +220,7 @@ def test_short_names_hide_whose_disk_it_was():
 def answer(tmp_path, **changes):
     near = dict(easting=500000.0, northing=0.0, time=None, heading=np.nan)
     matches = [
-        SimpleNamespace(
-            path=photo(tmp_path / "db" / "a.jpg", 1), lat=0.0001, lon=9.0, distance=0.5, score=0.9, **near
-        ),
+        SimpleNamespace(path=photo(tmp_path / "db" / "a.jpg", 1), lat=0.0001, lon=9.0, distance=0.5, score=0.9, **near),
         SimpleNamespace(
             path=photo(tmp_path / "db" / "b.jpg", 2),
             lat=0.001,
@@ -300,9 +296,7 @@ def test_planar_answers(tmp_path):
 
 def test_no_answer_at_all(tmp_path):
     nan = np.nan
-    nothing = answer(
-        tmp_path, matches=[], lat=nan, lon=nan, easting=nan, northing=nan, radius=nan, in_map=None
-    )
+    nothing = answer(tmp_path, matches=[], lat=nan, lon=nan, easting=nan, northing=nan, radius=nan, in_map=None)
     read = Read(location_page([nothing], tmp_path / "page.html"))
     assert "no match was found" in read.text
     assert read.data["answers"][0]["at"] is None

@@ -14,17 +14,13 @@ from netvlad.places import Places
 def method(right, name="m", **changes):
     right = np.asarray(right, bool)
     ids = np.zeros(right.shape, np.int64)
-    return MethodResult(
-        name, ids, ids.astype(np.float32), right, **{"recall": {1: 0.5}, "seconds": {}, **changes}
-    )
+    return MethodResult(name, ids, ids.astype(np.float32), right, **{"recall": {1: 0.5}, "seconds": {}, **changes})
 
 
 def evaluation(*methods, matched, judged=None, **more):
     matched = np.asarray(matched, bool)
     database = Places.build(path=["db.jpg"], lat=[0.0], lon=[9.0])
-    queries = Places.build(
-        path=[f"{i}.jpg" for i in range(len(matched))], lat=np.zeros(len(matched)), lon=9.0
-    )
+    queries = Places.build(path=[f"{i}.jpg" for i in range(len(matched))], lat=np.zeros(len(matched)), lon=9.0)
     judged = matched if judged is None else np.asarray(judged, bool)
     return Evaluation(database, queries, Protocol(), list(methods), judged, matched, **more)
 
@@ -139,9 +135,9 @@ def test_without_a_judged_query_there_is_no_curve(small, tmp_path):
     write_report(small, folder)
     none = np.zeros(1, bool)
     bad = method([[0]], recall={1: np.nan})
-    html = write_report(
-        Evaluation(small.database, small.queries, small.protocol, [bad], none, none), folder
-    ).read_text("utf-8")
+    html = write_report(Evaluation(small.database, small.queries, small.protocol, [bad], none, none), folder).read_text(
+        "utf-8"
+    )
     assert "no query was judged" in html
     assert not (folder / "recall.png").exists()  # the older one would belong to other numbers
 

@@ -65,9 +65,7 @@ def test_a_row_without_degrees_may_have_utm():
 
 
 def test_a_zone_in_two_columns():
-    table = raw(
-        path=["a"], easting=["334873.0"], northing=["6252266.0"], zone_number=["56"], zone_letter=["H"]
-    )
+    table = raw(path=["a"], easting=["334873.0"], northing=["6252266.0"], zone_number=["56"], zone_letter=["H"])
     assert to_places(table, strict=False).utm.tolist() == [32756]
 
 

@@ -50,8 +50,6 @@ def test_the_latitude_knows_the_hemisphere_better_than_a_letter():
     assert parse_name("@543256.96@4178906.70@10@S@@@@@@@@@@@.jpg").utm == 32610
 
 
-@pytest.mark.parametrize(
-    "name", ["a.jpg", "me@home@.jpg", "@me@home@.jpg", "@1@2.jpg", "@@@.jpg", "@inf@2@.jpg"]
-)
+@pytest.mark.parametrize("name", ["a.jpg", "me@home@.jpg", "@me@home@.jpg", "@1@2.jpg", "@@@.jpg", "@inf@2@.jpg"])
 def test_other_names(name):
     assert parse_name(name) is None

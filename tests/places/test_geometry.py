@@ -28,8 +28,7 @@ def brute_force(queries: Places, database: Places, radius: float) -> list[list[i
     found = []
     for i in range(len(queries)):
         metres = [
-            GEOD.inv(queries.lon[i], queries.lat[i], database.lon[j], database.lat[j])[2]
-            for j in range(len(database))
+            GEOD.inv(queries.lon[i], queries.lat[i], database.lon[j], database.lat[j])[2] for j in range(len(database))
         ]
         near = sorted((m, j) for j, m in enumerate(metres) if m <= radius)
         found.append([j for _, j in near])
@@ -38,9 +37,7 @@ def brute_force(queries: Places, database: Places, radius: float) -> list[list[i
 
 def test_utm_of_places_known_from_maps():
     # The CN Tower, as the article on UTM gives it: 17T 630084 4833438 for 43 38 33.24 N, 79 23 13.7 W.
-    easting, northing, epsg = to_utm(
-        [43 + 38 / 60 + 33.24 / 3600, 0.0], [-(79 + 23 / 60 + 13.7 / 3600), 33.0]
-    )
+    easting, northing, epsg = to_utm([43 + 38 / 60 + 33.24 / 3600, 0.0], [-(79 + 23 / 60 + 13.7 / 3600), 33.0])
     np.testing.assert_allclose(easting, [630084, 500000], atol=1)
     np.testing.assert_allclose(northing, [4833438, 0], atol=1)
     assert epsg.tolist() == [32617, 32636]

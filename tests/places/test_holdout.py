@@ -97,10 +97,7 @@ def test_the_latest_sessions_are_held_out():
     held = hold_out(places)
     assert len(held.queries) == 9
     assert held.queries.time.min() > held.database.time.max()
-    assert (
-        held.how
-        == "20 photos of 2 sessions are the database, 9 photos of 2 sessions after them are the queries"
-    )
+    assert held.how == "20 photos of 2 sessions are the database, 9 photos of 2 sessions after them are the queries"
     assert len(hold_out(places, share=0.1).queries) == 5
     assert len(hold_out(places, share=0.99).queries) == 19
 
@@ -174,9 +171,7 @@ def test_campus_by_day_and_by_night(campus):
     assert {light[name] for name in names(held.database)} == {"day"}
     assert {light[name] for name in names(held.queries)} == {"night"}
     assert (len(held.database), len(held.queries)) == (694, 781)
-    assert held.how.startswith(
-        "694 photos of 5 sessions by day are the database, 781 photos of 2 sessions by night"
-    )
+    assert held.how.startswith("694 photos of 5 sessions by day are the database, 781 photos of 2 sessions by night")
     assert (np.diff(within(held.queries, held.database, 10).offsets) > 0).mean() > 0.5
 
 

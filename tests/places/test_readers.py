@@ -81,9 +81,7 @@ def test_names_without_a_zone_are_planar_until_another_photo_has_degrees(photo, 
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(
-        PlacesError, match=r"holds no photos and no places\.csv, places\.parquet, places\.geojson$"
-    ):
+    with pytest.raises(PlacesError, match=r"holds no photos and no places\.csv, places\.parquet, places\.geojson$"):
         read_places(tmp_path)
     (tmp_path / "east.csv").write_text(CSV)
     with pytest.raises(PlacesError, match=r"but east\.csv: give the path of that table"):

@@ -24,9 +24,7 @@ from netvlad.places.sun import as_utc, elevation
     ],
 )
 def test_elevation_as_almanacs_have_it(lat, lon, utc, degrees):
-    assert elevation(Places.build(path="a", lat=lat, lon=lon, time=[utc]))[0] == pytest.approx(
-        degrees, abs=0.3
-    )
+    assert elevation(Places.build(path="a", lat=lat, lon=lon, time=[utc]))[0] == pytest.approx(degrees, abs=0.3)
 
 
 def test_a_wall_clock_has_the_sun_in_the_south_at_twelve():

@@ -42,9 +42,7 @@ def test_what_is_given_twice_is_kept_when_it_agrees():
 def test_a_neighbouring_zone_that_was_chosen_on_purpose_stays():
     from pyproj import Transformer
 
-    easting, northing = Transformer.from_crs(4326, 32631, always_xy=True).transform(
-        6.1, 48.0
-    )  # lies in zone 32
+    easting, northing = Transformer.from_crs(4326, 32631, always_xy=True).transform(6.1, 48.0)  # lies in zone 32
     places = Places.build(path="a", easting=easting, northing=northing, utm=32631)
     assert places.utm[0] == 32631
     np.testing.assert_allclose([places.lat[0], places.lon[0]], [48, 6.1])
@@ -91,9 +89,7 @@ def test_columns_have_their_types_and_cannot_be_written_to():
 
 
 def test_headings_are_brought_to_a_full_turn():
-    places = Places.build(
-        path=list("abcdef"), lat=1, lon=2, heading=[-90, 360, 359.99999999, 0, np.nan, -180]
-    )
+    places = Places.build(path=list("abcdef"), lat=1, lon=2, heading=[-90, 360, 359.99999999, 0, np.nan, -180])
     np.testing.assert_array_equal(places.heading, np.float32([270, 0, 0, 0, np.nan, 180]))
 
 
@@ -111,9 +107,7 @@ def test_both_clocks():
     hours = [10, 12, 17, 12, 12]
     assert places.time[:5].tolist() == [datetime(2025, 1, 1, h) for h in hours]
     assert places.is_utc.tolist() == [True, False, True, True, False, False]
-    known = Places.build(
-        path=["a", "b"], lat=1, lon=2, time=np.array(["2025-01-01T12", "NaT"], "M8[h]"), is_utc=True
-    )
+    known = Places.build(path=["a", "b"], lat=1, lon=2, time=np.array(["2025-01-01T12", "NaT"], "M8[h]"), is_utc=True)
     assert known.is_utc.tolist() == [True, False]
     assert known.time.dtype == "M8[s]"
 
@@ -188,9 +182,7 @@ def test_an_empty_table_is_a_table():
 
 
 def test_heavy_libraries_wait_until_they_are_needed():
-    code = (
-        "import sys, netvlad.places; print({'pyproj', 'scipy', 'pyarrow', 'PIL', 'torch'} & set(sys.modules))"
-    )
+    code = "import sys, netvlad.places; print({'pyproj', 'scipy', 'pyarrow', 'PIL', 'torch'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
 

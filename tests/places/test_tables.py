@@ -26,9 +26,7 @@ def csv(tmp_path):
 
 
 def test_csv_as_a_spreadsheet_writes_it(csv):
-    places = read_places(
-        csv("\ufeffDatei;path;Breite;lat;lon\r\n1;a.jpg;x;31,26196648;34,80118454\r\n"), strict=True
-    )
+    places = read_places(csv("\ufeffDatei;path;Breite;lat;lon\r\n1;a.jpg;x;31,26196648;34,80118454\r\n"), strict=True)
     assert (places.lat[0], places.lon[0]) == (LAT, LON)
 
 

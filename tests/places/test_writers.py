@@ -60,9 +60,7 @@ def test_utm_that_was_given_survives(tmp_path, suffix, same):
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_the_folder_can_move(geodetic, tmp_path, suffix):
     (tmp_path / "here").mkdir()
-    inside = Places.build(
-        path=[tmp_path / "here" / "x" / "a.jpg", tmp_path / "b.jpg"], lat=[1, 2], lon=[1, 2]
-    )
+    inside = Places.build(path=[tmp_path / "here" / "x" / "a.jpg", tmp_path / "b.jpg"], lat=[1, 2], lon=[1, 2])
     inside.save(tmp_path / "here" / f"t{suffix}")
     shutil.move(tmp_path / "here", tmp_path / "there")
     back = read_places(tmp_path / "there" / f"t{suffix}")

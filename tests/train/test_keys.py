@@ -47,9 +47,7 @@ def test_what_is_not_allowed(values, message):
         build(Config, values, "mine")
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("1e-4", 1e-4), (1, 1.0), ("inf", float("inf")), (" 0.5 ", 0.5)]
-)
+@pytest.mark.parametrize(("text", "value"), [("1e-4", 1e-4), (1, 1.0), ("inf", float("inf")), (" 0.5 ", 0.5)])
 def test_numbers_as_yaml_and_shells_write_them(text, value):
     assert build(Config, {"lr": text}, "x").lr == value
 

@@ -80,9 +80,7 @@ def of_benchmarks(names: Sequence[str], root: Path | None, *, whole: bool = Fals
         split = one.read(root)
         crop = split.roi is not None and not whole
         groups, protocol = groups_of(one, split), None if one.kind == "map" else protocol_of(one)
-        tasks.append(
-            Task(one.name, one.title, split.database, split.queries, protocol, groups, one, split, crop)
-        )
+        tasks.append(Task(one.name, one.title, split.database, split.queries, protocol, groups, one, split, crop))
     return tasks
 
 

@@ -33,8 +33,13 @@ def run(
         answers = _reranked(answers, rerank, top)
     found = [a for a in answers if not isinstance(a, ImageError)]
     if as_json:
-        print(json.dumps([_error(p, a) if isinstance(a, ImageError) else _plain(a)
-                          for p, a in zip(paths, answers, strict=True)], indent=2, ensure_ascii=False))
+        print(
+            json.dumps(
+                [_error(p, a) if isinstance(a, ImageError) else _plain(a) for p, a in zip(paths, answers, strict=True)],
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
     else:
         for answer in found:
             _print(answer)
@@ -44,8 +49,9 @@ def run(
 
         location_page(found, page)
         say(f"wrote {page}")
-    unreadable = {p: str(a).removeprefix(f"{p}: ") for p, a in zip(paths, answers, strict=True)
-                  if isinstance(a, ImageError)}
+    unreadable = {
+        p: str(a).removeprefix(f"{p}: ") for p, a in zip(paths, answers, strict=True) if isinstance(a, ImageError)
+    }
     tell_unreadable(unreadable)
     if unreadable:
         raise typer.Exit(1)

@@ -81,8 +81,10 @@ def first_line(error: Exception) -> str:
 
 def no_weights(name: str, reason: str) -> ModelError:
     folder = os.environ.get("NETVLAD_WEIGHTS")
-    looked = f"no {name}*.safetensors or {name}*.pth in $NETVLAD_WEIGHTS ({folder})" if folder else (
-        "$NETVLAD_WEIGHTS is not set"
+    looked = (
+        f"no {name}*.safetensors or {name}*.pth in $NETVLAD_WEIGHTS ({folder})"
+        if folder
+        else ("$NETVLAD_WEIGHTS is not set")
     )
     return ModelError(
         f"no weights for {name}: {looked}, and the download failed ({reason}). Either connect to the internet once, "

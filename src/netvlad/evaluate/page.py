@@ -26,9 +26,7 @@ QUALITY = 70  # of the JPEG: about 7 kB a photo
 MATCHES = 5  # shown for each query
 
 
-def evaluation_page(
-    evaluation: Evaluation, parts: dict[str, str], rows: np.ndarray, path: str | Path
-) -> Path:
+def evaluation_page(evaluation: Evaluation, parts: dict[str, str], rows: np.ndarray, path: str | Path) -> Path:
     """Write the page of an evaluation: its numbers, a map of all queries, photos of some; returns its path.
 
     parts: HTML for each placeholder of templates/evaluation.html (see `report.write_report`); rows (R,) int:

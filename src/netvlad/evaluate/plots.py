@@ -60,9 +60,7 @@ def recall_curves(evaluation: Evaluation, path: str | Path) -> Path:
     return _save(figure, path)
 
 
-def reliability_diagram(
-    predicted: np.ndarray, correct: np.ndarray, path: str | Path, bins: int = 10
-) -> float:
+def reliability_diagram(predicted: np.ndarray, correct: np.ndarray, path: str | Path, bins: int = 10) -> float:
     """Draw predicted confidence against the share that was right (PNG); returns the calibration error.
 
     predicted (M,): confidences, 0..1; correct (M,) bool; bins: equal widths over 0..1. Bars at each point are
@@ -110,9 +108,7 @@ def reliability_diagram(
     below.bar(centres, counts, width=0.92 / bins, color="0.72", edgecolor="0.35", linewidth=0.6)
     for x, count in zip(centres, counts, strict=True):
         if count and bins <= 12:
-            below.annotate(
-                f"{count:,}", (x, count), ha="center", xytext=(0, 1), textcoords="offset points", fontsize=8
-            )
+            below.annotate(f"{count:,}", (x, count), ha="center", xytext=(0, 1), textcoords="offset points", fontsize=8)
     below.yaxis.get_major_locator().set_params(integer=True)
     below.set(xlim=(0, 1), ylim=(0, counts.max() * 1.25), xlabel="predicted confidence", ylabel="answers")
     _save(figure, path)

@@ -66,9 +66,7 @@ def roles(names: Sequence[str], source: str) -> dict[str, str]:
     for name in names:
         key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
         if key in plain and any(key in spelled.split() for spelled in SPELLINGS.values()):
-            raise PlacesError(
-                f"{source} has two columns {plain[key]!r} and {name!r}: keep one, or rename one"
-            )
+            raise PlacesError(f"{source} has two columns {plain[key]!r} and {name!r}: keep one, or rename one")
         plain.setdefault(key, name)
     found = {}
     for role, spelled in SPELLINGS.items():
@@ -136,9 +134,7 @@ def to_places(raw: Raw, strict: bool) -> Places:
     )
 
 
-def refuse(
-    source: str, skipped: Sequence[Skipped], notes: Sequence[Skipped], rows: int, strict: bool
-) -> None:
+def refuse(source: str, skipped: Sequence[Skipped], notes: Sequence[Skipped], rows: int, strict: bool) -> None:
     """Raise PlacesError when nothing is left of `rows` rows or, if strict, anything could not be read."""
     if not rows:
         raise PlacesError(f"{source} holds no rows: one row a photo, with its path and position, is wanted")
@@ -156,9 +152,7 @@ def _place_x_y(cells: dict[str, Sequence], raw: Raw) -> None:
         return
     x, y = (floats(cells[name], raw.decimal_comma)[0] for name in "xy")
     degrees = not (np.abs(x) > 180).any() and not (np.abs(y) > 90).any() and "utm" not in cells
-    cells.update(
-        {"lon": cells["x"], "lat": cells["y"]} if degrees else {"easting": cells["x"], "northing": cells["y"]}
-    )
+    cells.update({"lon": cells["x"], "lat": cells["y"]} if degrees else {"easting": cells["x"], "northing": cells["y"]})
 
 
 def _require(cells: dict[str, Sequence], raw: Raw) -> None:
@@ -173,9 +167,7 @@ def _require(cells: dict[str, Sequence], raw: Raw) -> None:
         )
     if missing:
         found = ", ".join(raw.columns) or "none"
-        raise PlacesError(
-            f"{raw.source} has no columns for {' and '.join(missing)}; its columns are: {found}"
-        )
+        raise PlacesError(f"{raw.source} has no columns for {' and '.join(missing)}; its columns are: {found}")
 
 
 def _clocks(cells: dict[str, Sequence], n: int) -> Sequence:
@@ -185,12 +177,9 @@ def _clocks(cells: dict[str, Sequence], n: int) -> Sequence:
     if date is time or isinstance(time, np.ndarray):
         return time
     apart = [
-        isinstance(t, str) and _CLOCK.match(t.strip()) and not is_empty(d)
-        for t, d in zip(time, date, strict=True)
+        isinstance(t, str) and _CLOCK.match(t.strip()) and not is_empty(d) for t, d in zip(time, date, strict=True)
     ]
-    return [
-        f"{str(d).strip()} {t.strip()}" if two else t for two, t, d in zip(apart, time, date, strict=True)
-    ]
+    return [f"{str(d).strip()} {t.strip()}" if two else t for two, t, d in zip(apart, time, date, strict=True)]
 
 
 def _panoramas(column: Sequence) -> np.ndarray:

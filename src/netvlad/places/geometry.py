@@ -54,8 +54,7 @@ def from_utm(easting, northing, epsg) -> tuple[np.ndarray, np.ndarray]:
     wrong = np.unique(epsg[~is_utm(epsg)])
     if len(wrong):
         raise PlacesError(
-            f"EPSG {wrong[0]} is no UTM zone: 32601..32660 (north), 32701..32760 (south), "
-            "5041 and 5042 (the poles) are"
+            f"EPSG {wrong[0]} is no UTM zone: 32601..32660 (north), 32701..32760 (south), 5041 and 5042 (the poles) are"
         )
     lon, lat = _project(easting, northing, epsg, inverse=True)
     lost = ~(np.isfinite(lat) & np.isfinite(lon))
@@ -91,9 +90,7 @@ def _project(a: np.ndarray, b: np.ndarray, epsg: np.ndarray, inverse: bool) -> t
     out = np.empty((2, *a.shape))
     for code in np.unique(epsg):
         rows = epsg == code
-        out[:, rows] = _projection(int(code)).transform(
-            a[rows], b[rows], direction="INVERSE" if inverse else "FORWARD"
-        )
+        out[:, rows] = _projection(int(code)).transform(a[rows], b[rows], direction="INVERSE" if inverse else "FORWARD")
     return out[0], out[1]
 
 
@@ -102,9 +99,7 @@ def ecef(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     lat, lon = np.radians(lat), np.radians(lon)
     a, e2 = 6_378_137.0, 0.006_694_379_990_141_3  # WGS 84
     n = a / np.sqrt(1 - e2 * np.sin(lat) ** 2)
-    return np.stack(
-        [n * np.cos(lat) * np.cos(lon), n * np.cos(lat) * np.sin(lon), n * (1 - e2) * np.sin(lat)], axis=-1
-    )
+    return np.stack([n * np.cos(lat) * np.cos(lon), n * np.cos(lat) * np.sin(lon), n * (1 - e2) * np.sin(lat)], axis=-1)
 
 
 def _arc(chord: np.ndarray, bent: bool) -> np.ndarray:
@@ -137,9 +132,7 @@ def distance(a: Places, b: Places) -> np.ndarray:
     """
     _same_frame(a, b)
     if len(a) != len(b) and 1 not in (len(a), len(b)):
-        raise PlacesError(
-            f"{len(a)} places against {len(b)}: as many on both sides are wanted, or one on one side"
-        )
+        raise PlacesError(f"{len(a)} places against {len(b)}: as many on both sides are wanted, or one on one side")
     return _arc(np.linalg.norm(a.xyz - b.xyz, axis=-1), a.geodetic)
 
 
@@ -153,9 +146,7 @@ def is_within(queries: Places, database: Places, ids: np.ndarray, radius: float)
     _same_frame(queries, database)
     ids = np.asarray(ids)
     if ids.ndim != 2 or len(ids) != len(queries):
-        raise PlacesError(
-            f"ids of shape {ids.shape} for {len(queries)} queries: ({len(queries)}, k) is wanted"
-        )
+        raise PlacesError(f"ids of shape {ids.shape} for {len(queries)} queries: ({len(queries)}, k) is wanted")
     chord = _chord(radius, database.geodetic)
     if not ids.size or not len(database):
         return np.zeros(ids.shape, bool)

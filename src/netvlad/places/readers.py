@@ -54,17 +54,14 @@ def read_places(source: str | os.PathLike | Iterable[str | os.PathLike], *, stri
     if path.lower().endswith(PHOTO_SUFFIXES):
         return _from_photos([path], path, strict)
     raise PlacesError(
-        f"{path} is neither a folder nor a table ({' '.join(TABLE_SUFFIXES)}) nor a photo "
-        f"({' '.join(PHOTO_SUFFIXES)})"
+        f"{path} is neither a folder nor a table ({' '.join(TABLE_SUFFIXES)}) nor a photo ({' '.join(PHOTO_SUFFIXES)})"
     )
 
 
 def _from_folder(folder: str, strict: bool) -> Places:
     own = [name for name in OWN_TABLES if os.path.isfile(os.path.join(folder, name))]
     if len(own) > 1:
-        raise PlacesError(
-            f"folder {folder} holds {' and '.join(own)}: give the path of the one that is meant"
-        )
+        raise PlacesError(f"folder {folder} holds {' and '.join(own)}: give the path of the one that is meant")
     if own:
         return to_places(read_table(os.path.join(folder, own[0])), strict)
     paths = photos_below(folder)
@@ -97,9 +94,7 @@ def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = 
         for i, shot in zip(rest, pool.map(read_exif, [paths[i] for i in rest]), strict=True):
             shots[i] = shot
 
-    numbers = {
-        name: np.array([getattr(s, name) for s in shots]) for name in ("lat", "lon", "easting", "northing")
-    }
+    numbers = {name: np.array([getattr(s, name) for s in shots]) for name in ("lat", "lon", "easting", "northing")}
     positions, faults = settle(**numbers, utm=np.array([s.utm for s in shots], np.int32))
     faults = {row: shots[row].trouble or reason for row, reason in faults.items()}
     leave_planar(positions, {}, faults)

@@ -226,7 +226,5 @@ def _column(name: str, values, n: int, missing):
     if isinstance(values, str) or not hasattr(values, "__len__") or getattr(values, "ndim", 1) == 0:
         return [values] * n
     if len(values) != n:
-        raise PlacesError(
-            f"column {name} has {len(values)} rows, path has {n}: columns of one length are wanted"
-        )
+        raise PlacesError(f"column {name} has {len(values)} rows, path has {n}: columns of one length are wanted")
     return values

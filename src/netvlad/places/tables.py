@@ -85,9 +85,7 @@ def _read_parquet(path: str) -> Raw:
         name = geo.get("primary_column", "geometry")
         about = geo["columns"].get(name, {})
         if about.get("encoding") != "WKB" or name not in table.column_names:
-            raise PlacesError(
-                f"{path}: geometry column {name!r} is encoded as {about.get('encoding')}; WKB is read"
-            )
+            raise PlacesError(f"{path}: geometry column {name!r} is encoded as {about.get('encoding')}; WKB is read")
         points = _points(table.column(name).to_pylist(), raw)
         _add_points(raw, points, about.get("crs", "OGC:CRS84"))
     return raw
@@ -146,9 +144,7 @@ def _read_geojson(path: str) -> Raw:
             points[row] = float(x), float(y)
         except (KeyError, TypeError, ValueError):
             if geometry:
-                raw.unplaced[row] = (
-                    f"geometry {geometry.get('type')} without one [lon, lat]; a place is a Point"
-                )
+                raw.unplaced[row] = f"geometry {geometry.get('type')} without one [lon, lat]; a place is a Point"
     # Before RFC 7946 a file could name another frame, and GDAL still writes that.
     crs = content.get("crs") or {}
     _add_points(raw, points, crs.get("properties", {}).get("name", "OGC:CRS84"))

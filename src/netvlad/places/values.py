@@ -51,9 +51,7 @@ def _text(cell) -> str:
     return str(cell)
 
 
-def floats(
-    column: Sequence, decimal_comma: bool = False, what: str = "value"
-) -> tuple[np.ndarray, dict[int, str]]:
+def floats(column: Sequence, decimal_comma: bool = False, what: str = "value") -> tuple[np.ndarray, dict[int, str]]:
     """float64 array, NaN where a cell is empty or is no number."""
     try:
         return np.array(column, np.float64), {}

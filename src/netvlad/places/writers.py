@@ -34,9 +34,7 @@ def write(places: Places, path: str | os.PathLike) -> None:
         with atomic(path) as whole:
             formats[suffix](places, str(whole), _relative(places.path, os.path.dirname(path)))
     except UnicodeEncodeError as error:
-        raise PlacesError(
-            f"{path} cannot be written: {error.object!r} has a name that is no text; rename it"
-        ) from None
+        raise PlacesError(f"{path} cannot be written: {error.object!r} has a name that is no text; rename it") from None
 
 
 def _relative(paths: np.ndarray, folder: str) -> list[str]:

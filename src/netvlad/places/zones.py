@@ -12,9 +12,7 @@ from netvlad.places.geometry import is_utm
 from netvlad.places.values import is_empty, texts
 
 _CODE = re.compile(r"(?:EPSG:+)?(\d{4,5})", re.IGNORECASE)
-_ZONE = re.compile(
-    r"(?:UTM)?[\s_-]*(?:ZONE)?[\s_-]*(\d{1,2})[\s_-]*([C-HJ-NP-X]|NORTH|SOUTH)?", re.IGNORECASE
-)
+_ZONE = re.compile(r"(?:UTM)?[\s_-]*(?:ZONE)?[\s_-]*(\d{1,2})[\s_-]*([C-HJ-NP-X]|NORTH|SOUTH)?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
@@ -60,11 +58,7 @@ def epsg_of(zone, letter, lat: float, northing: float) -> int | None:
 
 def zones(column: Sequence, letters: Sequence | None, lat, northing) -> tuple[np.ndarray, dict[int, str]]:
     """EPSG codes (N,) int32 of a column of zones, 0 unknown, and row -> reason where one cannot be read."""
-    if (
-        isinstance(column, np.ndarray)
-        and column.dtype.kind in "iu"
-        and (is_utm(column) | (column == 0)).all()
-    ):
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iu" and (is_utm(column) | (column == 0)).all():
         return column.astype(np.int32), {}
     out, bad = np.zeros(len(column), np.int32), {}
     for row, zone in enumerate(column):

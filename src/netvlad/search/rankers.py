@@ -23,9 +23,7 @@ class MemoryRanker:
     seconds: stage -> seconds spent; unreadable: path -> reason, of database and query photos.
     """
 
-    def __init__(
-        self, describer, photos: Sequence[str], *, near: Neighbours | None = None, workers: int | None = None
-    ):
+    def __init__(self, describer, photos: Sequence[str], *, near: Neighbours | None = None, workers: int | None = None):
         import faiss
 
         self.describer = describer

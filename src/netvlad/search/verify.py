@@ -114,9 +114,7 @@ def _estimate(a: np.ndarray, b: np.ndarray, model: str, threshold: float) -> tup
     # OpenCV's USAC seeds a generator of its own for each call and runs on one thread: cv2.setRNGSeed has no part in it
     try:
         if model == "homography":
-            matrix, agree = cv2.findHomography(
-                a, b, cv2.USAC_MAGSAC, threshold, maxIters=ROUNDS, confidence=CONFIDENCE
-            )
+            matrix, agree = cv2.findHomography(a, b, cv2.USAC_MAGSAC, threshold, maxIters=ROUNDS, confidence=CONFIDENCE)
         else:
             matrix, agree = cv2.findFundamentalMat(a, b, cv2.USAC_MAGSAC, threshold, CONFIDENCE, ROUNDS)
     except cv2.error:  # it asserts on some degenerate samples

@@ -103,9 +103,7 @@ def _polar(depth: np.ndarray, heading: float, axes: np.ndarray, n: int) -> np.nd
     phi = np.arange(n, dtype=np.float32) * np.float32(2 * np.pi / n)
     alpha = _alphas(n // 2)
     around = np.stack([np.cos(phi), np.sin(phi)], axis=-1) @ axes[:2].astype(np.float32)
-    east, north, up = (
-        np.outer(around[:, i], np.sin(alpha)) + np.float32(axes[2, i]) * np.cos(alpha) for i in range(3)
-    )
+    east, north, up = (np.outer(around[:, i], np.sin(alpha)) + np.float32(axes[2, i]) * np.cos(alpha) for i in range(3))
     height, width = depth.shape
     turn = np.arctan2(east, north) * np.float32(1 / (2 * np.pi)) - np.float32(heading / 360 - 0.5)
     x = (turn % 1.0) * width + np.float32(0.5)  # of the map below, which has a column more on either side
