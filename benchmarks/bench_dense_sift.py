@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from common import campus, interleaved
-from netvlad.describe.dense_sift import BIN_SIZES, binned, dense_sift, orientation_maps, smoothed
 from netvlad.describe.dense_vlad import DenseVLAD, vlad
 from netvlad.describe.vlad import kmeans
+from netvlad.features.dense_sift import BIN_SIZES, binned, dense_sift, orientation_maps, smoothed
 
 SIZES = ((640, 480), (192, 256))
 

@@ -14,8 +14,8 @@ import time
 import numpy as np
 
 from common import peak_mib
-from netvlad.evaluate.result import Protocol
-from netvlad.evaluate.run import evaluate
+from netvlad.evaluation.result import Protocol
+from netvlad.evaluation.run import evaluate
 from netvlad.places import Places
 from netvlad.search.rankers import MemoryRanker
 

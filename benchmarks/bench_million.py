@@ -30,9 +30,9 @@ def vectors(n: int, seed: int) -> np.ndarray:
 
 
 def build(folder: Path) -> None:
+    from netvlad.maps.index import PlaceIndex
+    from netvlad.maps.store import FileStamp
     from netvlad.places import Places
-    from netvlad.search.index import PlaceIndex
-    from netvlad.search.store import FileStamp
 
     index = PlaceIndex.create(folder, Made())
     rng = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def build(folder: Path) -> None:
 
 def ask(folder: Path) -> None:
     start = time.perf_counter()
-    from netvlad.search.index import PlaceIndex
+    from netvlad.maps.index import PlaceIndex
 
     index = PlaceIndex.open(folder)
     answer = index._located([""], vectors(1, 0), 5)[0]

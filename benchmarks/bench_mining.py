@@ -18,9 +18,9 @@ import torch
 
 from common import peak_mib
 from netvlad.places import Places
-from netvlad.train.cache import Cache
-from netvlad.train.config import Mining
-from netvlad.train.tuples import Tuples
+from netvlad.training.cache import Cache
+from netvlad.training.config import Mining
+from netvlad.training.tuples import Tuples
 
 DIM, SIDE, CHUNK = 256, 30_000.0, 20_000
 

@@ -9,8 +9,8 @@ import torch
 
 import netvlad
 from common import campus
-from netvlad.decode import decode_photos
 from netvlad.describe.stream import describe_photos
+from netvlad.images.decode import decode_photos
 
 
 def main() -> None:

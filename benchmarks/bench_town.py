@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from netvlad.places.camera import panorama_rays
+from netvlad.panoramas.camera import panorama_rays
 from netvlad.town.build import build_town
-from netvlad.town.orders import SIZES, surveys
+from netvlad.town.capture_plan import SIZES, surveys
 from netvlad.town.world import Neighbourhood
 
 

@@ -20,16 +20,16 @@ import torch
 import netvlad
 from bench_layer import loop_over_centres
 from common import campus
-from netvlad.describe.descriptor import evaluating
-from netvlad.images import read_image
+from netvlad.describe.network import evaluating
+from netvlad.images.read import read_image
 from netvlad.places import Places
-from netvlad.train.config import Config, Mining
-from netvlad.train.loss import ranking_loss
-from netvlad.train.network import Network
-from netvlad.train.ranking import Ranking
-from netvlad.train.rows import Rows
-from netvlad.train.trained import only_trainable
-from netvlad.train.trainer import train
+from netvlad.training.config import Config, Mining
+from netvlad.training.loss import ranking_loss
+from netvlad.training.network import Network
+from netvlad.training.optimizer import only_trainable
+from netvlad.training.ranking import Ranking
+from netvlad.training.rows import Rows
+from netvlad.training.trainer import train
 
 SAMPLE = {"sample": 300, "apart": None}
 SETTINGS = {

@@ -19,12 +19,12 @@ import torch
 
 import netvlad
 from common import campus
-from netvlad.describe.descriptor import NetworkDescriber
+from netvlad.describe.backbone import load_trunk
+from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.stream import describe_all
-from netvlad.describe.trunk import load_trunk
 from netvlad.describe.whitening import fit_whitening
-from netvlad.evaluate.run import evaluate
-from netvlad.search.exact import rank_vectors
+from netvlad.evaluation.run import evaluate
+from netvlad.search.flat_index import rank_vectors
 
 PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop")
 WHITEN = (512, 128)

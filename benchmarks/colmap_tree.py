@@ -22,8 +22,8 @@ import pycolmap
 
 import netvlad
 from common import campus
-from netvlad.evaluate.run import evaluate
-from netvlad.search.extraction import rootsift, sift_of, sift_store
+from netvlad.evaluation.run import evaluate
+from netvlad.features.extraction import rootsift, sift_of, sift_store
 from netvlad.search.hamming import HammingEmbedding
 from netvlad.search.hamming_file import HammingFile
 from netvlad.search.inverted_file import InvertedFile

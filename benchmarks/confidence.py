@@ -17,9 +17,9 @@ import numpy as np
 
 import netvlad
 from common import campus
-from netvlad.evaluate.plots import reliability_diagram
+from netvlad.maps.confidence import ABSENT_SHARE
 from netvlad.places import PlaceTree, distance
-from netvlad.search.confidence import ABSENT_SHARE
+from netvlad.report.plots import reliability_diagram
 
 RADIUS = 10.0
 

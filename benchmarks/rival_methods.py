@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 import netvlad
-from netvlad.describe.feature_store import FeatureStore
 from netvlad.describe.stream import describe_all
 from netvlad.describe.whitening import fit_whitening
+from netvlad.features.extraction import rootsift, sift_of, sift_store
+from netvlad.features.store import FeatureStore
 from netvlad.places import Places
-from netvlad.places.same import same_place
+from netvlad.places.place_matches import same_place
 from netvlad.search.distinctive import distinctive_shares, distinctive_vectors
-from netvlad.search.exact import rank_vectors
-from netvlad.search.extraction import rootsift, sift_of, sift_store
+from netvlad.search.flat_index import rank_vectors
 from netvlad.search.hamming import HammingEmbedding
 from netvlad.search.hamming_file import HammingFile
 from netvlad.search.informative import most_informative

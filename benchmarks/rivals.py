@@ -28,7 +28,7 @@ import torch
 import netvlad
 from netvlad.describe.dense_vlad import load_dense_vlad
 from netvlad.errors import NetvladError
-from netvlad.evaluate.run import evaluate
+from netvlad.evaluation.run import evaluate
 from rival_methods import Described, Local, Tree, Vectors, distinct, network, reranked, whitened
 
 PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop", ns=tuple(range(1, 21)))

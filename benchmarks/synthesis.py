@@ -20,14 +20,14 @@ import netvlad
 from netvlad.describe.fit import fit
 from netvlad.describe.stream import describe_all
 from netvlad.describe.whitening import fit_whitening
-from netvlad.evaluate.result import Protocol
-from netvlad.evaluate.run import evaluate
+from netvlad.evaluation.result import Protocol
+from netvlad.evaluation.run import evaluate
+from netvlad.panoramas.camera import Camera
+from netvlad.panoramas.cut_outs import LAYOUTS, write_cut_outs
+from netvlad.panoramas.panorama import cut_out, depth_path, read_depth, read_panorama
+from netvlad.panoramas.synthesis.render import Panorama, render
+from netvlad.panoramas.synthesis.views import Settings, synthesise
 from netvlad.places import Places
-from netvlad.places.camera import Camera
-from netvlad.places.cut_outs import LAYOUTS, write_cut_outs
-from netvlad.places.panorama import cut_out, depth_path, read_depth, read_panorama
-from netvlad.synthesis.render import Panorama, render
-from netvlad.synthesis.views import Settings, synthesise
 
 LIGHTS = ("day", "sunset", "night")
 SIZE = (256, 192)

@@ -21,16 +21,16 @@ from pathlib import Path
 import numpy as np
 
 import netvlad
-from netvlad.describe.descriptor import NetworkDescriber
+from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.stream import describe_all
-from netvlad.evaluate.result import Protocol
-from netvlad.evaluate.run import evaluate
+from netvlad.evaluation.result import Protocol
+from netvlad.evaluation.run import evaluate
 from netvlad.places import Places, dates
-from netvlad.search.exact import rank_vectors
-from netvlad.train import network
-from netvlad.train.frozen import Frozen
-from netvlad.train.settings import make_config
-from netvlad.train.trainer import train
+from netvlad.search.flat_index import rank_vectors
+from netvlad.training import network
+from netvlad.training.frozen import Frozen
+from netvlad.training.settings import make_config
+from netvlad.training.trainer import train
 
 LIGHTS = ("day", "sunset", "night")
 NS = (1, 5, 10)

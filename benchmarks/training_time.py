@@ -17,10 +17,10 @@ import numpy as np
 import netvlad
 from campus_training import FOLDS, along
 from common import campus
-from netvlad.files import atomic
 from netvlad.places import Places
-from netvlad.train.settings import make_config
-from netvlad.train.trainer import train
+from netvlad.runtime.files import atomic
+from netvlad.training.settings import make_config
+from netvlad.training.trainer import train
 
 COMMON = {"epochs": 6, "lr": 3e-5, "schedule": "constant", "warm_up": 0, "validation_radius": 10, "refresh": 250}
 WAYS = {

@@ -17,8 +17,8 @@ import numpy as np
 
 import netvlad
 from common import campus
-from netvlad.evaluate.run import evaluate
-from netvlad.search.extraction import rootsift, sift_of, sift_store
+from netvlad.evaluation.run import evaluate
+from netvlad.features.extraction import rootsift, sift_of, sift_store
 from netvlad.search.informative import most_informative
 from netvlad.search.inverted_file import InvertedFile
 from netvlad.search.vocabulary_tree import VocabularyTree

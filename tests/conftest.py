@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytest_plugins = ["fixtures.networks", "fixtures.places", "fixtures.rankers"]
+
 SHARED = Path(os.environ.get("NETVLAD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 

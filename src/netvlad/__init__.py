@@ -14,14 +14,14 @@ __version__ = "0.1.0"
 
 # looked up on first use: `import netvlad` stays fast, and torch is loaded by who needs it
 _WHERE = {
-    "load": "netvlad.describe.zoo",
+    "load": "netvlad.pretrained.zoo",
     "fit": "netvlad.describe.fit",
     "describe_all": "netvlad.describe.stream",
-    "PlaceIndex": "netvlad.search.index",
+    "PlaceIndex": "netvlad.maps.index",
     "Places": "netvlad.places",
     "read_places": "netvlad.places",
-    "read_image": "netvlad.images",
-    "Protocol": "netvlad.evaluate.result",
+    "read_image": "netvlad.images.read",
+    "Protocol": "netvlad.evaluation.result",
     "NetvladError": "netvlad.errors",
 }
 __all__ = ["__version__", *_WHERE]
@@ -29,17 +29,17 @@ __all__ = ["__version__", *_WHERE]
 if TYPE_CHECKING:
     from netvlad.describe.fit import fit
     from netvlad.describe.stream import describe_all
-    from netvlad.describe.zoo import load
     from netvlad.errors import NetvladError
-    from netvlad.evaluate.result import Protocol
-    from netvlad.images import read_image
+    from netvlad.evaluation.result import Protocol
+    from netvlad.images.read import read_image
+    from netvlad.maps.index import PlaceIndex
     from netvlad.places import Places, read_places
-    from netvlad.search.index import PlaceIndex
+    from netvlad.pretrained.zoo import load
 
 
 def __getattr__(name: str):
-    if name == "evaluate":  # a room of its own: netvlad.evaluate.evaluate(...)
-        return importlib.import_module("netvlad.evaluate")
+    if name == "evaluate":  # a room of its own: netvlad.evaluation.evaluate(...)
+        return importlib.import_module("netvlad.evaluation")
     if name in _WHERE:
         return getattr(importlib.import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'netvlad' has no attribute {name!r}")

@@ -1,16 +1,37 @@
 """The errors a person can act on: each says what was wrong, where, and what would be right."""
 
+from __future__ import annotations
+
+import os
+from typing import Any
+
 
 class NetvladError(Exception):
-    """Any error that is the input's or the surroundings' fault; the command line prints it without a traceback."""
+    """Any error that the input or the surroundings cause; the command line prints it without a traceback.
+
+    reason: what was wrong. path: the file or folder that it is about, None where there is none. The message is
+    "path: reason", or the reason alone.
+    """
+
+    def __init__(self, reason: str, *, path: str | os.PathLike[str] | None = None) -> None:
+        self.reason = reason
+        self.path = None if path is None else os.fspath(path)
+        super().__init__(reason if self.path is None else f"{self.path}: {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:  # workers send errors back by pickling them
+        return _remade, (type(self), self.reason, self.path)
+
+
+def _remade(kind: type[NetvladError], reason: str, path: str | None) -> NetvladError:
+    return kind(reason, path=path)
 
 
 class PlacesError(NetvladError):
-    """A source of places cannot be read, or holds rows that may not stand."""
+    """A source of places cannot be read, or holds invalid rows."""
 
 
 class ImageError(NetvladError):
-    """A photo cannot be decoded; the message names the file."""
+    """A photo cannot be decoded."""
 
 
 class ModelError(NetvladError):

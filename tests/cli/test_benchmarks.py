@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netvlad.places.benchmarks import benchmark, names
+from netvlad.benchmarks import benchmark, names
 
 _SPEC = importlib.util.spec_from_file_location("trees", Path(__file__).with_name("trees.py"))
 trees = importlib.util.module_from_spec(_SPEC)
@@ -78,12 +78,12 @@ def test_conditions_are_told_apart(netvlad, tmp_path):
 
 
 def test_published_numbers_stand_beside_the_model_they_are_of(netvlad, tmp_path, monkeypatch):
-    from netvlad.cli import methods
+    from netvlad.experiments import ranker_factory as methods
 
     says = methods.Methods._loaded
 
     def as_rootsift(self, label):
-        from netvlad.evaluate.published import Method
+        from netvlad.report.published import Method
 
         found = says(self, label)
         self.known[label] = Method("VLAD", "RootSIFT", 16384, False, False)

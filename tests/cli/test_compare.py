@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import netvlad as package
-from netvlad.evaluate.recall import recall_at
+from netvlad.evaluation.recall import recall_at
 from netvlad.places import is_within, read_places
 
 MODEL = "test_resnet-max"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from netvlad.benchmarks import names
 from netvlad.places import read_places
-from netvlad.places.benchmarks import names
 
 
 def one_line(text: str) -> str:

@@ -86,7 +86,7 @@ def test_demo_of_what_cannot_be_split(refused, town, tmp_path):
 @pytest.fixture
 def tiny_town(monkeypatch):
     """The demo's town, but small enough to be built here."""
-    from netvlad.town import orders
+    from netvlad.town import capture_plan as orders
 
     tiny = orders.Size((0, 0, 1), (1, 1), 24.0, (1, 1, 1), 128, 3, 2, (64, 48))
     monkeypatch.setitem(orders.SIZES, "small", tiny)
@@ -110,8 +110,8 @@ def test_demo_without_photos_draws_a_town_once(netvlad, tiny_town, tmp_path):
 
 
 def test_demo_without_weights_shows_what_needs_none(netvlad, visits, tmp_path, monkeypatch):
-    from netvlad.describe import zoo
     from netvlad.errors import ModelError
+    from netvlad.pretrained import zoo
 
     load = zoo.load
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 import netvlad as package
 from netvlad.places import read_places
-from netvlad.places.same import same_place
+from netvlad.places.place_matches import same_place
 from netvlad.search.distinctive import distinctive_vectors
 
 
@@ -203,7 +203,7 @@ def test_wrong_ways_to_rerank(refused, town):
 
 def test_models_by_what_is_distinctive(netvlad, refused, seen_again, tmp_path):
     """Any describer's name with -distinct behind it; index and fit say why they cannot."""
-    from netvlad.cli.methods import Methods
+    from netvlad.experiments.ranker_factory import Methods
 
     database, queries = seen_again
     model = tmp_path / "mine"

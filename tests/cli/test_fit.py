@@ -5,7 +5,7 @@ import json
 import pytest
 
 import netvlad as package
-from netvlad.describe.zoo import load_folder
+from netvlad.pretrained.zoo import load_folder
 
 
 def test_a_fitted_model_can_be_used(netvlad, refused, town, tmp_path, weights):
@@ -53,7 +53,7 @@ def test_densevlad_needs_no_trunk(netvlad, refused, town, tmp_path, monkeypatch)
 
 
 def test_fixed_cameras(netvlad, refused, town, tmp_path, photos, weights):
-    from netvlad.describe.within import fit_cameras, fit_local
+    from netvlad.describe.wccn import fit_cameras, fit_local
 
     table, out = tmp_path / "cameras.csv", tmp_path / "m"
     rows = [f"{path},cam{i}" for i in range(2) for path in photos(3, seed=7 + i, folder="cameras")]

@@ -7,7 +7,7 @@ import pytest
 import scipy.io
 
 import netvlad as package
-from netvlad.describe.matconvnet import import_matconvnet
+from netvlad.pretrained.matconvnet import import_matconvnet
 
 
 def cell(*items) -> np.ndarray:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import netvlad as package
-from netvlad.search.index import PlaceIndex
+from netvlad.maps.index import PlaceIndex
 
 MODEL = "test_resnet-max"
 

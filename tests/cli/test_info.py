@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from netvlad.search.index import PlaceIndex
+from netvlad.maps.index import PlaceIndex
 
 
 def test_info_of_an_index(netvlad, index):

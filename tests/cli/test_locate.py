@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from netvlad.search.index import PlaceIndex
+from netvlad.maps.index import PlaceIndex
 
 
 @pytest.fixture

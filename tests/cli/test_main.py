@@ -23,7 +23,7 @@ from netvlad.cli import (
     synthesise,
     train,
 )
-from netvlad.describe import zoo
+from netvlad.pretrained import zoo
 
 MODULES = (index, locate, evaluate, compare, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train)
 COMMANDS = {module.__name__.rpartition(".")[2].replace("_", "-"): module for module in MODULES}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from netvlad.describe.dense_vlad import CENTRES
-from netvlad.describe.zoo import TRUNKS, known, others
+from netvlad.pretrained.zoo import TRUNKS, known, others
 
 
 def test_models_lists_what_is_known_in_full(netvlad):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netvlad.places import Places, read_places, write_depth
-from netvlad.places.camera import panorama_rays
+from netvlad.panoramas import write_depth
+from netvlad.panoramas.camera import panorama_rays
+from netvlad.places import Places, read_places
 
 OPTIONS = ["--width", "32", "--height", "24", "--headings", "3", "--reach", "5.5", "--workers", "0"]
 

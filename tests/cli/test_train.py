@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 import netvlad as package
 from netvlad.cli import main, train
-from netvlad.train import run_folder
-from netvlad.train.config import Config
-from netvlad.train.keys import keys
-from netvlad.train.trainer import Training
+from netvlad.training import run_folder
+from netvlad.training.config import Config
+from netvlad.training.keys import keys
+from netvlad.training.trainer import Training
 
 SHORT = ["--model", "test_resnet-netvlad", "--clusters", 4, "--epochs", 2, "--batch", 2, "--refresh", 4, "--lr", "1e-2"]
 SHORT += ["--apart", "none", "--margin", 0.3, "--workers", 0]

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from netvlad.benchmarks.msls import CITIES
 from netvlad.places import to_utm
-from netvlad.places.benchmarks.msls import CITIES
 
 SIZE = 32
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from netvlad.describe.alexnet import AlexNet
-from netvlad.describe.trunk import Trunk, load_trunk
+from netvlad.describe.backbone import Trunk, load_trunk
 from netvlad.errors import ModelError
 
 

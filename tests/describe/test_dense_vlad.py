@@ -13,13 +13,13 @@ from sklearn.decomposition import PCA
 
 import netvlad
 from netvlad.describe import fit as fitting
-from netvlad.describe.dense_sift import dense_sift
 from netvlad.describe.dense_vlad import CENTRES, DenseVLAD, read_centres, vlad
 from netvlad.describe.fit import sample_locals
 from netvlad.describe.folder import digest
 from netvlad.describe.stream import describe_all
 from netvlad.errors import ImageError, ModelError
-from netvlad.images import read_image
+from netvlad.features.dense_sift import dense_sift
+from netvlad.images.read import read_image
 
 
 def unit_rows(n: int, d: int, seed: int = 0) -> np.ndarray:

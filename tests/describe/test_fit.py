@@ -13,7 +13,7 @@ from netvlad.describe import fit as module
 from netvlad.describe.fit import fit, sample_locals
 from netvlad.describe.stream import describe_all
 from netvlad.errors import ModelError
-from netvlad.images import read_image
+from netvlad.images.read import read_image
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netvlad.decode import CHUNK
 from netvlad.describe.stream import describe_all, describe_photos
-from netvlad.images import read_image
+from netvlad.images.decode import CHUNK
+from netvlad.images.read import read_image
 
 
 class MeanColour:
@@ -174,6 +174,6 @@ def test_progress_is_by_photos(photos, bad, monkeypatch):
         said.append((what, total))
         yield lambda n: said.append(n)
 
-    monkeypatch.setattr("netvlad.progress.progress", record)
+    monkeypatch.setattr("netvlad.runtime.progress.progress", record)
     describe_all(MeanColour(), [*photos(CHUNK), bad], what="whitening", workers=0)
     assert said == [("whitening", CHUNK + 1), CHUNK, 1]

@@ -9,7 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from netvlad.describe.trunk import load_trunk
+from netvlad.describe.backbone import load_trunk
 from netvlad.describe.weights import find_file, find_weights, load_into, local_state, notice_offline, sha256
 from netvlad.errors import ModelError
 

@@ -5,7 +5,7 @@ import pytest
 
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places
-from netvlad.places.same import same_place
+from netvlad.places.place_matches import same_place
 from netvlad.search import distinctive
 from netvlad.search.distinctive import distinctive_shares, distinctive_vectors
 from netvlad.search.inverted_file import InvertedFile

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netvlad.maps.index import PlaceIndex
 from netvlad.places import Places
-from netvlad.search.index import PlaceIndex
 
 N = 200  # photos, in chunks of 32
 
@@ -20,7 +20,7 @@ N = 200  # photos, in chunks of 32
 # given as "module:attribute:call:before|after", or is killed from outside once so many rows are in.
 RUNS = """
 import os, signal, sys, time, importlib
-import torch, timm.models.resnet, netvlad.describe.fit, netvlad.describe.zoo
+import torch, timm.models.resnet, netvlad.describe.fit, netvlad.pretrained.zoo
 import netvlad.cli.main, netvlad.cli.index
 
 def die():
@@ -48,8 +48,8 @@ def run(table, out, moment):
     if pid:
         return pid
     torch.set_num_threads(1)
-    import netvlad.search.adding
-    netvlad.search.adding.SECONDS = 0.0  # every chunk is a batch
+    import netvlad.maps.adding
+    netvlad.maps.adding.SECONDS = 0.0  # every chunk is a batch
     if ":" in moment:
         kill_at(moment)
     model = [] if os.path.exists(out + "/manifest.json") else ["--model", "test_resnet-netvlad", "--clusters", "8"]
@@ -73,14 +73,14 @@ print(ended(run(table, killed, "")))
 """
 MOMENTS = [
     "netvlad.describe.fit:sample_locals:1:after",  # centres half fitted
-    "netvlad.search.index:Store.create:1:before",  # a model and nothing else
-    "netvlad.search.index:write_json:1:before",  # an empty table and no manifest
-    "netvlad.search.index:write_json:1:after",  # right after the manifest
-    "netvlad.search.index:Store.append:2:before",
+    "netvlad.maps.index:Store.create:1:before",  # a model and nothing else
+    "netvlad.maps.index:write_json:1:before",  # an empty table and no manifest
+    "netvlad.maps.index:write_json:1:after",  # right after the manifest
+    "netvlad.maps.index:Store.append:2:before",
     "lance:LanceDataset.insert:1:after",  # rows in, not yet flushed to the disk
     "4",  # anywhere
-    "netvlad.search.exact:Exact._write:1:before",  # all rows, no faiss file
-    "netvlad.search.index:calibrate:1:after",  # no calibration
+    "netvlad.search.flat_index:Exact._write:1:before",  # all rows, no faiss file
+    "netvlad.maps.index:calibrate:1:after",  # no calibration
 ]
 
 

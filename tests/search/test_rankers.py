@@ -7,9 +7,9 @@ import pytest
 
 from netvlad.describe import stream
 from netvlad.errors import NetvladError
+from netvlad.maps.index import PlaceIndex
 from netvlad.places import Neighbours, Places
 from netvlad.search.distinctive import distinctive_vectors
-from netvlad.search.index import PlaceIndex
 from netvlad.search.rankers import IndexRanker, MemoryRanker, Sweep
 
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netvlad.describe.feature_store import FeatureStore
 from netvlad.errors import NetvladError
-from netvlad.evaluate.result import Protocol
-from netvlad.evaluate.run import evaluate
+from netvlad.evaluation.result import Protocol
+from netvlad.evaluation.run import evaluate
+from netvlad.features.store import FeatureStore
+from netvlad.features.verification import verify
+from netvlad.maps.location import Location, Match
 from netvlad.places import Places
 from netvlad.search import rerank as module
-from netvlad.search.location import Location, Match
 from netvlad.search.rankers import MemoryRanker
 from netvlad.search.rerank import Remembering, Reranker, rerank_locations
-from netvlad.search.verify import verify
 
 
 class Told:

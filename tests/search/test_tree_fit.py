@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netvlad.describe.feature_store import FeatureStore
 from netvlad.errors import NetvladError
+from netvlad.features.store import FeatureStore
 from netvlad.search.informative import most_informative
 from netvlad.search.tree_fit import fit_tree, numbered
 from netvlad.search.vocabulary_tree import VocabularyTree

@@ -161,7 +161,7 @@ def test_saved_and_loaded(tree, tmp_path):
 
 
 def test_loading_something_else(tree, tmp_path):
-    from netvlad.search.saved import save_arrays
+    from netvlad.runtime.artifacts import save_arrays
 
     with pytest.raises(PlaceIndexError, match=r"card\.json: cannot be read"):
         VocabularyTree.load(tmp_path)

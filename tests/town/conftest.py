@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netvlad.town.capture_plan import Size
 from netvlad.town.light import Moment
-from netvlad.town.orders import Size
 from netvlad.town.world import LAT, LON, Neighbourhood
 
 

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from netvlad.errors import NetvladError
+from netvlad.panoramas.camera import Camera, panorama_rays
+from netvlad.panoramas.panorama import cut_out, depth_path, read_depth
 from netvlad.places import read_places
-from netvlad.places.camera import Camera, panorama_rays
-from netvlad.places.panorama import cut_out, depth_path, read_depth
 from netvlad.town.build import build_town, is_whole
-from netvlad.town.orders import Size, surveys
+from netvlad.town.capture_plan import Size, surveys
 from netvlad.town.survey import CAMERA_HEIGHT, spots, survey
 
 # Builds, and dies as by `kill -9` when it has written as many files as it is told.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netvlad.errors import NetvladError
-from netvlad.places.camera import Camera, panorama_rays
+from netvlad.panoramas.camera import Camera, panorama_rays
 from netvlad.town.light import LAMP, SHOP
 from netvlad.town.mesh import GROUND, Mesh, Textures
 from netvlad.town.render import BRIGHT, FAR, REACH, Lights, Scene, embree

@@ -4,16 +4,7 @@ import numpy as np
 import pytest
 
 from netvlad.town.plan import draw_plan
-from netvlad.town.survey import (
-    CAMERA_HEIGHT,
-    END,
-    SUNSET,
-    draw_query,
-    query_moments,
-    spots,
-    survey,
-    survey_moments,
-)
+from netvlad.town.survey import CAMERA_HEIGHT, END, SUNSET, draw_query, query_moments, spots, survey, survey_moments
 
 
 @pytest.mark.parametrize("spacing", [1.0, 10.0, 12.0, 50.0])

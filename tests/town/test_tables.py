@@ -11,7 +11,7 @@ from PIL import Image
 
 from netvlad.places import Places, read_places
 from netvlad.places.sun import elevation
-from netvlad.town.orders import outline, surveys
+from netvlad.town.capture_plan import outline, surveys
 from netvlad.town.survey import CAMERA_HEIGHT
 from netvlad.town.tables import _recorded, write_tables
 from netvlad.town.world import EPSG

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netvlad.places.geometry import from_utm
-from netvlad.town.orders import MOST
+from netvlad.town.capture_plan import MOST
 from netvlad.town.plan import MARGIN
 from netvlad.town.world import APART, EPSG, LAT, LON, Neighbourhood
 

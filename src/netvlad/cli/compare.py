@@ -65,8 +65,8 @@ def run(
     same command goes on with the next method after an interruption, and draws anew without describing anything twice.
     """
     from netvlad.cli.common import COMPARED, model_options, say
-    from netvlad.cli.judging import of_benchmarks, of_tables, own_rules
-    from netvlad.cli.methods import short_labels
+    from netvlad.experiments.ranker_factory import short_labels
+    from netvlad.experiments.tasks import of_benchmarks, of_tables, own_rules
 
     names, cut = _given(models, dims, more or [])
     protocol = own_rules(radius, keep_unmatched, best_per_panorama, other_dates, benchmark)
@@ -105,10 +105,10 @@ def _given(models: list[str] | None, dims: list[str] | None, more: list[str]) ->
 def _compare(tasks: list, labels: dict, how: dict, out: Path, every: bool) -> list[Path]:
     """Judge all methods on each task, then draw and write; returns the files."""
     from netvlad.cli.common import map_table, recall_table, say, told
-    from netvlad.cli.judging import as_is, published_rows, tell_of
-    from netvlad.cli.methods import Methods
-    from netvlad.evaluate import report, retrieval_report
-    from netvlad.evaluate.comparison import panels_of
+    from netvlad.experiments.ranker_factory import Methods
+    from netvlad.experiments.tasks import as_is, published_rows, tell_of
+    from netvlad.report import recall_report, retrieval_report
+    from netvlad.report.comparison import panels_of
 
     panels, facts, dims_of = [], {}, {}
     for task in tasks:
@@ -120,7 +120,7 @@ def _compare(tasks: list, labels: dict, how: dict, out: Path, every: bool) -> li
         tell_of(found, methods, task)
         rows = published_rows(methods, task) if not methods.dims else {}
         beside = {label: (row, task.published[row]) for label, row in rows.items() if row}
-        facts[task.name] = (retrieval_report if task.is_map else report).summary(found, beside)
+        facts[task.name] = (retrieval_report if task.is_map else recall_report).summary(found, beside)
         (map_table if task.is_map else recall_table)(facts[task.name])
         told(facts[task.name]["rules"])
         dims_of |= methods.dims_of
@@ -140,9 +140,9 @@ def _short(benchmark) -> str:
 
 def _write(panels: list[list], facts: dict, dims_of: dict, out: Path) -> list[Path]:
     """The figure, the tables and results.json. panels: of each task."""
-    from netvlad.evaluate.comparison import sweep_panels
-    from netvlad.evaluate.figures import draw_sweep
-    from netvlad.files import write_json
+    from netvlad.report.comparison import sweep_panels
+    from netvlad.report.figures import draw_sweep
+    from netvlad.runtime.files import write_json
 
     rules = [one["rules"] for one in facts.values()]
     if not dims_of:
@@ -157,8 +157,8 @@ def _write(panels: list[list], facts: dict, dims_of: dict, out: Path) -> list[Pa
 
 def _draw(panels: list, rules: list, out: Path) -> list[Path]:
     from netvlad.cli.common import say
-    from netvlad.evaluate.comparison import MAP
-    from netvlad.evaluate.figures import draw_map, draw_recall
+    from netvlad.report.comparison import MAP
+    from netvlad.report.figures import draw_map, draw_recall
 
     wrote = []
     for name, draw in (("recall", draw_recall), ("map", draw_map)):
@@ -173,8 +173,8 @@ def _draw(panels: list, rules: list, out: Path) -> list[Path]:
 
 
 def _tables(panels: list, rules: list, out: Path) -> list[Path]:
-    from netvlad.evaluate.tables import latex, markdown
-    from netvlad.files import write_text
+    from netvlad.report.tables import latex, markdown
+    from netvlad.runtime.files import write_text
 
     write_text(out / "table.md", markdown(panels, rules))
     write_text(out / "table.tex", latex(panels, rules))
@@ -183,10 +183,10 @@ def _tables(panels: list, rules: list, out: Path) -> list[Path]:
 
 def _published_alone(names: list[str] | None, out: Path) -> list[Path]:
     """Published numbers as figure and tables; no photos are looked for."""
+    from netvlad.benchmarks import benchmark
+    from netvlad.benchmarks import names as known
     from netvlad.errors import NetvladError
-    from netvlad.evaluate.comparison import MAP, published_panels
-    from netvlad.places.benchmarks import benchmark
-    from netvlad.places.benchmarks import names as known
+    from netvlad.report.comparison import MAP, published_panels
 
     if not names:
         raise NetvladError("--published needs --benchmark, whose numbers are to be drawn")

@@ -31,7 +31,7 @@ def run(
     import numpy as np
 
     from netvlad.cli.common import read_places, say, tell
-    from netvlad.places.cut_outs import find_layout, write_cut_outs
+    from netvlad.panoramas.cut_outs import find_layout, write_cut_outs
 
     chosen = find_layout(layout).sized(width, height, fov)
     places = write_cut_outs(read_places(panoramas, strict), out, chosen, workers=workers)

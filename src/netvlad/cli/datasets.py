@@ -23,8 +23,8 @@ def run(context: typer.Context) -> None:
 
 
 def _list() -> None:
+    from netvlad.benchmarks import benchmark, names
     from netvlad.cli.common import table
-    from netvlad.places.benchmarks import benchmark, names
 
     known = [benchmark(name) for name in names()]
     rows = [[b.name, b.title, f"{b.images:,}" if b.images else "-", _size(b), b.licence, b.source] for b in known]
@@ -38,7 +38,7 @@ def _list() -> None:
 @app.command(epilog="Example: netvlad datasets show tokyo247")
 def show(name: Name) -> None:
     """Tell everything about a benchmark: how to get it, its folders, its rules, published results."""
-    from netvlad.places.benchmarks import family
+    from netvlad.benchmarks import family
 
     print("\n\n".join("\n".join(_facts(one)) for one in family(name)))
 
@@ -49,7 +49,7 @@ def check(
     root: Root,
 ) -> None:
     """Say what is missing or misplaced in a folder; exit code 1 if anything is."""
-    from netvlad.places.benchmarks import family
+    from netvlad.benchmarks import family
 
     good = True
     for one in family(name):
@@ -79,9 +79,9 @@ def export(
     What tables cannot hold (which photos are right where positions do not say it, junk, regions of interest,
     conditions) is written beside them as truth.json or NAME.truth.json, by row of database and queries.
     """
+    from netvlad.benchmarks import benchmark
+    from netvlad.benchmarks.export import write
     from netvlad.cli.common import say
-    from netvlad.places.benchmarks import benchmark
-    from netvlad.places.benchmarks.export import write
 
     for path in write(benchmark(name).read(root), to):
         say(f"wrote {path}")

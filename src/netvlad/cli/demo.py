@@ -30,10 +30,10 @@ def run(
     """
     from netvlad.cli.common import read_places, recall_table, say, tell_unreadable
     from netvlad.cli.index import open_or_create
-    from netvlad.evaluate.report import summary, write_report
-    from netvlad.evaluate.result import Protocol
-    from netvlad.evaluate.run import evaluate
+    from netvlad.evaluation.result import Protocol
+    from netvlad.evaluation.run import evaluate
     from netvlad.places import hold_out
+    from netvlad.report.recall_report import summary, write_report
     from netvlad.search.rankers import IndexRanker
 
     if photos is None:
@@ -63,8 +63,8 @@ def run(
 def _compared() -> tuple[str, ...]:
     """Max pooling against NetVLAD; where no weights can be had, the describer that needs none."""
     from netvlad.cli.common import COMPARED, say
-    from netvlad.describe.zoo import DENSE_VLAD, load
     from netvlad.errors import ModelError
+    from netvlad.pretrained.zoo import DENSE_VLAD, load
 
     try:
         load(COMPARED[0])

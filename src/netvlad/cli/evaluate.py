@@ -67,8 +67,8 @@ def run(
     photos from those of other places.
     """
     from netvlad.cli.common import COMPARED, model_options
-    from netvlad.cli.judging import as_is, of_benchmarks, of_tables, own_rules
-    from netvlad.cli.methods import Methods
+    from netvlad.experiments.ranker_factory import Methods
+    from netvlad.experiments.tasks import as_is, of_benchmarks, of_tables, own_rules
 
     names = list(dict.fromkeys(model or COMPARED))
     options = model_options(clusters, stage, resize)
@@ -90,9 +90,9 @@ def run(
 def _judge(task, methods, config: dict, verifying: dict, folder: Path | None) -> None:
     """Evaluate on one task, print what was found, and write the report."""
     from netvlad.cli.common import map_table, recall_table, say, told
-    from netvlad.cli.judging import published_rows, tell_of
     from netvlad.errors import NetvladError
-    from netvlad.evaluate import report, retrieval_report
+    from netvlad.experiments.tasks import published_rows, tell_of
+    from netvlad.report import recall_report, retrieval_report
 
     wrap, more = task.cropping()
     makers = methods.makers(task.database.path, wrap, **more)
@@ -107,14 +107,14 @@ def _judge(task, methods, config: dict, verifying: dict, folder: Path | None) ->
         facts = retrieval_report.summary(found, rows)
         map_table(facts)
     else:
-        facts = report.summary(found, rows)
+        facts = recall_report.summary(found, rows)
         recall_table(facts)
     if task.benchmark or task.protocol.best_per_panorama or task.protocol.other_dates:
         told(facts["rules"])
     if task.published and not rows:
         print(f"Published numbers are of {', '.join(task.published)}.")
     if folder:
-        wrote = (retrieval_report if task.is_map else report).write_report(found, folder, published=rows)
+        wrote = (retrieval_report if task.is_map else recall_report).write_report(found, folder, published=rows)
         say(f"wrote {wrote}")
 
 

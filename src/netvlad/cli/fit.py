@@ -37,9 +37,9 @@ def run(
     """Fit a model's cluster centres and whitening on photos, and save it; no training, no positions needed."""
     from netvlad.cli.common import model_options, read_places, say
     from netvlad.describe.fit import fit
-    from netvlad.describe.within import fit_cameras, fit_local
-    from netvlad.describe.zoo import load
+    from netvlad.describe.wccn import fit_cameras, fit_local
     from netvlad.errors import ModelError
+    from netvlad.pretrained.zoo import load
 
     if model and (trunk or pooling):
         raise ModelError(f"--model {model} says it all: leave --trunk and --pooling out, or --model")

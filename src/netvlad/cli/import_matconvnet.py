@@ -20,7 +20,7 @@ def run(
 ) -> None:
     """Turn a network published with NetVLAD (MatConvNet, MATLAB) into a model of this package."""
     from netvlad.cli.common import model_options, say
-    from netvlad.describe.matconvnet import import_matconvnet
+    from netvlad.pretrained.matconvnet import import_matconvnet
 
     model = import_matconvnet(file, **model_options(None, None, resize))
     if dim:

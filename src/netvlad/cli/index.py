@@ -50,9 +50,9 @@ def run(
 
 def open_or_create(out: Path, model: str | None, radius: float | None, options: dict):
     """The index at `out`; refused where it was built with another model or settings than those asked for."""
-    from netvlad.describe.zoo import DEFAULT, load
     from netvlad.errors import PlaceIndexError
-    from netvlad.search.index import RADIUS, PlaceIndex
+    from netvlad.maps.index import RADIUS, PlaceIndex
+    from netvlad.pretrained.zoo import DEFAULT, load
 
     if not (out / "manifest.json").exists():
         return PlaceIndex.create(out, load(model or DEFAULT, **options), radius=RADIUS if radius is None else radius)

@@ -32,7 +32,7 @@ def describe(path: Path) -> dict:
 def _index(path: Path) -> dict:
     import numpy as np
 
-    from netvlad.search.index import PlaceIndex, read_manifest
+    from netvlad.maps.index import PlaceIndex, read_manifest
 
     index = PlaceIndex.open(path)
     places = index.places

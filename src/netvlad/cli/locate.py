@@ -25,7 +25,7 @@ def run(
 
     from netvlad.cli.common import tell_unreadable
     from netvlad.errors import ImageError
-    from netvlad.search.index import PlaceIndex
+    from netvlad.maps.index import PlaceIndex
 
     paths = _expand(photos)
     answers = PlaceIndex.open(index).locate_all(paths, max(top, rerank or 0))
@@ -45,7 +45,7 @@ def run(
             _print(answer)
     if page and found:
         from netvlad.cli.common import say
-        from netvlad.evaluate.page import location_page
+        from netvlad.report.page import location_page
 
         location_page(found, page)
         say(f"wrote {page}")
@@ -60,7 +60,7 @@ def run(
 def _reranked(answers: list, best: int, top: int) -> list:
     from dataclasses import replace
 
-    from netvlad.search.location import Location
+    from netvlad.maps.location import Location
     from netvlad.search.rerank import rerank_locations
 
     located = [a for a in answers if isinstance(a, Location)]
@@ -70,7 +70,7 @@ def _reranked(answers: list, best: int, top: int) -> list:
 
 def _expand(photos: list[Path]) -> list[str]:
     from netvlad.errors import NetvladError
-    from netvlad.places.readers import photos_below
+    from netvlad.places.io.readers import photos_below
 
     paths: list[str] = []
     for photo in photos:
@@ -84,7 +84,7 @@ def _expand(photos: list[Path]) -> list[str]:
 
 
 def _print(answer) -> None:
-    from netvlad.evaluate.page import answer_in_words
+    from netvlad.report.page import answer_in_words
 
     headline, sentence, _ = answer_in_words(answer, planar=answer.lat != answer.lat)
     print("\n  ".join(filter(None, [answer.query, headline, sentence])))

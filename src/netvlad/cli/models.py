@@ -8,7 +8,7 @@ EXAMPLE = "Example: NETVLAD_WEIGHTS=weights/ netvlad models"
 def run() -> None:
     """List models: dimensions, where the weights come from, their licence, what they are said to reach."""
     from netvlad.cli.common import table
-    from netvlad.describe.zoo import dense_vlad_centres, known, others
+    from netvlad.pretrained.zoo import dense_vlad_centres, known, others
 
     rows = [
         [k.trunk, k.stage, str(k.dim), str(64 * k.dim), str(k.stride), k.weights, k.licence, k.remark] for k in known()

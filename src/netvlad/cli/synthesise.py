@@ -40,7 +40,7 @@ def run(
     Views already in the folder are not made again, so an interrupted run goes on where it stopped.
     """
     from netvlad.cli.common import read_places, say, tell
-    from netvlad.synthesis.views import Settings, synthesise
+    from netvlad.panoramas.synthesis.views import Settings, synthesise
 
     settings = Settings(spacing, reach, dates, sources, headings, pitch, fov, width, height, max_holes, max_stretch)
     done = synthesise(read_places(panoramas, strict), out, settings, workers=workers)

@@ -43,7 +43,7 @@ def build(
     from netvlad.cli.common import say
     from netvlad.places import read_places
     from netvlad.town.build import build_town
-    from netvlad.town.orders import SPLITS, find_size
+    from netvlad.town.capture_plan import SPLITS, find_size
     from netvlad.town.sheet import write_sheet
 
     given = {

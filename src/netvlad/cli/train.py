@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from netvlad.train.config import Config
-from netvlad.train.keys import keys
+from netvlad.training.config import Config
+from netvlad.training.keys import keys
 
 EXAMPLE = "Example: netvlad train --places west.csv --validate west_val.csv --preset fast --out runs/west"
 _SETTINGS = "Settings (in place of the preset's)"
@@ -74,12 +74,12 @@ def run(
 def _begin(out, places, validate, model, preset, settings, options, strict, workers):
     """Fit what has to be fitted, and train."""
     from netvlad.describe.fit import fit
-    from netvlad.describe.within import fit_local
-    from netvlad.describe.zoo import DEFAULT, load
+    from netvlad.describe.wccn import fit_local
     from netvlad.places import read_places
-    from netvlad.train.places import sets, train_places
-    from netvlad.train.run_folder import refuse_taken
-    from netvlad.train.settings import make_config
+    from netvlad.pretrained.zoo import DEFAULT, load
+    from netvlad.training.places import sets, train_places
+    from netvlad.training.run_folder import refuse_taken
+    from netvlad.training.settings import make_config
 
     config = make_config(preset, **settings)
     if _first():
@@ -102,12 +102,12 @@ def _begin(out, places, validate, model, preset, settings, options, strict, work
 
 
 def _go_on(folder: Path, strict: bool, workers: int | None):
-    from netvlad.describe.zoo import load
     from netvlad.errors import NetvladError
-    from netvlad.train.keys import build
-    from netvlad.train.places import train_places
-    from netvlad.train.run_folder import START
-    from netvlad.train.settings import SETTINGS, read_settings
+    from netvlad.pretrained.zoo import load
+    from netvlad.training.keys import build
+    from netvlad.training.places import train_places
+    from netvlad.training.run_folder import START
+    from netvlad.training.settings import SETTINGS, read_settings
 
     file = folder / SETTINGS
     if not file.is_file():

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from netvlad.describe import dense_sift
-from netvlad.describe.dense_sift import DIM
-from netvlad.describe.descriptor import LONGEST_SIDE
 from netvlad.describe.folder import digest, fill, read_state, save_folder
+from netvlad.describe.network import LONGEST_SIDE
 from netvlad.describe.vlad import EPS, VLAD
 from netvlad.describe.weights import folders, sha256
 from netvlad.describe.whitening import Whitened, Whitening, make_whitening
 from netvlad.errors import ModelError
-from netvlad.images import read_image
+from netvlad.features import dense_sift
+from netvlad.features.dense_sift import DIM
+from netvlad.images.read import read_image
 
 CLUSTERS = 128
 CENTRES = "densevlad_rootsift_k128_centres.npy"  # the authors', in a folder of $NETVLAD_WEIGHTS

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from netvlad.describe.dense_vlad import DenseVLAD
-from netvlad.describe.descriptor import NetworkDescriber, evaluating
+from netvlad.describe.network import NetworkDescriber, evaluating
 from netvlad.describe.stream import decode_for, describe_all
 from netvlad.describe.vlad import kmeans
 from netvlad.describe.whitening import fit_whitening
 from netvlad.errors import ModelError
-from netvlad.progress import progress
+from netvlad.runtime.progress import progress
 
 # the authors' numbers: 50,000 local descriptors, from 500 photos; 10,000 photos for the whitening
 DESCRIPTORS, PHOTOS, WHITENING_PHOTOS = 50_000, 500, 10_000

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from netvlad import __version__
 from netvlad.errors import ModelError
-from netvlad.files import atomic, write_json
+from netvlad.runtime.files import atomic, write_json
 
 
 def save_folder(model: nn.Module, folder: str | os.PathLike, *, kind: str, weights: dict | None) -> Path:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from netvlad.decode import Decoded, decode_photos
+from netvlad.images.decode import Decoded, decode_photos
 
 
 class Describer(Protocol):
@@ -86,7 +86,7 @@ def describe_all(
     describer: Describer, paths: Sequence[str], *, what: str = "describing", workers: int | None = None
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Vectors of all `paths`, (N, dim) float32, a row of NaN where unreadable; and row -> reason for those."""
-    from netvlad.progress import progress
+    from netvlad.runtime.progress import progress
 
     out = np.full((len(paths), describer.dim), np.nan, dtype=np.float32)
     unreadable: dict[int, str] = {}

@@ -45,7 +45,7 @@ class Whitening(nn.Module):
 def make_whitening(dim_in: int, card: int | dict) -> nn.Module:
     """The whitening of `dim_in` numbers that a card speaks of, its tensors still to be filled in."""
     if isinstance(card, dict):
-        from netvlad.describe.within import WithinWhitening
+        from netvlad.describe.wccn import WithinWhitening
 
         return WithinWhitening(dim_in, card["within"])
     return Whitening(dim_in, card)

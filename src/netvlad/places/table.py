@@ -62,8 +62,8 @@ class Places:
     place (N,) object: a label that photos of one place share; "" none.
     skipped: rows a reader left out. notes: rows it kept without a heading or a time it could not read.
 
-    A row has a position or a place label, or both (`located` says which have a position; `netvlad.places.same`, what
-    then counts as one place). The positions of a table are either geodetic (each has lat/lon and a zone) or planar
+    A row has a position or a place label, or both (`located` says which have a position,
+    `netvlad.places.place_matches` what then counts as one place). The positions of a table are either geodetic (each has lat/lon and a zone) or planar
     (each has easting/northing in one unknown frame, no lat/lon and no zone), never both: there would be no distance
     between the two kinds.
     """
@@ -215,7 +215,7 @@ class Places:
         Photos below the table's folder are named relative to it, so that the folder can move. The file
         appears whole or not at all. Errors: PlacesError for another suffix.
         """
-        from netvlad.places.writers import write
+        from netvlad.places.io.writers import write
 
         write(self, path)
 

@@ -1,0 +1,1 @@
+"""Rankers: which database photos are nearest to a query."""

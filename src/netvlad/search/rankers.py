@@ -10,7 +10,7 @@ import numpy as np
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places
 from netvlad.search.distinctive import distinctive_vectors
-from netvlad.search.exact import rank_vectors
+from netvlad.search.flat_index import rank_vectors
 
 BLOCK = 4096  # vectors that are cropped together
 

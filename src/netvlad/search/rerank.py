@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from netvlad.describe.feature_store import FeatureStore
 from netvlad.errors import ImageError, NetvladError
+from netvlad.features.store import FeatureStore
+from netvlad.features.verification import LEAST, least_of, verify
+from netvlad.maps.location import Location, Match
 from netvlad.places.geometry import ecef
-from netvlad.progress import progress
-from netvlad.search.location import Location, Match
-from netvlad.search.verify import LEAST, least_of, verify
+from netvlad.runtime.progress import progress
 
 
 class Reranker:

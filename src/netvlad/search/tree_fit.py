@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from netvlad.errors import NetvladError
-from netvlad.progress import progress
-from netvlad.search.extraction import NO_FEATURES, rootsift, sift_of, sift_store
+from netvlad.features.extraction import NO_FEATURES, rootsift, sift_of, sift_store
+from netvlad.runtime.progress import progress
 from netvlad.search.informative import most_informative
 from netvlad.search.vocabulary_tree import VocabularyTree
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.errors import NetvladError, PlaceIndexError
-from netvlad.search.saved import read_arrays, save_arrays
+from netvlad.runtime.artifacts import read_arrays, save_arrays
 
 KIND = "vocabulary tree"
 ITERATIONS = 20  # of k-means; a node's centres hardly move after

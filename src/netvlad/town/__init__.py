@@ -1,0 +1,1 @@
+"""A street-view world drawn from a seed."""

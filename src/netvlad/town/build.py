@@ -14,11 +14,11 @@ import numpy as np
 
 from netvlad import __version__
 from netvlad.errors import NetvladError
-from netvlad.files import atomic, write_json
-from netvlad.places.camera import Camera, panorama_rays
-from netvlad.town.lens import develop
+from netvlad.panoramas.camera import Camera, panorama_rays
+from netvlad.runtime.files import atomic, write_json
+from netvlad.town.camera_pipeline import develop
+from netvlad.town.capture_plan import SPLITS, Size, find_size, neighbourhoods, surveys, wanted_queries
 from netvlad.town.light import Moment
-from netvlad.town.orders import SPLITS, Size, find_size, neighbourhoods, surveys, wanted_queries
 from netvlad.town.render import BRIGHT, embree
 from netvlad.town.survey import Shot, draw_query
 from netvlad.town.tables import write_tables
@@ -127,8 +127,8 @@ def _parts(wanted: list) -> Iterator[tuple]:
 
 
 def _take(jobs: list[_Job], workers: int) -> None:
-    from netvlad.progress import progress
-    from netvlad.workers import in_order
+    from netvlad.runtime.progress import progress
+    from netvlad.runtime.workers import in_order
 
     with progress("building the town", sum(len(j.shots) + len(j.drawn) for j in jobs)) as advance:
         for done in in_order(_work, jobs, workers if len(jobs) > 1 else 0):
@@ -151,7 +151,7 @@ def _work(job: _Job) -> int:
 
 
 def _panorama(place: Neighbourhood, scene, shot: Shot, job: _Job) -> None:
-    from netvlad.places.panorama import write_depth
+    from netvlad.panoramas.panorama import write_depth
 
     width = job.size.width
     rays = panorama_rays(width, shot.heading)

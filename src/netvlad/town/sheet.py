@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from netvlad.files import atomic
 from netvlad.places.table import Places
+from netvlad.runtime.files import atomic
 
 CELL = (256, 192)
 ACROSS = 6

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netvlad.places.camera import Camera
-from netvlad.town.lens import Lens
+from netvlad.panoramas.camera import Camera
+from netvlad.town.camera_pipeline import Lens
 from netvlad.town.light import Moment
 from netvlad.town.plan import Plan
 from netvlad.town.world import LAT, LON, Neighbourhood

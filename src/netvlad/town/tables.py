@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from netvlad.files import atomic
 from netvlad.places.table import Places
-from netvlad.town.orders import SPLITS, Size, neighbourhoods, outline, surveys, wanted_queries
+from netvlad.runtime.files import atomic
+from netvlad.town.capture_plan import SPLITS, Size, neighbourhoods, outline, surveys, wanted_queries
 from netvlad.town.world import EPSG
 
 
 def write_tables(folder: Path, split: str, seed: int, size: Size, gps: float, compass: float, workers: int) -> None:
-    from netvlad.places.cut_outs import LAYOUTS, write_cut_outs
+    from netvlad.panoramas.cut_outs import LAYOUTS, write_cut_outs
 
     surveyed = [
         (s.name, n) for n in neighbourhoods(size)[split] for _, shots in surveys(seed, n, size, split) for s in shots

@@ -11,9 +11,9 @@ from netvlad.town.ground import paint_ground
 from netvlad.town.houses import SPILL, build_houses
 from netvlad.town.light import Moment, draw_skyline
 from netvlad.town.mesh import GROUND, Mesh, Textures
-from netvlad.town.passing import dress
 from netvlad.town.plan import Plan, draw_plan
 from netvlad.town.render import Lights, Scene
+from netvlad.town.transient_objects import dress
 
 LAT, LON = 43.5, 33.0  # in the Black Sea, on the middle of its UTM zone, where the grid's north is north
 EPSG = 32636

@@ -1,0 +1,125 @@
+"""A benchmark: what it is, by which rules it is judged, and how its folder becomes tables of places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks.photos import present
+from netvlad.errors import PlacesError
+from netvlad.places.table import Places
+
+NS = (1, 2, 3, 4, 5, *range(10, 101, 5))  # the paper's, section 5.1
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A database of D photos and Q queries, and what the benchmark says of them beyond their places.
+
+    positives, junk: for each query the database rows (int64) that are right, and those that are neither right nor
+    wrong; None where positions tell what is right, or nothing is junk.
+    roi (Q, 4) float64: left, top, right, bottom in pixels of the part of a query's photo that is asked for; None: all.
+    condition (Q,) object: such as "day". names (Q,) object: what the benchmark calls its queries.
+    """
+
+    database: Places
+    queries: Places
+    positives: list[np.ndarray] | None = None
+    junk: list[np.ndarray] | None = None
+    roi: np.ndarray | None = None
+    condition: np.ndarray | None = None
+    names: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("positives", "junk", "roi", "condition", "names"):
+            value = getattr(self, name)
+            if value is not None and len(value) != len(self.queries):
+                raise PlacesError(f"{name} of {len(value)} queries, but there are {len(self.queries)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """One benchmark, or one of its sets of queries.
+
+    reader: folder -> Split, its photos unseen. images: how many photos it has in all. database, queries: how many of
+    each the published set lists; None where that depends on how it was made, or is not known for certain.
+    gigabytes: about that much on disk, None unknown. licence, source, how, layout: for a person.
+
+    Rules. kind: "recall" (recall@N at `ns`), "map" (mean average precision) or "train" (no queries).
+    radius: metres within which a match counts, None where `Split.positives` says. heading_tolerance: degrees that the
+    headings may differ by besides, None any. keep_without_positive: whether queries without a true match stay in the
+    denominator. best_per_panorama, other_dates: as in `evaluate.Protocol`. frame_tolerance: frames that a match may
+    be off. query_resize: what is done to queries. conditions: sets of queries that are reported apart by
+    `Split.condition`; "sunset/night" are both. published: method -> condition or "all" -> recall@1, 5, 10 in percent,
+    or the first alone (mean average precision where that is the measure).
+    """
+
+    name: str
+    title: str
+    reader: Callable[[Path], Split]
+    images: int
+    licence: str
+    source: str
+    how: str
+    layout: str
+    database: int | None = None
+    queries: int | None = None
+    gigabytes: float | None = None
+    kind: str = "recall"
+    radius: float | None = 25.0
+    heading_tolerance: float | None = None
+    ns: tuple[int, ...] = NS
+    keep_without_positive: bool = True
+    best_per_panorama: bool = False
+    other_dates: bool = False
+    frame_tolerance: int | None = None
+    query_resize: str = "as is"
+    conditions: tuple[str, ...] = ()
+    published: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+
+    def check(self, root: str | os.PathLike) -> list[str]:
+        """What is missing or misplaced in folder `root`, a line each; nothing when it is as published."""
+        try:
+            split = self._lists(root)
+        except PlacesError as error:
+            return [str(error)]
+        sets = {"database": (split.database, self.database), "query": (split.queries, self.queries)}
+        counts = [
+            f"{len(places)} {which} photos are listed where the published set has {published}"
+            for which, (places, published) in sets.items()
+            if published not in (None, len(places))
+        ]
+        return _absent(split, Path(root)) + counts
+
+    def read(self, root: str | os.PathLike) -> Split:
+        """The benchmark in folder `root`; every photo is there.
+
+        Errors: PlacesError where a file of the layout is not there or says something else than published, and, in one
+        go, for all photos that are absent.
+        """
+        split = self._lists(root)
+        problems = _absent(split, Path(root))
+        if problems:
+            raise PlacesError(f"{self.name}: {'; '.join(problems)}")
+        return split
+
+    def _lists(self, root: str | os.PathLike) -> Split:
+        if not os.path.isdir(root):
+            raise PlacesError(f"{root} is no folder; {self.name} is wanted there:\n{self.layout}")
+        return self.reader(Path(os.path.abspath(root)))
+
+
+def _absent(split: Split, root: Path) -> list[str]:
+    """A line for the database and one for the queries where photos are not there."""
+    lines = []
+    for which, places in (("database", split.database), ("query", split.queries)):
+        gone = places.path[~present(places.path)]
+        if len(gone):
+            named = ", ".join(os.path.relpath(path, root) for path in gone[:5])
+            more = f" and {len(gone) - 5} more" if len(gone) > 5 else ""
+            lines.append(f"{len(gone)} of {len(places)} {which} photos are absent in {root}: {named}{more}")
+    return lines

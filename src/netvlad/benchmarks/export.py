@@ -1,0 +1,53 @@
+"""A benchmark as tables that every command takes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks.base import Split
+from netvlad.places.table import Places
+from netvlad.runtime.files import write_json
+
+
+def write(split: Split, to: str | os.PathLike) -> list[Path]:
+    """Write `to` as one table with a split column if it has a table's suffix, else as a folder of two tables.
+
+    What tables cannot hold goes into truth.json: for each query positives, junk, roi, condition and name, where the
+    benchmark states them; rows are those of the database and of the queries, each counted from 0. In one table the
+    database comes first. A set without queries is written without a split: every photo is both.
+    Returns the files. Errors: PlacesError for another suffix.
+    """
+    to = Path(to)
+    if to.suffix:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        table = split.database
+        if len(split.queries):
+            table = Places.concat([_named(split.database, "database"), _named(split.queries, "query")])
+        tables = {to: table}
+    else:
+        to.mkdir(parents=True, exist_ok=True)
+        tables = {to / "database.parquet": split.database, to / "queries.parquet": split.queries}
+        tables = {path: table for path, table in tables.items() if len(table)}
+    for path, table in tables.items():
+        table.save(path)
+    truth = _truth(split)
+    if not truth:
+        return list(tables)
+    beside = to.with_name(f"{to.stem}.truth.json") if to.suffix else to / "truth.json"
+    write_json(beside, truth)
+    return [*tables, beside]
+
+
+def _named(places: Places, split: str) -> Places:
+    return replace(places, split=np.full(len(places), split, object))
+
+
+def _truth(split: Split) -> dict:
+    rows = {name: getattr(split, name) for name in ("positives", "junk")}
+    truth = {name: [row.tolist() for row in value] for name, value in rows.items() if value is not None}
+    plain = {name: getattr(split, name) for name in ("roi", "condition", "names")}
+    return truth | {name: value.tolist() for name, value in plain.items() if value is not None}

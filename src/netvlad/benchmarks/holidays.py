@@ -1,0 +1,66 @@
+"""INRIA Holidays (Jégou et al. 2008): 500 scenes, judged by mean average precision."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.photos import one_of
+from netvlad.errors import PlacesError
+from netvlad.places.io.readers import photos_below
+from netvlad.places.table import Places
+from netvlad.places.values import some
+
+
+def read(root: Path) -> Split:
+    """Photo 123402.jpg is the third of scene 1234; the first of each is its query, and is itself neither right nor
+    wrong. The scene is the place label; there are no positions."""
+    folder = one_of(root, "jpg", "images")
+    paths = photos_below(folder)
+    if not paths:
+        raise PlacesError(f"{folder} holds no photos")
+    stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
+    odd = [stem for stem in stems if not stem.isdigit()]
+    if odd:
+        raise PlacesError(f"{len(odd)} of {len(paths)} photos in {folder} are not named by a number: {some(odd)}")
+    number = np.array([int(stem) for stem in stems])
+    scene = number // 100
+    asked = np.flatnonzero(number % 100 == 0)
+    members = [np.flatnonzero(scene == scene[row]) for row in asked]
+    lost = np.setdiff1d(scene, scene[asked])
+    if len(lost):
+        raise PlacesError(f"{folder}: scenes without their query photo: {len(lost)}, the first {lost[0] * 100}.jpg")
+    database = Places.build(path=paths, place=[str(n) for n in scene])
+    return Split(
+        database,
+        database[asked],
+        positives=[rows[rows != row] for row, rows in zip(asked, members, strict=True)],
+        junk=[np.array([row]) for row in asked],
+        names=np.array([stems[row] for row in asked], object),
+    )
+
+
+LAYOUT = """ROOT/
+  jpg/100000.jpg 100001.jpg 100002.jpg 100100.jpg ...    (or images/)"""
+
+ALL = (
+    Benchmark(
+        name="holidays",
+        title="Holidays: 500 scenes, mean average precision",
+        reader=read,
+        images=1491,
+        database=1491,
+        queries=500,
+        gigabytes=2.7,
+        licence="INRIA holds the copyright; research",
+        source="https://lear.inrialpes.fr/people/jegou/data.php.html",
+        how="jpg1.tar.gz and jpg2.tar.gz of the source, unpacked in one folder",
+        layout=LAYOUT,
+        kind="map",
+        radius=None,
+        published={"NetVLAD VGG-16 + whitening 256-D": {"all": (79.9,)}},
+    ),
+)

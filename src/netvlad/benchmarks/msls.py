@@ -1,0 +1,152 @@
+"""Mapillary Street-Level Sequences (Warburg et al. 2020): cities of six continents over nine years."""
+
+from __future__ import annotations
+
+import csv
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.errors import PlacesError
+from netvlad.places.geometry import ecef, from_utm, to_utm
+from netvlad.places.positions import AGREE
+from netvlad.places.table import Places
+from netvlad.places.values import floats
+
+CITIES = {
+    "train": ("trondheim", "london", "boston", "melbourne", "amsterdam", "helsinki", "tokyo", "toronto", "saopaulo")
+    + ("moscow", "zurich", "paris", "bangkok", "budapest", "austin", "berlin", "ottawa", "phoenix", "goa", "amman")
+    + ("nairobi", "manila"),
+    "val": ("cph", "sf"),
+}
+
+
+def read(root: Path, split: str) -> Split:
+    """All cities of a split in one table. Panoramas are left out, and of val what subtask_index.csv leaves out.
+
+    Positions are the postprocessed ones, headings the compass angles of raw.csv, as in the authors' loader.
+    """
+    tables = {"database": [], "query": []}
+    conditions = []
+    for city in CITIES[split]:
+        for which, places in tables.items():
+            folder = root / "train_val" / city / which
+            table, night = _read_city(folder, listed=split == "val")
+            places.append(table)
+            if which == "query":
+                conditions += ["night" if is_night else "day" for is_night in night]
+    return Split(
+        Places.concat(tables["database"]),
+        Places.concat(tables["query"]),
+        condition=np.array(conditions, object),
+    )
+
+
+def _read_city(folder: Path, listed: bool) -> tuple[Places, np.ndarray]:
+    raw = _read(folder / "raw.csv", "key", "lon", "lat", "ca", "captured_at", "pano")
+    post = _read(folder / "postprocessed.csv", "key", "easting", "northing", "night")
+    _same_rows(folder, raw, post, "postprocessed.csv")
+    keep = np.array([pano.lower() != "true" for pano in raw["pano"]], bool)
+    if listed:
+        index = _read(folder / "subtask_index.csv", "key", "all")
+        _same_rows(folder, raw, index, "subtask_index.csv")
+        keep &= np.array([cell.lower() == "true" for cell in index["all"]], bool)
+    rows = np.flatnonzero(keep)
+    return _places(folder, raw, post, rows), np.array([post["night"][row].lower() == "true" for row in rows], bool)
+
+
+def _places(folder: Path, raw: dict[str, list[str]], post: dict[str, list[str]], rows: np.ndarray) -> Places:
+    lat, lon, easting, northing, angle = (
+        _numbers(folder, column, name, rows)
+        for column, name in ((raw, "lat"), (raw, "lon"), (post, "easting"), (post, "northing"), (raw, "ca"))
+    )
+    zone = to_utm(lat, lon)[2]
+    back = from_utm(easting, northing, zone)
+    apart = np.linalg.norm(ecef(*back) - ecef(lat, lon), axis=-1)
+    off = np.flatnonzero(~(apart <= AGREE))
+    if len(off):
+        key = raw["key"][rows[off[0]]]
+        raise PlacesError(
+            f"{folder}: raw.csv and postprocessed.csv place {len(off)} photos more than {AGREE:g} m apart, the first "
+            f"of them {key}"
+        )
+    return Places.build(
+        path=[folder / "images" / f"{raw['key'][row]}.jpg" for row in rows],
+        easting=easting,
+        northing=northing,
+        utm=zone,
+        heading=np.mod(angle, 360),
+        time=[raw["captured_at"][row] for row in rows],
+    )
+
+
+def _numbers(folder: Path, table: dict[str, list[str]], name: str, rows: np.ndarray) -> np.ndarray:
+    values, wrong = floats([table[name][row] for row in rows], what=name)
+    if not wrong and name != "ca":  # a compass may be silent, a position not
+        wrong = {int(row): f"no {name}" for row in np.flatnonzero(np.isnan(values))}
+    if wrong:
+        row = min(wrong)
+        raise PlacesError(f"{folder}: {len(wrong)} rows lack {name}; photo {table['key'][rows[row]]}: {wrong[row]}")
+    return values
+
+
+def _read(path: Path, *columns: str) -> dict[str, list[str]]:
+    if not path.is_file():
+        raise PlacesError(f"{path} is not there (of metadata.zip)")
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    missing = [name for name in columns if not rows or name not in rows[0]]
+    if missing:
+        raise PlacesError(f"{path} has no columns {', '.join(missing)}" if rows else f"{path} holds no rows")
+    return {name: [row[name] or "" for row in rows] for name in columns}
+
+
+def _same_rows(folder: Path, raw: dict[str, list[str]], other: dict[str, list[str]], name: str) -> None:
+    if raw["key"] != other["key"]:
+        raise PlacesError(f"{folder}: raw.csv and {name} do not list the same photos in the same order")
+
+
+LAYOUT = """ROOT/
+  train_val/
+    CITY/                 ({cities})
+      query/ and database/
+        raw.csv  postprocessed.csv  subtask_index.csv  seq_info.csv
+        images/KEY.jpg ..."""
+
+
+def _make(name: str, title: str, split: str, **facts) -> Benchmark:
+    return Benchmark(
+        name=name,
+        title=title,
+        reader=partial(read, split=split),
+        licence="CC BY-NC-SA 4.0",
+        source="https://www.mapillary.com/dataset/places",
+        how="log in, download images_vol_1..6.zip and metadata.zip, unpack all in one folder, then the patch over it",
+        layout=LAYOUT.format(cities=", ".join(CITIES[split][:3]) + (", ..." if split == "train" else "")),
+        keep_without_positive=False,
+        conditions=("day", "night"),
+        **facts,
+    )
+
+
+_VAL = {"images": 18_871 + 747, "database": 18_871, "queries": 747, "gigabytes": 0.7}
+
+ALL = (
+    _make("msls-train", "Mapillary SLS, train: 22 cities", "train", images=1_400_000, gigabytes=56.0),
+    _make(
+        "msls-val",
+        "Mapillary SLS, val: Copenhagen and San Francisco, as the authors' code judges",
+        "val",
+        **_VAL,
+        published={"NetVLAD DINOv2-B, GSV-Cities": {"all": (92.4,)}},
+    ),
+    _make(
+        "msls-val-40deg",
+        "Mapillary SLS, val, with the 40 degrees between headings that papers state",
+        "val",
+        **_VAL,
+        heading_tolerance=40.0,
+    ),
+)

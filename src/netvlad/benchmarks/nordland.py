@@ -1,0 +1,89 @@
+"""Nordland (Sünderhauf et al. 2013): one railway line filmed in four seasons, frame by frame the same."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks import utm_filenames as at_names
+from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.photos import one_of
+from netvlad.errors import PlacesError
+from netvlad.places.table import Places
+
+LIST = "cleanImageNames.txt"
+_DOWNLOADED = {"summer": "database", "winter": "queries"}
+
+
+def read(root: Path, database: str, queries: str, tolerance: int, every: int) -> Split:
+    """A season against another. A match is right up to `tolerance` frames off; every so-manieth frame is a query.
+
+    Frames are counted along the list of clean ones (no tunnels, no stations). There are no positions: a photo's place
+    label is its frame's number.
+    """
+    if (root / LIST).is_file() or not (root / "images/test").is_dir():
+        listed = one_of(root, LIST, "images/test").read_text(encoding="utf-8").split()
+        frames = {season: [root / season / name for name in listed] for season in (database, queries)}
+    else:
+        frames = {season: _frames(root / "images/test" / _DOWNLOADED[season]) for season in (database, queries)}
+        if len(frames[database]) != len(frames[queries]):
+            raise PlacesError(
+                f"{root / 'images/test'} holds {len(frames['summer'])} frames in database, {len(frames['winter'])} in "
+                "queries; the same frames of both seasons are wanted"
+            )
+    n = len(frames[database])
+    asked = np.arange(0, n, every)
+    positives = [np.arange(max(0, i - tolerance), min(n, i + tolerance + 1)) for i in asked]
+    return Split(
+        Places.build(path=frames[database], place=[f"{i:05d}" for i in range(n)]),
+        Places.build(path=[frames[queries][i] for i in asked], place=[f"{i:05d}" for i in asked]),
+        positives,
+    )
+
+
+def _frames(folder: Path) -> list[str]:
+    """Photos by the frame number in their names: @0@2.4@@@@@1@... is frame 1."""
+    if not folder.is_dir():
+        raise PlacesError(f"{folder} is not there; {LIST} beside the seasons' folders is not either")
+    places = at_names.read_labels(folder)
+    if not all(label.isdigit() for label in places.place):
+        raise PlacesError(f"{folder}: the seventh field of a name is the frame's number; {places.place[0]!r} is none")
+    numbers = np.array([int(label) for label in places.place])
+    order = np.argsort(numbers, kind="stable")
+    if not np.array_equal(numbers[order], np.arange(len(numbers))):
+        raise PlacesError(f"{folder}: frames 0 to {len(numbers) - 1} are wanted once each; some are missing or twice")
+    return places.path[order].tolist()
+
+
+LAYOUT = """ROOT/
+  cleanImageNames.txt          (a name a line)
+  summer/images-00202.png ...
+  winter/images-00202.png ...
+or, as the field's downloader leaves it:
+  images/test/database/@0@2.4@@@@@FRAME@... (summer) and images/test/queries/@... (winter)"""
+
+
+def _make(database: str, queries: str, tolerance: int, every: int, whose: str) -> Benchmark:
+    asked = -(-27_592 // every)
+    return Benchmark(
+        name=f"nordland-{database}-{queries}",
+        title=f"Nordland, database {database}, queries {queries}, {tolerance} frames ({whose})",
+        reader=partial(read, database=database, queries=queries, tolerance=tolerance, every=every),
+        images=27_592 + asked,
+        database=27_592,
+        queries=asked,
+        licence="Creative Commons (NRK); see the source",
+        source="https://nrkbeta.no/2013/01/15/nordlandsbanen-minute-by-minute-season-by-season/",
+        how=f"summer.tar.gz, winter.tar.gz and {LIST}: links in download_nordland.py of {at_names.DOWNLOADER}",
+        layout=LAYOUT,
+        radius=None,
+        frame_tolerance=tolerance,
+    )
+
+
+ALL = (
+    _make("summer", "winter", 10, 1, "as Patch-NetVLAD"),
+    _make("winter", "summer", 1, 10, "as VPR-Bench"),
+)

@@ -1,0 +1,129 @@
+"""Oxford 5k (Philbin et al. 2007) and Paris 6k (2008): landmarks, judged by mean average precision."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.photos import one_of
+from netvlad.errors import PlacesError
+from netvlad.places.io.readers import photos_below
+from netvlad.places.table import Places
+
+TRUTHS = {
+    "oxford5k": ("groundtruth", "gt_files_170407", "gt"),
+    "paris6k": ("groundtruth", "paris_120310", "gt"),
+}
+
+
+def read(root: Path, name: str) -> Split:
+    """Photos, and for each query its region of interest, the good and ok photos (right), and the junk.
+
+    The query's own photo is in the database and counts as right, as in the published ground truth. There are no
+    positions; a photo's place label is its own name, since nothing else is known of most.
+    """
+    photos = _photos(one_of(root, "images", "jpg"), root / "corrupt.txt")
+    truth = one_of(root, *TRUTHS[name])
+    rows = {stem: row for row, stem in enumerate(photos)}
+    queries = sorted(path.name.removesuffix("_query.txt") for path in truth.glob("*_query.txt"))
+    if not queries:
+        raise PlacesError(f"{truth} holds no files *_query.txt")
+    asked, roi, positives, junk = [], [], [], []
+    for query in queries:
+        stem, box = _query(truth / f"{query}_query.txt")
+        asked += _rows([stem], rows, truth / f"{query}_query.txt")
+        roi.append(box)
+        right = [n for kind in ("good", "ok") for n in _rows_of(truth / f"{query}_{kind}.txt", rows)]
+        positives.append(np.unique(np.array(right, np.int64)))
+        junk.append(np.unique(np.array(_rows_of(truth / f"{query}_junk.txt", rows), np.int64)))
+    database = Places.build(path=list(photos.values()), place=list(photos))
+    names = np.array(queries, object)
+    return Split(database, database[asked], positives, junk, np.array(roi), names=names)
+
+
+def _photos(folder: Path, corrupt: Path) -> dict[str, str]:
+    """Path of each photo by its name without suffix, in sorted order; those listed in corrupt.txt are left out."""
+    bad = set()
+    if corrupt.is_file():
+        bad = {Path(line).stem for line in corrupt.read_text(encoding="utf-8").split()}
+    photos: dict[str, str] = {}
+    for path in photos_below(folder):
+        stem = Path(path).stem
+        if stem in photos:
+            raise PlacesError(f"{folder} holds two photos named {stem}: {photos[stem]} and {path}")
+        if stem not in bad:
+            photos[stem] = path
+    if not photos:
+        raise PlacesError(f"{folder} holds no photos")
+    return photos
+
+
+def _query(path: Path) -> tuple[str, list[float]]:
+    """Name of a query's photo, and left, top, right, bottom: the one line of a *_query.txt."""
+    pieces = path.read_text(encoding="utf-8").split()
+    try:
+        stem, box = pieces[0], [float(piece) for piece in pieces[1:]]
+    except (IndexError, ValueError):
+        stem, box = "", []
+    if len(box) != 4:
+        raise PlacesError(f"{path}: a photo's name and left, top, right, bottom are wanted, not {' '.join(pieces)!r}")
+    return stem.removeprefix("oxc1_"), box
+
+
+def _rows_of(path: Path, rows: dict[str, int]) -> list[int]:
+    if not path.is_file():
+        raise PlacesError(f"{path} is not there")
+    return _rows(path.read_text(encoding="utf-8").split(), rows, path)
+
+
+def _rows(stems: list[str], rows: dict[str, int], path: Path) -> list[int]:
+    absent = [stem for stem in stems if stem not in rows]
+    if absent:
+        raise PlacesError(f"{path} names {len(absent)} photos that are not there: {', '.join(absent[:5])}")
+    return [rows[stem] for stem in stems]
+
+
+LAYOUT = """ROOT/
+  images/*.jpg                  (or jpg/; in folders or not)
+  {truth}/{query}_query.txt, ..._good.txt, ..._ok.txt, ..._junk.txt    (or groundtruth/, gt/){more}"""
+LICENCE = "Flickr's terms and those of the Visual Geometry Group"
+
+ALL = (
+    Benchmark(
+        name="oxford5k",
+        title="Oxford 5k: 11 landmarks, 55 queries, mean average precision",
+        reader=partial(read, name="oxford5k"),
+        images=5063,
+        database=5063,
+        queries=55,
+        gigabytes=2.0,
+        licence=LICENCE,
+        source="https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/",
+        how="oxbuild_images-v1.tgz and gt_files_170407.tgz of the source",
+        layout=LAYOUT.format(truth="gt_files_170407", query="all_souls_1", more=""),
+        kind="map",
+        radius=None,
+        published={"NetVLAD VGG-16 + whitening 256-D": {"all": (63.5,)}},
+    ),
+    Benchmark(
+        name="paris6k",
+        title="Paris 6k: 11 landmarks, 55 queries, mean average precision",
+        reader=partial(read, name="paris6k"),
+        images=6392,
+        database=6392,
+        queries=55,
+        gigabytes=2.5,
+        licence=LICENCE,
+        source="https://www.robots.ox.ac.uk/~vgg/data/parisbuildings/",
+        how="paris_1-v1.tgz, paris_2-v1.tgz, paris_120310.tgz and the list of 20 corrupt photos of the source",
+        layout=LAYOUT.format(
+            truth="paris_120310", query="defense_1", more="\n  corrupt.txt                   (a name a line; left out)"
+        ),
+        kind="map",
+        radius=None,
+        published={"NetVLAD VGG-16 + whitening 256-D": {"all": (73.5,)}},
+    ),
+)

@@ -1,0 +1,96 @@
+"""Tokyo 24/7 (Torii et al. 2015): phone pictures by day, at sunset and by night against Street View by day."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks import utm_filenames as at_names
+from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.dbstruct import read_struct
+from netvlad.benchmarks.photos import one_of, under
+from netvlad.errors import PlacesError
+from netvlad.places.table import Places
+
+ZONE = 32654  # 54 N: the struct does not say it
+CUT_OUTS = 12
+_CONDITIONS = np.array(["night", "day", "sunset"], object)  # by the query's number, counted from 1, modulo 3
+
+
+def read(root: Path) -> Split:
+    """The authors' layout, or that of the field's downloader where their .mat file is not there."""
+    has_struct = any((root / place / "tokyo247.mat").exists() for place in ("", "datasets"))
+    if not has_struct and (root / "images/test").is_dir():
+        return _downloaded(root)
+    path = one_of(root, "datasets/tokyo247.mat", "tokyo247.mat", "images/test")
+    struct = read_struct(path)
+    if len(struct.database) % CUT_OUTS:
+        raise PlacesError(f"{path}: {len(struct.database)} database photos are no multiple of {CUT_OUTS} cut-outs")
+    # the struct says .jpg; the photos are handed out as .png
+    paths = under(root, ("images", ".", "tokyo247"), struct.database, "database", suffix=".png")
+    asked = under(root, ("query", "247query_subset_v2", "247query_v3", "."), struct.queries, "query")
+    rows = np.arange(len(paths)) // CUT_OUTS
+    return Split(
+        _places(paths, struct.database_utm, [f"{row:05d}" for row in rows]),
+        _places(asked, struct.queries_utm),
+        condition=_CONDITIONS[np.arange(1, len(asked) + 1) % 3],
+    )
+
+
+def _places(paths: list[str], utm: np.ndarray, panorama=None) -> Places:
+    return Places.build(path=paths, easting=utm[:, 0], northing=utm[:, 1], utm=ZONE, panorama=panorama)
+
+
+def _downloaded(root: Path) -> Split:
+    """Here a query's number is in its name: photos 00010.jpg, 00011.jpg, 00012.jpg are day, sunset, night."""
+    split = at_names.read(root, "test")
+    numbers = [re.fullmatch(r"(\d+)(?:\.jpg)?", name) for name in split.queries.panorama]
+    odd = [os.path.basename(path) for path, n in zip(split.queries.path, numbers, strict=True) if n is None]
+    if odd:
+        raise PlacesError(
+            f"{len(odd)} queries in {root / 'images/test/queries'} do not tell their number in the seventh field of "
+            f"their names, so that day, sunset and night are not known: {', '.join(odd[:3])}"
+        )
+    condition = _CONDITIONS[np.array([int(n[1]) for n in numbers]) % 3]
+    return Split(split.database, split.queries, condition=condition)
+
+
+LAYOUT = """ROOT/
+  datasets/tokyo247.mat                   (or directly in ROOT)
+  images/03814/.../..._012_0.png ...      (or 03814/ ... directly in ROOT, or tokyo247/03814/ ...; .jpg or .png)
+  query/00001.jpg ...                     (or 247query_subset_v2/, 247query_v3/)
+or, as the field's downloader leaves it, queries scaled down to 480 pixels:
+  images/test/database/@easting@northing@... and images/test/queries/@..."""
+
+ALL = (
+    Benchmark(
+        name="tokyo247",
+        title="Tokyo 24/7: phones by day, at sunset, by night against Street View",
+        reader=read,
+        images=75_984 + 315,
+        database=75_984,
+        queries=315,
+        licence="research only, on request (Google Street View)",
+        source="https://www.di.ens.fr/willow/research/netvlad/",
+        how="photos: ask the authors of NetVLAD by e-mail; split: netvlad_v100_datasets.tar.gz on the project page. "
+        "About 4 GB as the downloader's JPEG, several times that as the authors' PNG",
+        layout=LAYOUT,
+        best_per_panorama=True,
+        query_resize="one by one, as is",
+        conditions=("day", "sunset", "night", "sunset/night"),
+        published={
+            "NetVLAD VGG-16 + whitening 4096-D": {"all": (71.7, 82.5, 86.3), "sunset/night": (61.3, 75.6, 80.8)},
+            "NetVLAD VGG-16 32k": {"all": (68.6, 82.2, 86.3), "sunset/night": (56.6, 73.7, 79.9)},
+            "NetVLAD AlexNet + whitening": {"all": (56.8, 65.7, 69.8), "sunset/night": (40.9, 51.4, 57.1)},
+            "max pooling VGG-16, trained": {"all": (38.4, 52.7, 60.0), "sunset/night": (28.1, 42.3, 49.0)},
+            "max pooling VGG-16, off the shelf": {"all": (15.2, 29.2, 40.6), "sunset/night": (10.0, 21.9, 33.3)},
+            "VLAD VGG-16, off the shelf": {"all": (51.1, 61.6, 65.4), "sunset/night": (34.2, 45.7, 50.4)},
+            "RootSIFT + VLAD + whitening": {"all": (54.3, 61.0, 65.1), "sunset/night": (39.9, 47.6, 53.3)},
+            "RootSIFT + VLAD": {"all": (28.6, 40.6, 44.4), "sunset/night": (14.3, 26.6, 30.4)},
+            "24/7 view synthesis": {"all": (66.7, 73.7, 75.9), "sunset/night": (54.7, 63.2, 66.1)},
+        },
+    ),
+)

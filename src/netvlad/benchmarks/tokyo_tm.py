@@ -1,0 +1,82 @@
+"""Tokyo Time Machine (NetVLAD paper, section 5.1): Street View panoramas of the same spots over the years."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.dbstruct import read_struct
+from netvlad.benchmarks.photos import one_of, under
+from netvlad.benchmarks.tokyo_247 import ZONE
+from netvlad.errors import PlacesError
+from netvlad.places.table import Places
+
+
+def read(root: Path, split: str) -> Split:
+    """The authors' layout. Queries are photos of the same folder: the sets were made out of one."""
+    path = one_of(root, f"datasets/tokyoTM_{split}.mat", f"tokyoTM_{split}.mat")
+    struct = read_struct(path)
+    tables = []
+    for names, utm, stamps, which in (
+        (struct.database, struct.database_utm, struct.database_stamps, "database"),
+        (struct.queries, struct.queries_utm, struct.queries_stamps, "query"),
+    ):
+        if stamps is None:
+            raise PlacesError(f"{path}: dbStruct lacks the time stamps, by which a query's own date is left out")
+        paths = under(root, ("images", "."), names, which, suffix=".png")
+        tables.append(
+            Places.build(path=paths, easting=utm[:, 0], northing=utm[:, 1], utm=ZONE, time=dates_of(stamps, path))
+        )
+    return Split(*tables)
+
+
+def dates_of(stamps: np.ndarray, path) -> np.ndarray:
+    """Time stamps (N,) as datetime64[s]: months 200911, days 20091104, or MATLAB's days since the year 0.
+
+    The authors compare them for equality alone, and document no unit. Errors: PlacesError for anything else.
+    """
+    whole = stamps.astype(np.int64) if np.isfinite(stamps).all() else np.zeros(len(stamps), np.int64)
+    if _all_between(whole, 1980_01, 2040_12):
+        return _calendar(whole // 100, whole % 100, np.ones_like(whole), path)
+    if _all_between(whole, 1980_01_01, 2040_12_31):
+        return _calendar(whole // 10_000, whole // 100 % 100, whole % 100, path)
+    if _all_between(whole, 723_000, 746_000):  # 1979 to 2042; day 719529 is the first of 1970
+        return (stamps - 719_529.0).astype("datetime64[D]").astype("datetime64[s]") + np.timedelta64(12, "h")
+    odd = ", ".join(f"{stamp:g}" for stamp in stamps[:3])
+    raise PlacesError(f"{path}: time stamps {odd} are neither months (200911) nor days (20091104, or MATLAB's datenum)")
+
+
+def _all_between(values: np.ndarray, low: int, high: int) -> bool:
+    return bool(len(values) == 0 or ((values >= low) & (values <= high)).all())
+
+
+def _calendar(year: np.ndarray, month: np.ndarray, day: np.ndarray, path) -> np.ndarray:
+    """Noon of each date: what is known is the day, and noon keeps it from being taken for a night."""
+    written = [f"{y:04d}-{m:02d}-{d:02d}T12" for y, m, d in zip(year, month, day, strict=True)]
+    try:
+        return np.array(written, "datetime64[s]")
+    except ValueError as error:
+        raise PlacesError(f"{path}: a time stamp is no date: {error}") from None
+
+
+LAYOUT = """ROOT/
+  datasets/tokyoTM_{split}.mat    (or directly in ROOT)
+  images/...                      (or directly in ROOT; .jpg or .png)"""
+
+ALL = tuple(
+    Benchmark(
+        name=f"tokyo-tm-{split}",
+        title=f"Tokyo Time Machine, {split}: the same spots over the years",
+        reader=partial(read, split=split),
+        images=images,
+        licence="research only, on request (Google Street View)",
+        source="https://www.di.ens.fr/willow/research/netvlad/",
+        how="photos: ask the authors of NetVLAD by e-mail; splits: netvlad_v100_datasets.tar.gz on the project page",
+        layout=LAYOUT.format(split=split),
+        other_dates=True,
+    )
+    for split, images in (("train", 49_104), ("val", 49_056))
+)

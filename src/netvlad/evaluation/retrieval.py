@@ -1,0 +1,145 @@
+"""Mean average precision: how image retrieval judges a ranking of the whole database."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.benchmarks import Benchmark, Split
+from netvlad.errors import ImageError, NetvladError
+from netvlad.evaluation.average_precision import average_precision, precision_at, ranks_of
+from netvlad.evaluation.run import Ranker, environment, timed
+from netvlad.images.read import read_image
+
+KS = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class RetrievalMethod:
+    """One method's score. precision (Q,): average precision of each query, NaN where it is not judged; mean: over the
+    judged ones, 0..1; mean_at: k -> mP@k; seconds, dim: as of `MethodResult`."""
+
+    name: str
+    precision: np.ndarray
+    mean: float
+    mean_at: dict[int, float]
+    seconds: dict[str, float]
+    dim: int | None = None
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Every method's result on one retrieval benchmark. judged (Q,) bool: queries in the mean; cropped: whether
+    queries were cropped to their region of interest; the rest as of `Evaluation`."""
+
+    benchmark: Benchmark
+    split: Split
+    methods: list[RetrievalMethod]
+    judged: np.ndarray
+    cropped: bool
+    unreadable: dict[str, str] = field(default_factory=dict)
+    config: dict = field(default_factory=dict)
+
+
+def evaluate_retrieval(
+    rankers: Mapping[str, Ranker | Callable[[], Ranker]],
+    benchmark: Benchmark,
+    split: Split,
+    config: Mapping | None = None,
+    *,
+    crop: bool = True,
+) -> Retrieval:
+    """Let each ranker, built from `split.database`, rank all of it for each query, and judge by average precision.
+
+    crop: queries are cropped to their region of interest, where they have one: the rankers must take them so
+    (`Cropping`). Raises NetvladError where the split lists no right photos.
+    """
+    if split.positives is None:
+        raise NetvladError(f"{benchmark.name} lists no right photos: average precision has nothing to go by")
+    queries, size = split.queries, len(split.database)
+    found, unreadable = {}, {}
+    for name, ranker in rankers.items():
+        ranker = ranker if hasattr(ranker, "rank") else ranker()
+        ids, _, seconds = timed(ranker, queries.path, size)
+        ranks = [ranks_of(ids[q], split.positives[q], _junk(split, q)) for q in range(len(queries))]
+        unreadable |= getattr(ranker, "unreadable", {})
+        found[name] = (ranks, seconds, getattr(ranker, "dim", None))
+        del ranker
+    counts = np.array([_count(split, q) for q in range(len(queries))])
+    readable = np.array([path not in unreadable for path in queries.path], bool)
+    judged = readable & ((counts > 0) | benchmark.keep_without_positive)
+    methods = [_method(name, *of_it, counts, judged) for name, of_it in found.items()]
+    config = {**(config or {}), "environment": environment()}
+    cropped = crop and split.roi is not None
+    return Retrieval(benchmark, split, methods, judged, cropped, unreadable, config)
+
+
+def _junk(split: Split, query: int) -> np.ndarray | None:
+    return None if split.junk is None else split.junk[query]
+
+
+def _count(split: Split, query: int) -> int:
+    """The positives that are no junk."""
+    positives, junk = np.unique(split.positives[query]), _junk(split, query)
+    return len(positives if junk is None else np.setdiff1d(positives, junk))
+
+
+def _method(name, ranks, seconds, dim, counts: np.ndarray, judged: np.ndarray) -> RetrievalMethod:
+    precision = np.array([average_precision(r, n) if n else 0.0 for r, n in zip(ranks, counts, strict=True)])
+    at = {k: np.array([precision_at(r, k) for r in ranks]) for k in KS}
+    mean_at = {k: _mean(values[judged]) for k, values in at.items()}
+    precision = np.where(judged, precision, np.nan)
+    return RetrievalMethod(name, precision, _mean(precision[judged]), mean_at, seconds, dim)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+class Cropping:
+    """`ranker`, asked with queries cropped to their regions of interest; itself a ranker.
+
+    roi (Q, 4): left, top, right, bottom in pixels of each of `queries` as it is decoded, upright. What reaches over the
+    edge is cut off there. Crops are PNG files in a folder that is gone afterwards.
+    """
+
+    def __init__(self, ranker, queries: Sequence[str], roi: np.ndarray):
+        self.ranker, self.queries, self.roi = ranker, list(queries), roi
+        self.dim = getattr(ranker, "dim", None)
+        self.seconds: dict[str, float] = {}
+        self.unreadable: dict[str, str] = {}
+
+    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As the ranker's own; `photos` are the queries, all and in order (one photo may be asked for twice)."""
+        if list(photos) != self.queries:
+            raise NetvladError("regions of interest are known for the queries in their order; ask for those")
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, f"{i:05d}.png") for i in range(len(photos))]
+            for i, (photo, path) in enumerate(zip(photos, paths, strict=True)):
+                try:
+                    _write_crop(photo, self.roi[i], path)
+                except ImageError as e:
+                    self.unreadable[photo] = str(e).partition(": ")[2] or str(e)
+            ids, scores = self.ranker.rank(paths, k)
+            named = dict(zip(paths, photos, strict=True))
+        for path, reason in getattr(self.ranker, "unreadable", {}).items():
+            self.unreadable.setdefault(named.get(path, path), reason)
+        self.seconds = dict(getattr(self.ranker, "seconds", None) or {})
+        return ids, scores
+
+
+def _write_crop(photo: str, roi: np.ndarray, path: str | Path) -> None:
+    from PIL import Image
+
+    image = read_image(photo)
+    height, width = image.shape[:2]
+    left, top, right, bottom = np.clip(np.round(roi), 0, (width, height, width, height)).astype(int)
+    if right <= left or bottom <= top:
+        box = ", ".join(f"{x:g}" for x in roi)
+        raise ImageError(f"{photo}: region of interest {box} holds nothing of its {width}x{height} pixels")
+    Image.fromarray(image[top:bottom, left:right]).save(path, compress_level=1)

@@ -1,0 +1,1 @@
+"""Experiments: tasks, rankers by name, cached rankings, comparisons."""

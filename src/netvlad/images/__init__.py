@@ -1,0 +1,5 @@
+"""Photos on disk as upright RGB arrays, decoded ahead of need in other processes."""
+
+from netvlad.images.read import read_image
+
+__all__ = ["read_image"]

@@ -1,0 +1,1 @@
+"""The map of places on disk, and the answer to where a photo was taken."""

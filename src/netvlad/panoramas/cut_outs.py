@@ -1,0 +1,251 @@
+"""Cut-outs of many panoramas, as photos and a table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.errors import ImageError, PlacesError
+from netvlad.panoramas.camera import Camera
+from netvlad.panoramas.panorama import cut_outs, read_panorama
+from netvlad.places.table import Places, Skipped
+from netvlad.places.values import some, texts
+from netvlad.runtime.files import atomic, write_json
+from netvlad.runtime.progress import progress
+
+QUALITY = 92  # of the JPEGs: about 100 kB at 640x480
+FEW = 4  # panoramas; below this, starting workers takes longer than cutting
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which cut-outs are taken of a panorama: at every pitch, every heading, counted from the panorama's middle."""
+
+    headings: tuple[float, ...]
+    pitches: tuple[float, ...]
+    fov: float = 60.0
+    width: int = 640
+    height: int = 480
+
+    def cameras(self) -> list[Camera]:
+        """One camera a cut-out, in a panorama whose heading is 0."""
+        return [
+            Camera(heading, pitch, fov=self.fov, width=self.width, height=self.height)
+            for pitch in self.pitches
+            for heading in self.headings
+        ]
+
+    def sized(self, width: int | None = None, height: int | None = None, fov: float | None = None) -> Layout:
+        """The same views in another size; of width and height, the one left out keeps the proportions."""
+        if width and not height:
+            height = max(1, round(width * self.height / self.width))
+        if height and not width:
+            width = max(1, round(height * self.width / self.height))
+        return replace(self, width=width or self.width, height=height or self.height, fov=fov or self.fov)
+
+
+ALL_ROUND = tuple(float(heading) for heading in range(0, 360, 30))
+LAYOUTS = {
+    "pittsburgh": Layout(ALL_ROUND, (4.0, 26.5)),  # of Pittsburgh 250k
+    "tokyo": Layout(ALL_ROUND, (12.0,), width=1280, height=960),  # of Tokyo 24/7
+}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The cut-outs to make of one panorama: (file without its suffix, camera) each."""
+
+    photo: str
+    wanted: list[tuple[str, Camera]]
+
+
+def write_cut_outs(
+    panoramas: Places, out: str | os.PathLike, layout: Layout | str = "pittsburgh", *, workers: int | None = None
+) -> Places:
+    """Cut every panorama of a table by a layout, into out/photos/, and write their table, out/places.parquet.
+
+    A cut-out is called NAME_h030_p04.jpg after its panorama, heading from the panorama's middle, and pitch, and
+    stands in the table with the panorama's position, time, split and name (the file's where it has none) and its own
+    heading from north, unknown where the panorama's is. One with undefined pixels is a .webp with alpha.
+    Cut-outs that are there already are not made again unless the panorama is newer: an interrupted run goes on.
+    A panorama that cannot be read, is not twice as wide as high, or is there twice is left out and listed in the
+    table's `skipped`. workers: processes; 0 cuts here; by default one for each core but at most 4.
+    Errors: PlacesError for an unknown layout, a folder that holds something else, and when nothing could be cut.
+    """
+    layout, out = find_layout(layout), Path(os.path.abspath(out))
+    _claim(out, layout)
+    skipped = dict.fromkeys(_again(panoramas.path), "is in the table twice")
+    rows = [row for row in range(len(panoramas)) if row not in skipped]
+    names, cameras = _names(panoramas, rows), layout.cameras()
+    stems = {row: [str(out / "photos" / f"{names[row]}_{_view(c)}") for c in cameras] for row in rows}
+    jobs = {}
+    for row in rows:
+        photo, views = panoramas.path[row], zip(stems[row], cameras, strict=True)
+        if wanted := [(stem, camera) for stem, camera in views if not _made(stem, photo)]:
+            jobs[row] = _Job(photo, wanted)
+    (out / "photos").mkdir(parents=True, exist_ok=True)
+    with progress("cutting panoramas", sum(len(job.wanted) for job in jobs.values()), "cut-outs") as advance:
+        for (row, job), reason in zip(jobs.items(), _cut_all(list(jobs.values()), workers), strict=True):
+            if reason:
+                skipped[row] = reason
+            advance(len(job.wanted))
+    reasons = [Skipped(panoramas.path[row], 0, skipped[row]) for row in sorted(skipped)]
+    kept = np.array([row for row in rows if row not in skipped], np.int64)
+    if not len(kept):
+        why = f": {some([str(s) for s in reasons])}" if reasons else ""
+        raise PlacesError(f"none of {len(panoramas)} panoramas could be cut{why}")
+    table = _table(panoramas, kept, stems, names, cameras)
+    table.save(out / "places.parquet")
+    return replace(table, skipped=tuple(reasons))
+
+
+def find_layout(layout: Layout | str) -> Layout:
+    """A layout by its name. Errors: PlacesError for one that is not known."""
+    if isinstance(layout, str) and layout not in LAYOUTS:
+        raise PlacesError(f"no layout is called {layout!r}; choose one of {', '.join(LAYOUTS)}")
+    return LAYOUTS[layout] if isinstance(layout, str) else layout
+
+
+def _claim(out: Path, layout: Layout) -> None:
+    """Mark a folder as holding cut-outs of this layout, so that those of two never mix."""
+    mine = json.loads(json.dumps(asdict(layout)))
+    mark = out / "layout.json"
+    if mark.exists():
+        try:
+            there = json.loads(mark.read_text("utf-8"))
+        except ValueError:
+            there = None
+        if there != mine:
+            raise PlacesError(f"{out} holds cut-outs of another layout (see its {mark.name}): choose another folder")
+    elif (out / "places.parquet").exists():
+        raise PlacesError(f"{out} holds places.parquet, which is no table of cut-outs: choose another folder")
+    else:
+        write_json(mark, mine)
+
+
+def _again(paths: Iterable[str]) -> list[int]:
+    seen: set[str] = set()
+    return [row for row, path in enumerate(paths) if path in seen or seen.add(path)]
+
+
+def _names(panoramas: Places, rows: list[int]) -> dict[int, str]:
+    """A file name for each panorama; those that would share one are told apart by their paths, whatever their order."""
+    plain = {}
+    for row in rows:
+        name = panoramas.panorama[row] or Path(panoramas.path[row]).stem
+        plain[row] = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", name).lstrip(".")[:150] or "_"
+    count = Counter(name.lower() for name in plain.values())  # some disks do not tell A from a
+    for row, name in plain.items():
+        if count[name.lower()] > 1:
+            path = os.fsencode(panoramas.path[row])
+            plain[row] = f"{name}-{hashlib.blake2b(path, digest_size=6).hexdigest()}"
+    return plain
+
+
+def _view(camera: Camera) -> str:
+    return f"h{camera.heading:03g}_p{camera.pitch:02g}"
+
+
+def _file(stem: str) -> str | None:
+    """The file of a cut-out, if it is there."""
+    return next((stem + suffix for suffix in (".jpg", ".webp") if os.path.exists(stem + suffix)), None)
+
+
+def _made(stem: str, photo: str) -> bool:
+    """Whether a cut-out is there and not older than its panorama; one whose panorama has gone is still good."""
+    file = _file(stem)
+    if file is None or not os.path.exists(photo):
+        return file is not None
+    return os.path.getmtime(file) >= os.path.getmtime(photo)
+
+
+def _table(panoramas: Places, kept: np.ndarray, stems: dict, names: dict, cameras: list[Camera]) -> Places:
+    rows = np.repeat(kept, len(cameras))
+    table = panoramas[rows]
+    own = np.tile(np.array([camera.heading for camera in cameras]), len(kept))
+    heading = ((table.heading.astype(np.float64) + own) % 360).astype(np.float32)
+    return replace(
+        table,
+        path=texts([_file(stem) for row in kept for stem in stems[row]]),
+        heading=np.where(heading == 360, np.float32(0), heading),
+        panorama=texts([panoramas.panorama[row] or names[row] for row in rows]),
+    )
+
+
+def _cut_all(jobs: list[_Job], workers: int | None) -> Iterator[str]:
+    """For each job in turn why nothing could be cut, "" where it was."""
+    if workers is None:
+        workers = 0 if len(jobs) <= FEW else min(4, os.cpu_count() or 1)
+    if workers == 0:
+        yield from map(_cut, jobs)
+        return
+    from loky.process_executor import TerminatedWorkerError
+
+    from netvlad.runtime.workers import pool
+
+    executor, todo, waiting = pool(workers), deque(jobs), deque()
+    try:
+        while todo or waiting:
+            try:
+                while todo and len(waiting) < 2 * workers:
+                    waiting.append((todo[0], executor.submit(_cut_here, todo[0])))
+                    todo.popleft()
+                reason = waiting[0][1].result()
+                waiting.popleft()
+            except TerminatedWorkerError:  # a decoder took its process down: which panorama it was, trying them tells
+                executor.shutdown(wait=False, kill_workers=True)
+                todo.extendleft(job for job, _ in reversed(waiting))
+                waiting.clear()
+                reason = _cut_apart(todo.popleft())
+                executor = pool(workers)
+            yield reason
+    finally:
+        executor.shutdown(wait=False, kill_workers=True)
+
+
+def _cut_apart(job: _Job) -> str:
+    from loky.process_executor import TerminatedWorkerError
+
+    from netvlad.runtime.workers import pool
+
+    executor = pool(1)
+    try:
+        return executor.submit(_cut_here, job).result()
+    except TerminatedWorkerError:
+        return "the decoder crashed on it"
+    finally:
+        executor.shutdown(wait=False, kill_workers=True)
+
+
+def _cut_here(job: _Job) -> str:
+    import cv2
+
+    cv2.setNumThreads(1)  # the processes are as many as the cores already
+    return _cut(job)
+
+
+def _cut(job: _Job) -> str:
+    from PIL import Image
+
+    try:
+        panorama = read_panorama(job.photo)
+    except (ImageError, PlacesError) as e:
+        return str(e).removeprefix(f"{job.photo}: ")
+    except MemoryError:
+        return "not enough memory to decode it"
+    for (stem, _), image in zip(job.wanted, cut_outs(panorama, [c for _, c in job.wanted]), strict=True):
+        holes = image.shape[2] == 4 and image[..., 3].min() < 255
+        other, suffix = (".jpg", ".webp") if holes else (".webp", ".jpg")
+        photo = Image.fromarray(image if holes else image[..., :3])
+        with atomic(stem + suffix) as temporary:
+            photo.save(temporary, "WEBP" if holes else "JPEG", quality=QUALITY)
+        Path(stem + other).unlink(missing_ok=True)  # of an older panorama
+    return ""

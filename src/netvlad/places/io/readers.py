@@ -1,0 +1,136 @@
+"""Places from whatever a person has: a table, a folder of photos, or a few photos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from netvlad.errors import PlacesError
+from netvlad.places.geometry import from_utm
+from netvlad.places.io.columns import refuse, to_places
+from netvlad.places.io.exif import Shot, read_exif
+from netvlad.places.io.filenames import parse_name
+from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
+from netvlad.places.positions import leave_planar, settle
+from netvlad.places.table import Places, Skipped
+from netvlad.places.values import headings, some
+
+# Not every Pillow opens the last three, but to leave such photos out in silence would be worse.
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+PHOTO_SUFFIXES += (".avif", ".heic", ".heif")
+OWN_TABLES = ("places.csv", "places.parquet", "places.geojson")
+
+
+def read_places(source: str | os.PathLike | Iterable[str | os.PathLike], *, strict: bool = False) -> Places:
+    """The places `source` tells of, one row a photo, in the order of the table or of the sorted paths.
+
+    source: a table (.csv or .tsv with , ; or tab, .parquet, .geojson), a folder, a photo, or several photos.
+    Columns are known by their usual names (`netvlad.places.io.columns.SPELLINGS`); relative paths are taken from
+    the table's folder. x and y count as degrees when every one could be, and no UTM zone is given, else as
+    metres. A folder is its places.csv, places.parquet or places.geojson where it holds one, else all photos
+    in and below it: a name after the field's convention (@easting@northing@...) tells the place, else the
+    EXIF block does.
+
+    Rows without a usable position are left out and listed in `Places.skipped`; exactly (0, 0) degrees counts
+    as none. A row of a table that has none but a label in the column place stays (`netvlad.places.place_matches`). A
+    heading or time that cannot be read leaves the row in and is listed in `Places.notes`. With strict, either is
+    an error. A photo named twice stays twice; whether a photo exists is not looked at.
+    Errors: PlacesError when there is nothing to read, a needed column is missing, or no row has a position or a
+    label.
+    """
+    if not isinstance(source, str | os.PathLike):
+        paths = [os.path.abspath(os.fspath(path)) for path in source]
+        return _from_photos(paths, "the list of photos", strict)
+    path = os.path.abspath(os.fspath(source))
+    if os.path.isdir(path):
+        return _from_folder(path, strict)
+    if not os.path.exists(path):
+        raise PlacesError(f"{path} does not exist: a table, a folder of photos or a photo is wanted")
+    if path.lower().endswith(TABLE_SUFFIXES):
+        return to_places(read_table(path), strict)
+    if path.lower().endswith(PHOTO_SUFFIXES):
+        return _from_photos([path], path, strict)
+    raise PlacesError(
+        f"{path} is neither a folder nor a table ({' '.join(TABLE_SUFFIXES)}) nor a photo ({' '.join(PHOTO_SUFFIXES)})"
+    )
+
+
+def _from_folder(folder: str, strict: bool) -> Places:
+    own = [name for name in OWN_TABLES if os.path.isfile(os.path.join(folder, name))]
+    if len(own) > 1:
+        raise PlacesError(f"folder {folder} holds {' and '.join(own)}: give the path of the one that is meant")
+    if own:
+        return to_places(read_table(os.path.join(folder, own[0])), strict)
+    paths = photos_below(folder)
+    others = sorted(name for name in os.listdir(folder) if name.lower().endswith(TABLE_SUFFIXES))
+    tables = f"no {', '.join(OWN_TABLES)}"
+    tables += f" (but {some(others)}: give the path of that table)" if others else ""
+    if not paths:
+        raise PlacesError(f"folder {folder} holds no photos and {tables}")
+    return _from_photos(paths, f"folder {folder}", strict, f", {tables}")
+
+
+def photos_below(folder: str | os.PathLike) -> list[str]:
+    """Paths of all files in a folder and below that are named like photos, sorted; hidden ones are left out."""
+    paths = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        photos = (name for name in names if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("."))
+        paths += [os.path.join(here, name) for name in photos]
+    return sorted(paths)
+
+
+def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = "") -> Places:
+    """Ask each photo's name, then its EXIF block. Opening files is waiting, so many are opened at once."""
+    if not paths:
+        raise PlacesError("the list of photos is empty")
+    shots: list[Shot | None] = [parse_name(path) for path in paths]
+    named = sum(shot is not None for shot in shots)
+    rest = [i for i, shot in enumerate(shots) if shot is None]
+    with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as pool:
+        for i, shot in zip(rest, pool.map(read_exif, [paths[i] for i in rest]), strict=True):
+            shots[i] = shot
+
+    numbers = {name: np.array([getattr(s, name) for s in shots]) for name in ("lat", "lon", "easting", "northing")}
+    positions, faults = settle(**numbers, utm=np.array([s.utm for s in shots], np.int32))
+    faults = {row: shots[row].trouble or reason for row, reason in faults.items()}
+    leave_planar(positions, {}, faults)
+    _prefer_utm(positions, [i for i in range(len(paths)) if shots[i].utm and i not in faults])
+    angle, bad = headings([s.heading for s in shots])
+    skipped = [Skipped(paths[row], 0, faults[row]) for row in sorted(faults)]
+    notes = [Skipped(paths[row], 0, reason) for row, reason in sorted(bad.items()) if row not in faults]
+    if len(faults) == len(paths):
+        raise PlacesError(_nothing(source, named, skipped, tables))
+    refuse(source, skipped, notes, len(paths), strict)
+
+    keep = [row for row in range(len(paths)) if row not in faults]
+    return Places.build(
+        path=[paths[row] for row in keep],
+        **{name: column[keep] for name, column in positions.items()},
+        heading=angle[keep],
+        time=[shots[row].time for row in keep],
+        is_utc=[shots[row].is_utc for row in keep],
+        panorama=[shots[row].panorama for row in keep],
+        skipped=skipped,
+        notes=notes,
+    )
+
+
+def _prefer_utm(positions: dict[str, np.ndarray], rows: list[int]) -> None:
+    """Names give UTM to the centimetre and round degrees to a metre: once the two agree, UTM is the place."""
+    metres = (positions[name][rows] for name in ("easting", "northing", "utm"))
+    positions["lat"][rows], positions["lon"][rows] = from_utm(*metres)
+
+
+def _nothing(source: str, named: int, skipped: Sequence[Skipped], tables: str) -> str:
+    """What was looked for, and what was found instead."""
+    reasons = [s.reason for s in skipped]
+    counts = [f"{reasons.count(reason)} x {reason}" for reason in dict.fromkeys(reasons)]
+    photos = "1 photo" if len(skipped) == 1 else f"{len(skipped)} photos"
+    return (
+        f"{source} holds {photos} and no usable position: {named} names of the form @easting@northing@, "
+        f"{some(counts)}{tables}. A table with path, lat and lon would tell where they were taken"
+    )

@@ -1,0 +1,229 @@
+"""Describers that others publish through torch.hub: their code and weights, under this package's interface.
+
+The code comes from the repository that `published.HUBS` names and runs with all rights of this process; it is fetched
+and run only when one of those names is asked for, or an index or model that was built with it is opened. A checkout of
+the repository in $NETVLAD_WEIGHTS, called as the model, goes before GitHub: that is how code that was read is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netvlad.describe.folder import digest, fill, read_state, save_folder
+from netvlad.describe.network import LONGEST_SIDE, PIXELS_AT_ONCE
+from netvlad.describe.weights import find_file, first_line
+from netvlad.describe.whitening import Whitened, Whitening, make_whitening
+from netvlad.errors import ModelError
+from netvlad.images.read import read_image
+from netvlad.pretrained.catalogue import HUBS, IMAGENET, Hub
+from netvlad.pretrained.mixvpr import load_mixvpr
+from netvlad.runtime.download import download
+
+
+class HubDescriber(Whitened, nn.Module):
+    """A describer: `describe(images) -> (N, dim)` float32, rows of unit length, by a network of torch.hub.
+
+    name: of `HUBS`, perhaps with ":REF". Saved, it is a reference: the network's own weights stay where torch.hub has
+    them, and are refused when they are not those that it was saved with. A whitening may be fitted on top.
+    """
+
+    takes_masks = False
+    ready = True
+    pooling = None  # nothing to fit but a whitening
+
+    def __init__(self, name: str, network: nn.Module, *, resize: int | None = LONGEST_SIDE):
+        super().__init__()
+        self.name, self.resize = name, resize
+        self.spec: Hub = HUBS[name.partition(":")[0]]
+        self.whitening: Whitening | None = None
+        self.fitted_on: dict = {}
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # beside the modules of this one, so that a saved folder does not hold it
+        self.network = [network.eval().to(self.device)]
+        self._digest = ""
+
+    @property
+    def dim(self) -> int:
+        return self.whitening.dim if self.whitening else self.spec.dim
+
+    @property
+    def trunk(self):
+        raise ModelError(f"{self.name} is described with as it is; to train, choose a model of this package")
+
+    @torch.inference_mode()
+    def describe(self, images: Sequence) -> np.ndarray:
+        """Vectors of `images`: anything `read_image` takes, of any sizes. Raises ImageError, ModelError."""
+        out = np.empty((len(images), self.dim), dtype=np.float32)
+        sizes: dict[tuple, list[int]] = {}
+        prepared = [self.prepare(read_image(image, resize=self.resize)) for image in images]
+        for row, x in enumerate(prepared):
+            sizes.setdefault(tuple(x.shape[1:]), []).append(row)
+        budget = PIXELS_AT_ONCE.get(self.device.type, PIXELS_AT_ONCE["cuda"])
+        for (height, width), rows in sizes.items():
+            step = max(1, budget // (height * width))
+            for i in range(0, len(rows), step):
+                part = rows[i : i + step]
+                out[part] = self(torch.stack([prepared[row] for row in part])).cpu().numpy()
+        return out
+
+    def prepare(self, image: np.ndarray) -> Tensor:
+        """(H, W, 3) uint8 RGB -> (3, H', W') float32 as the network expects it."""
+        x = torch.tensor(image, device=self.device).permute(2, 0, 1)[None].float() / 255
+        multiple = self.spec.multiple
+        size = self.spec.input_size or tuple(max(1, round(s / multiple)) * multiple for s in x.shape[-2:])
+        if tuple(x.shape[-2:]) != tuple(size):
+            x = F.interpolate(x, size, mode=self.spec.interpolation, antialias=True, align_corners=False)
+        mean, std = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in IMAGENET)
+        return ((x - mean) / std)[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) as `prepare` makes it -> (N, dim)."""
+        found = self.network[0](x)
+        found = found[0] if isinstance(found, tuple | list) else found  # BoQ hands its attention on as well
+        if found.shape != (len(x), self.spec.dim):
+            got = tuple(found.shape)
+            raise ModelError(f"{self.name}: its network made {got} of {len(x)} photos, not {(len(x), self.spec.dim)}")
+        found = F.normalize(found.float(), dim=1)
+        return self.whitening(found) if self.whitening else found
+
+    # -- on disk ------------------------------------------------------------------------------------------------
+
+    @property
+    def architecture(self) -> dict:
+        self._digest = self._digest or digest({}, self.network[0].state_dict())
+        return {
+            "hub": self.name,
+            "network": self._digest,
+            "size": list(self.spec.input_size or ()),
+            "resize": self.resize,
+            "whitening": self.whitening.card if self.whitening else None,
+        }
+
+    @property
+    def identity(self) -> str:
+        """Hex digest of the architecture and every weight, those of torch.hub's network too."""
+        return digest(self.architecture, self.state_dict())
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write model.safetensors (of the whitening alone) and card.json."""
+        source = {"source": self.spec.page, "url": self.spec.weights, "licence": self.spec.licence}
+        return save_folder(self, folder, kind="hub", weights=source)
+
+    @classmethod
+    def load(cls, folder: Path, card: dict) -> HubDescriber:
+        """Read what `save` wrote. Raises ModelError when torch.hub has no network, or other weights, for it."""
+        arch = card["architecture"]
+        if arch["hub"].partition(":")[0] not in HUBS:
+            raise ModelError(f"{folder}: was made by {arch['hub']!r}; this version knows {', '.join(HUBS)}")
+        state = read_state(folder, card)
+        model = load_hub(arch["hub"], resize=arch["resize"])
+        if model.architecture["network"] != arch["network"]:
+            raise ModelError(
+                f"{folder}: was made with other weights of {arch['hub']} than torch.hub has now; get those back, or "
+                "describe the photos anew"
+            )
+        if arch["whitening"]:
+            model.whitening = make_whitening(model.spec.dim, arch["whitening"]).to(model.device)
+        fill(model, state, folder)
+        model.fitted_on = card["fitted_on"]
+        return model
+
+
+def load_hub(name: str, *, resize: int | None = LONGEST_SIDE) -> HubDescriber:
+    """The model called `name` in `HUBS`; "NAME:REF" takes a branch or tag of its repository.
+
+    Its repository is looked for in $NETVLAD_WEIGHTS (a folder NAME with a hubconf.py), then in torch.hub's cache, then
+    on GitHub; its weights likewise, by the name that the address ends in. Raises ModelError where they are not to be
+    had, saying what to fetch and where to put it.
+    """
+    base, _, ref = name.partition(":")
+    spec = HUBS[base]
+    if spec.files and ref:
+        raise ModelError(f"{name}: {base} runs no code of a repository, so it has no version {ref!r}; ask for {base}")
+    if spec.files:
+        return HubDescriber(name, _of_our_own(name, spec), resize=resize)
+    checkout = find_file([base]) if not ref else None
+    local = checkout is not None and (checkout / "hubconf.py").is_file()
+    source = str(checkout) if local else spec.repo + (f":{ref}" if ref else "")
+    try:
+        _place(spec)
+        if not local and not _in_cache(spec, ref):
+            print(f"{name}: fetching and running the code of {spec.page}", file=sys.stderr, flush=True)
+        options = {"source": "local"} if local else {"source": "github", "trust_repo": True, "verbose": False}
+        with contextlib.redirect_stdout(sys.stderr), _modules_of_its_own(checkout if local else None):
+            network = torch.hub.load(source, spec.entry, **options, **spec.arguments)
+    except ImportError as e:
+        raise ModelError(f"{name}: its code needs the Python package {e.name or e}, which is not installed") from e
+    except Exception as e:  # their code, the network and the disk each fail in their own way
+        raise ModelError(
+            f"{name}: cannot be had from torch.hub ({first_line(e)}). Without a connection: put a checkout of "
+            f"{spec.page} as a folder {base}, and {spec.weights}, into a folder and set NETVLAD_WEIGHTS to that; or "
+            f"bring torch.hub's cache from a machine that has the model, and set TORCH_HOME to it"
+        ) from e
+    return HubDescriber(name, network, resize=resize)
+
+
+def _of_our_own(name: str, spec: Hub) -> nn.Module:
+    file = find_file(spec.files)
+    if file is None:
+        raise ModelError(
+            f"{name}: its weights have no address to fetch them from; put {spec.files[0]} from {spec.weights} into a "
+            "folder and set NETVLAD_WEIGHTS to that"
+        )
+    return load_mixvpr(file, **spec.arguments)
+
+
+def checkpoint(spec: Hub) -> Path:
+    """Where the repository's code looks for its weights before it would fetch them itself."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / spec.weights.rpartition("/")[2]
+
+
+def _place(spec: Hub) -> None:
+    """Put the weights where the repository's code will find them, from $NETVLAD_WEIGHTS or the internet."""
+    file = checkpoint(spec)
+    if file.is_file():
+        return
+    given = find_file([file.name])
+    if given is None:
+        download(spec.weights, file, sha256_hex=spec.sha256)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)  # a link to what is no longer there
+    try:
+        file.symlink_to(given.absolute())
+    except OSError:  # Windows allows links to some only
+        shutil.copyfile(given, file)
+
+
+def _in_cache(spec: Hub, ref: str) -> bool:
+    start = spec.repo.replace("/", "_") + "_" + ref.replace("/", "_")
+    folder = Path(torch.hub.get_dir())
+    return folder.is_dir() and any(f.name.startswith(start) for f in folder.iterdir())
+
+
+@contextlib.contextmanager
+def _modules_of_its_own(checkout: Path | None) -> Iterator[None]:
+    """Repositories call their modules `utils`, `models`, `src`: none may get another's, nor the caller's."""
+    before, path = dict(sys.modules), list(sys.path)
+    for known in [m for m in sys.modules if m.partition(".")[0] in ("utils", "models", "src", "hubconf")]:
+        del sys.modules[known]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        homes = [f.resolve() for f in (Path(torch.hub.get_dir()), checkout) if f is not None]
+        for known, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if known not in before and file and any(Path(file).resolve().is_relative_to(home) for home in homes):
+                del sys.modules[known]
+        sys.modules.update({name: module for name, module in before.items() if sys.modules.get(name) is not module})

@@ -1,0 +1,109 @@
+"""One registry for everything that is known by name; packages add to it by decorators or by entry points."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from netvlad.errors import ModelError, NetvladError, PlacesError
+
+if TYPE_CHECKING:
+    from netvlad.benchmarks.base import Benchmark
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Name -> entry, of one kind.
+
+    kind: what an entry is, for messages. group: the entry-point group that other packages register under. builtin:
+    modules that register this package's own entries when they are imported; they are imported on the first look-up.
+    An entry point is imported only when its name is asked for, so a broken one breaks nothing else.
+    """
+
+    def __init__(
+        self, kind: str, group: str, builtin: tuple[str, ...] = (), error: type[NetvladError] = NetvladError
+    ) -> None:
+        self.kind, self.group, self.error = kind, group, error
+        self._builtin = builtin
+        self._entries: dict[str, T] = {}
+        self._points: dict[str, metadata.EntryPoint] | None = None
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """A decorator that registers what it decorates as `name`. Raises NetvladError where the name is taken."""
+
+        def add(entry: T) -> T:
+            self.add(name, entry)
+            return entry
+
+        return add
+
+    def add(self, name: str, entry: T) -> None:
+        """Register `entry` as `name`. Raises NetvladError where the name is taken."""
+        if self._entries.get(name, entry) is not entry:
+            raise self.error(f"a {self.kind} called {name!r} is registered already: choose another name")
+        self._entries[name] = entry
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaded() or name in self._plugins()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def names(self) -> list[str]:
+        """All names: the package's own in their order, then those of other packages."""
+        own = list(self._loaded())
+        return own + [name for name in sorted(self._plugins()) if name not in own]
+
+    def get(self, name: str) -> T:
+        """The entry called `name`. Raises an error that lists close names, or all."""
+        entries = self._loaded()
+        if name not in entries and name in self._plugins():
+            point = self._plugins()[name]
+            try:
+                loaded = point.load()
+            except Exception as e:  # whatever another package's import raises
+                source = f"{point.value} of entry-point group {self.group}"
+                raise self.error(f"{self.kind} {name!r} cannot be loaded from {source} ({type(e).__name__}: {e})") from e
+            entries.setdefault(name, loaded)
+        if name not in entries:
+            close = difflib.get_close_matches(name, self.names(), 3)
+            hint = f"close: {', '.join(close)}" if close else f"choose one of {', '.join(self.names())}"
+            raise self.error(f"no {self.kind} is called {name!r}; {hint}")
+        return entries[name]
+
+    def _loaded(self) -> dict[str, T]:
+        modules, self._builtin = self._builtin, ()
+        for module in modules:
+            import_module(module)
+        return self._entries
+
+    def _plugins(self) -> dict[str, metadata.EntryPoint]:
+        if self._points is None:
+            self._points = {point.name: point for point in metadata.entry_points(group=self.group)}
+        return self._points
+
+
+# model: (**options of netvlad.load that were given) -> Describer
+models: Registry[Callable[..., Any]] = Registry("model", "netvlad.models", error=ModelError)
+# pooling: (channels, clusters) -> torch module that maps (N, D, H, W) and a mask or None to (N, dim), with attribute dim
+poolings: Registry[Callable[[int, int], Any]] = Registry(
+    "pooling", "netvlad.poolings", ("netvlad.describe.pooling",), ModelError
+)
+# ranker: (database: Places, **options) -> Ranker
+rankers: Registry[Callable[..., Any]] = Registry("ranker", "netvlad.rankers")
+benchmarks: Registry[Benchmark] = Registry("benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError)
+losses: Registry[Any] = Registry("loss", "netvlad.losses")
+
+register_model = models.register
+register_pooling = poolings.register
+register_ranker = rankers.register
+register_loss = losses.register
+
+
+def register_benchmark(benchmark: Benchmark) -> Benchmark:
+    """Register a benchmark under its own name."""
+    benchmarks.add(benchmark.name, benchmark)
+    return benchmark

@@ -1,0 +1,59 @@
+"""What a retrieval benchmark gave, as results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.evaluation.protocol_text import retrieval_rules
+from netvlad.evaluation.retrieval import Retrieval
+from netvlad.report.page import number
+from netvlad.report.published import compared
+from netvlad.report.recall_report import plain, stage
+from netvlad.runtime.files import write_json
+
+
+def summary(found: Retrieval, published: Mapping | None = None) -> dict:
+    """Everything as plain numbers and strings: of each method mAP, mP@k and each query's average precision, 0..1.
+
+    published: method -> (row, its numbers), as for `report.summary`.
+    """
+    database, queries = len(found.split.database), len(found.split.queries)
+    names = found.split.names if found.split.names is not None else found.split.queries.path
+    benchmark = found.benchmark
+    return {
+        "rules": retrieval_rules(
+            benchmark.name, found.cropped, benchmark.keep_without_positive, benchmark.query_resize
+        ),
+        "counts": {
+            "database": database,
+            "queries": queries,
+            "judged": int(np.sum(found.judged)),
+            "unreadable": len(found.unreadable),
+        },
+        "methods": [
+            {
+                "name": method.name,
+                "dim": method.dim,
+                "map": number(method.mean, 6),
+                "precision_at": {str(k): number(share, 6) for k, share in method.mean_at.items()},
+                "average_precision": {
+                    str(name): number(share, 6) for name, share in zip(names, method.precision, strict=True)
+                },
+                **compared((published or {}).get(method.name), {"all": [method.mean]}),
+                "stages": {name: stage(name, s, database, queries) for name, s in method.seconds.items()},
+            }
+            for method in found.methods
+        ],
+        "unreadable": plain(found.unreadable),
+        "config": plain(found.config),
+    }
+
+
+def write_report(found: Retrieval, folder: str | Path, *, published: Mapping | None = None) -> Path:
+    """Write results.json into a folder, made if missing; returns its path. The write is atomic."""
+    path = Path(folder) / "results.json"
+    write_json(path, summary(found, published))
+    return path

@@ -1,0 +1,158 @@
+"""Files from the internet: with progress, resumed where they broke off, checked, and whole or not there."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlparse
+
+from netvlad.describe.weights import sha256
+from netvlad.errors import ModelError
+from netvlad.runtime.progress import progress
+
+BLOCK = 1 << 18
+TIMEOUT = 30.0  # seconds without a byte
+ATTEMPTS = 5  # in a row that brought nothing new, before giving up
+
+
+def cache_folder() -> Path:
+    """$NETVLAD_CACHE, or the platform's folder for what can be fetched again."""
+    if os.environ.get("NETVLAD_CACHE"):
+        return Path(os.environ["NETVLAD_CACHE"]).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "netvlad"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "netvlad" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netvlad"
+
+
+def download(url: str, file: Path, *, sha256_hex: str | None = None, pause: float = 1.0) -> Path:
+    """`url` as `file`, which is whole and checked or not there; returned at once where it is there already.
+
+    What has come is kept beside it as `.part` and gone on with, by this call or the next, if the server still has the
+    same file. Checked against `sha256_hex` where a checksum is published, else against the size that the server tells.
+    Raises ModelError: no connection, no such file, broken off again and again, another checksum.
+    """
+    if file.is_file():
+        return file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    with _alone(part):
+        if not file.is_file():  # else another process brought it meanwhile
+            _fetch(url, part, pause)
+            if sha256_hex and (found := sha256(part)) != sha256_hex.lower():
+                part.unlink()
+                raise ModelError(f"{url}: came with SHA-256 {found}, published is {sha256_hex}; it was thrown away")
+            _mark(part).unlink(missing_ok=True)
+            os.replace(part, file)
+    return file
+
+
+def _fetch(url: str, part: Path, pause: float) -> None:
+    """Fill `part`, going on after each break as long as something comes."""
+    failures = 0
+    while True:
+        before = _size(part)
+        try:
+            if _go_on(url, part):
+                return
+            reason = f"broke off after {_size(part)} bytes"
+        except urllib.error.HTTPError as e:
+            if e.code == 416:  # nothing at that position: the file has changed, so begin again
+                part.unlink(missing_ok=True)
+                reason = "the server has another file now"
+            elif e.code < 500:
+                raise ModelError(f"{url}: the server says {e.code} {e.reason}") from e
+            else:
+                reason = f"the server says {e.code} {e.reason}"
+        except (OSError, http.client.HTTPException) as e:  # URLError is an OSError
+            reason = str(getattr(e, "reason", None) or e or type(e).__name__)
+        failures = 0 if _size(part) > before else failures + 1
+        if failures >= ATTEMPTS or (failures and _offline(url)):
+            raise ModelError(f"{url}: {reason}; the next attempt goes on from byte {_size(part)}")
+        time.sleep(pause * failures)
+
+
+def _go_on(url: str, part: Path) -> bool:
+    """Fetch what `part` lacks; whether it is whole then. The server's own mark tells whether it is still that file."""
+    have, mark = _size(part), _mark(part)
+    known = mark.read_text() if mark.is_file() else ""
+    headers = {"User-Agent": "netvlad", "Accept-Encoding": "identity"}
+    if have and known:
+        headers |= {"Range": f"bytes={have}-", "If-Range": known}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
+        whole, start = _extent(answer)
+        if start != have:  # the server sends it all: it cannot resume, or has another file
+            start = 0
+        _mark(part).write_text(_identity(answer))
+        done, total = 0, whole - start if whole is not None else 0
+        with open(part, "ab" if start else "wb") as file, progress(_name(url), _mb(total), "MB") as advance:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                advance(_mb(done + len(block)) - _mb(done))
+                done += len(block)
+    return whole is None or _size(part) == whole
+
+
+def _extent(answer) -> tuple[int | None, int]:
+    """The size of the whole file, where told, and the byte that the answer begins with."""
+    span = answer.headers.get("Content-Range", "")  # bytes 100-999/1000
+    if answer.status == 206 and "/" in span:
+        first, _, whole = span.removeprefix("bytes ").partition("/")
+        return int(whole) if whole.isdigit() else None, int(first.partition("-")[0])
+    length = answer.headers.get("Content-Length")
+    return int(length) if length else None, 0
+
+
+def _identity(answer) -> str:
+    """What If-Range compares: a strong ETag, or the date of the last change."""
+    etag = answer.headers.get("ETag", "")
+    return etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified", "")
+
+
+def _mark(part: Path) -> Path:
+    return part.with_name(part.name + ".etag")
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _mb(n: int) -> int:
+    return n // 1_000_000
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2] or url
+
+
+def _offline(url: str) -> bool:
+    """Whether the server's name does not even resolve, so that there is no use in waiting."""
+    if urllib.request.getproxies():
+        return False
+    try:
+        socket.getaddrinfo(urlparse(url).hostname, None)
+    except OSError:
+        return True
+    return False
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """Of several processes that want one file, one fetches it; the others wait."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(part.parent / ".lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield

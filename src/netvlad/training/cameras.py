@@ -1,0 +1,115 @@
+"""Fixed cameras: what they show changes its light and weather, and nothing else.
+
+Each camera shows many places at once: a window that is cut from all its photos alike is a place, and another window of
+the same camera is another. So few cameras teach much, and exactly, about what light does to a place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netvlad.describe.backbone import Trunk
+from netvlad.describe.wccn import fixed_cameras
+from netvlad.errors import PlacesError
+from netvlad.places import read_places
+from netvlad.training.config import Config
+from netvlad.training.frozen import Batch
+from netvlad.training.loss import softmax_loss
+from netvlad.training.network import Network
+from netvlad.training.rows import Rows
+
+CAMERAS, WINDOWS, PHOTOS = 6, 3, 2  # of a batch; windows of each camera, photos of each window
+SIDES = 0.45, 0.9  # of a window, as shares of the photo's
+OVERLAP = 0.4  # windows that share more of their area are neither the same place nor elsewhere
+
+
+class Cameras:
+    """The photos of the cameras that a table names in its column place.
+
+    Raises PlacesError for fewer than two cameras with two photos.
+    """
+
+    def __init__(self, file: str, config: Config, rows: Rows):
+        places = read_places(file)
+        self.seed, self.temperature = config.seed, config.temperature
+        at = rows.add(places.path)
+        self.members = [at[group] for group in fixed_cameras(places)]
+        if len(self.members) < 2:
+            raise PlacesError(
+                f"{file}: {len(self.members)} fixed cameras with two photos or more; its column place is to say which "
+                "photos are of one camera"
+            )
+
+    def loss(self, network: Network, epoch: int, unit: int) -> tuple[Tensor, int]:
+        """The softmax loss of one batch of windows, drawn by the seed, the epoch and the unit."""
+        rng = np.random.default_rng([self.seed, 7, epoch, unit])
+        side = float(rng.uniform(*SIDES))
+        drawn = rng.permutation(len(self.members))[:CAMERAS]
+        row, camera, window, corner = [], [], [], []
+        for c in drawn.tolist():
+            for w, at in enumerate(rng.uniform(0, 1 - side, (WINDOWS, 2))):
+                chosen = rng.permutation(self.members[c])[:PHOTOS].tolist()
+                row += chosen
+                camera += [c] * len(chosen)
+                window += [w] * len(chosen)
+                corner += [at] * len(chosen)
+        with network.timed("loading"):
+            photos, of = np.unique(row, return_inverse=True)
+            batches = network.take_to_learn(photos.tolist(), epoch, unit)
+        with network.timed("forward"):
+            vectors, read = _described(network, batches, of, np.array(corner), side)
+            masks = relations(np.array(camera)[read], np.array(window)[read], np.array(corner)[read], side)
+            masks = (torch.from_numpy(mask).to(vectors.device) for mask in masks)
+            return softmax_loss(vectors, *masks, self.temperature)
+
+
+def relations(camera: np.ndarray, window: np.ndarray, corner: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
+    """positive, elsewhere (n, n) bool, of windows of cameras (n,), their corners (n, 2) and sides shares of a photo."""
+    same = camera[:, None] == camera
+    shared = np.clip(side - np.abs(corner[:, None] - corner), 0, None).prod(-1) / side**2
+    positive = same & (window[:, None] == window) & ~np.eye(len(camera), dtype=bool)
+    return positive, ~same | (shared < OVERLAP)
+
+
+def _described(
+    network: Network, batches: list[Batch], of: np.ndarray, corner: np.ndarray, side: float
+) -> tuple[Tensor, np.ndarray]:
+    """Vectors (n, D) of the windows, and which these are: those of photos that can be read."""
+    parts, order = [torch.empty(0, network.model.dim, device=network.model.device)], []
+    for batch in batches:
+        place = {position: i for i, position in enumerate(batch.positions)}
+        mine = [i for i, photo in enumerate(of) if photo in place]
+        cut = windows(batch, network.model.trunk, [place[of[i]] for i in mine], corner[mine], side)
+        parts.append(network.head(cut))
+        order += mine
+    return torch.cat(parts), np.array(order, np.int64)
+
+
+def windows(batch: Batch, trunk: Trunk, photos: list[int], corner: np.ndarray, side: float) -> Batch:
+    """The windows of `photos` (n,) of a batch with their upper left corners at shares (n, 2) of the photo's sides.
+
+    Of kept maps whole cells are cut, whose surroundings they have seen: near its borders a window is what it is in
+    the photo, not what a photo of it would be.
+    """
+    x, prefix = batch.x, None
+    if x.ndim == 3:  # a ViT's tokens, some of which stand for no patch
+        first = getattr(trunk.body, "num_prefix_tokens", 0)
+        grid = [max(1, round(length / trunk.multiple)) for length in batch.size]
+        prefix, x = x[photos, :first], x[:, first:].transpose(1, 2).unflatten(2, grid)
+    whole = x.shape[-2:]
+    x = _cut(x, photos, corner, side)
+    cells = [length / cells for length, cells in zip(batch.size, whole, strict=True)]
+    size = tuple(round(n * cell) for n, cell in zip(x.shape[-2:], cells, strict=True))
+    if prefix is not None:
+        x = torch.cat([prefix, x.flatten(2).transpose(1, 2)], dim=1)
+    alpha = None if batch.alpha is None else _cut(batch.alpha, photos, corner, side)
+    return Batch(list(range(len(photos))), x, size, alpha, batch.kept)
+
+
+def _cut(x: Tensor, photos: list[int], corner: np.ndarray, side: float) -> Tensor:
+    """x (N, C, H, W) -> (n, C, h, w)."""
+    h, w = (max(1, round(side * length)) for length in x.shape[-2:])
+    top, left = (np.minimum(np.rint(corner * x.shape[-2:]), (x.shape[-2] - h, x.shape[-1] - w)).astype(int)).T
+    return torch.stack([x[i, :, t : t + h, s : s + w] for i, t, s in zip(photos, top, left, strict=True)])

@@ -1,0 +1,93 @@
+"""Lessons of the softmax loss: a batch of queries, their positives and hard negatives, all compared with all."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from netvlad.places import Places
+from netvlad.training.cameras import Cameras
+from netvlad.training.config import Mining
+from netvlad.training.loss import softmax_loss
+from netvlad.training.network import Network
+from netvlad.training.ranking import Ranking
+from netvlad.training.record import Lesson
+from netvlad.training.rows import Rows
+from netvlad.training.tuples import agree, moments
+
+BEYOND = 4.0  # no two unit vectors are farther apart in squared distance: with it as margin, all negatives are hard
+
+
+class Contrast(Ranking):
+    """As `Ranking`, with `mining.used` hard negatives of each query, drawn from the remembered ones.
+
+    All photos of a batch are queries of their own; fixed cameras, where there are any, are a batch beside it.
+    """
+
+    def __init__(self, network: Network, database: Places, queries: Places, rows: Rows):
+        super().__init__(network, database, queries, rows)
+        self.tuples.margin = BEYOND
+        known = np.flatnonzero(self.row_of >= 0)
+        new = known[~np.isin(self.row_of[known], self.database_rows)]
+        self.places = Places.concat([database, queries[new]])
+        self._at = np.full(len(rows), -1, np.int64)
+        self._at[np.concatenate([self.database_rows, self.row_of[new]])] = np.arange(len(self.places))
+        self._relations = Relations(self.places, self.config.mining)
+        file = self.config.cameras
+        self.cameras = Cameras(file, self.config, rows) if file is not None else None
+
+    def learn(self, queries: list[int], epoch: int) -> Lesson:
+        """The gradient of the mean loss of a batch; with many processes the mean of their parts'."""
+        network, devices = self.network, self.network.devices
+        mine = queries[devices.rank :: devices.world]
+        with network.timed("mining"):
+            rows = np.unique(np.concatenate([np.empty(0, np.int64), *(self._photos(q, epoch) for q in mine)]))
+        loss, count = self._loss(rows, epoch, queries[0])
+        if self.cameras:
+            beside, more = self.cameras.loss(network, epoch, queries[devices.rank % len(queries)])
+            loss, count = loss + beside, count + more
+        return network.learn_from(loss, len(mine), count, len(queries))
+
+    def _photos(self, query: int, epoch: int) -> np.ndarray:
+        """Rows of a query, its positive and `used` of its hard negatives, drawn."""
+        row = int(self.row_of[query])
+        block = self.block if self.config.cache == "partial" else None
+        mined = self.tuples.mine(
+            query, epoch, lambda ids: self.cache.squared_distances(row, self.database_rows[ids]), block
+        )
+        if mined is None:
+            return np.array([row])
+        hard = self.tuples.remembered[query]
+        hard = hard[hard >= 0] if (hard >= 0).any() else mined.negatives
+        rng = np.random.default_rng([self.config.seed, 6, epoch, query])
+        hard = rng.permutation(hard)[: self.config.mining.used]
+        return np.concatenate([[row], self.database_rows[[mined.positive, *hard]]])
+
+    def _loss(self, rows: np.ndarray, epoch: int, unit: int) -> tuple[torch.Tensor, int]:
+        network = self.network
+        with network.timed("loading"):
+            batches = network.take_to_learn(rows.tolist(), epoch, unit)
+        with network.timed("forward"):
+            vectors = network.vectors(batches, len(rows))
+            read = np.sort(np.array([p for batch in batches for p in batch.positions], np.int64))
+            masks = (torch.from_numpy(m).to(vectors.device) for m in self._relations.of(self._at[rows[read]]))
+            return softmax_loss(vectors[torch.from_numpy(read)], *masks, self.config.temperature)
+
+
+class Relations:
+    """Which photos of a table are potential positives of each other, and which are certainly elsewhere."""
+
+    def __init__(self, places: Places, mining: Mining):
+        self.places, self.mining = places, mining
+        self._moments = moments(places, mining.positives)
+
+    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """positive, elsewhere (n, n) bool, between photos at `rows` (n,)."""
+        rule, part = self.mining, self.places[rows]
+        metres = np.linalg.norm(part.xyz[:, None] - part.xyz, axis=-1)  # chords: of metres, they are arcs
+        shared = (part.place[:, None] == part.place) & (part.place != "")
+        by_label = np.isnan(metres)
+        near = (metres <= rule.within) & (metres > (-1 if rule.apart is None else rule.apart))
+        moment = self._moments[rows]
+        positive = np.where(by_label, shared, near) & agree(rule.positives, moment[:, None], moment)
+        return positive & (part.path[:, None] != part.path), np.where(by_label, ~shared, metres > rule.elsewhere)

@@ -1,0 +1,83 @@
+"""Photos changed a little, at random, before a network learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from netvlad.training.config import Jitter
+
+
+def jitterer(jitter: Jitter, seed: int, epoch: int, query: int) -> Callable[[int, np.ndarray], np.ndarray]:
+    """change(position, image (H, W, 3 or 4) uint8) -> image of the same size, for the photos of one tuple.
+
+    The draws depend on the seed, the epoch, the query and the photo's position in the tuple alone. A flip is drawn for
+    all the tuple. Geometric changes give (H, W, 4): alpha 0 where the photo does not reach.
+    """
+    flip = np.random.default_rng([seed, 4, epoch, query]).random() < jitter.flip
+    transforms = _transforms(jitter)
+
+    def change(position: int, image: np.ndarray) -> np.ndarray:
+        draw = np.random.default_rng([seed, 5, epoch, query, position]).integers(2**62)
+        with torch.random.fork_rng(devices=[]):  # the transforms draw from torch's global generator
+            torch.default_generator.manual_seed(int(draw))
+            return _apply(transforms, jitter, flip, image)
+
+    return change
+
+
+def _transforms(jitter: Jitter) -> list[Callable]:
+    from torchvision.transforms import v2
+
+    parts: list[Callable] = []
+    if jitter.perspective:
+        parts.append(v2.RandomPerspective(jitter.perspective, p=1.0))
+    if jitter.rotation:
+        parts.append(v2.RandomRotation(jitter.rotation, interpolation=v2.InterpolationMode.BILINEAR))
+    strengths = {name: getattr(jitter, name) for name in ("brightness", "contrast", "saturation")}
+    if any(strengths.values()):
+        parts.append(v2.ColorJitter(**strengths))
+    return parts
+
+
+def _apply(transforms: list[Callable], jitter: Jitter, flip: bool, image: np.ndarray) -> np.ndarray:
+    from torchvision import tv_tensors
+    from torchvision.transforms.v2 import functional as F
+
+    x = torch.tensor(image).permute(2, 0, 1)
+    geometric = jitter.perspective or jitter.rotation
+    mask = x[3:] if len(x) == 4 else torch.full_like(x[:1], 255)
+    pair = tv_tensors.Image(x[:3]), tv_tensors.Mask(mask)
+    for transform in transforms:
+        pair = transform(*pair)
+    if jitter.crop:
+        pair = _cropped(jitter.crop, *pair)
+    if flip:
+        pair = tuple(F.horizontal_flip(each) for each in pair)
+    rgb, mask = _coloured(jitter, pair[0]), pair[1].as_subclass(torch.Tensor)
+    both = torch.cat([rgb, mask]) if geometric or len(x) == 4 else rgb
+    return both.permute(1, 2, 0).contiguous().numpy()
+
+
+def _cropped(share: float, image, mask):
+    """Of all photos the same proportions, so that no place changes its shape."""
+    from torchvision.transforms.v2 import functional as F
+
+    height, width = image.shape[-2:]
+    side = float(1 - share * torch.rand(1)) ** 0.5
+    h, w = max(1, round(side * height)), max(1, round(side * width))
+    top, left = (int(torch.randint(whole - part + 1, (1,))) for whole, part in ((height, h), (width, w)))
+    return tuple(F.resized_crop(each, top, left, h, w, [height, width]) for each in (image, mask))
+
+
+def _coloured(jitter: Jitter, image):
+    from torchvision.transforms.v2 import functional as F
+
+    if jitter.gamma:
+        image = F.adjust_gamma(image, float(1 + jitter.gamma * (2 * torch.rand(1) - 1)))
+    if jitter.white_balance:
+        strength = 1 + jitter.white_balance * (2 * torch.rand(3, 1, 1) - 1)
+        image = (image.float() * strength).round().clamp(0, 255).to(torch.uint8)
+    return image.as_subclass(torch.Tensor)

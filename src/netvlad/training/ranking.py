@@ -1,0 +1,152 @@
+"""Lessons of the ranking loss: tuples mined by cached descriptors (paper, section 4 and appendix A)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netvlad.errors import NetvladError
+from netvlad.places import Places
+from netvlad.training.cache import Cache
+from netvlad.training.loss import Diverged, ranking_loss
+from netvlad.training.network import Network
+from netvlad.training.optimizer import copies, put_back
+from netvlad.training.record import Lesson
+from netvlad.training.rows import Rows
+from netvlad.training.tuples import Tuples
+
+
+class Ranking:
+    """What there is to learn of `queries` against `database`: len() queries; `skipped`: those without a tuple.
+
+    `batch`: queries a step. The cached descriptors are those of the last `refresh`, of all photos, or in a partial
+    cache of those that the queries of the `block` then begun need.
+    """
+
+    def __init__(self, network: Network, database: Places, queries: Places, rows: Rows):
+        self.network, self.config = network, network.config
+        config = self.config
+        self.tuples = Tuples(database, queries, config.mining, margin=config.margin, seed=config.seed)
+        used = self.tuples.usable
+        self.batch, self.skipped = config.batch, len(queries) - len(used)
+        self.database_rows = rows.add(database.path)
+        self.row_of = np.full(len(queries), -1, np.int64)
+        self.row_of[used] = rows.add(queries.path[used])
+        self.cache = Cache(len(rows), network.model.dim, memory=config.memory, folder=config.folder)
+        self.refreshed, self.at_refresh, self.block = np.arange(len(rows)), copies(network.parameters), 0
+
+    def __len__(self) -> int:
+        return len(self.tuples.usable)
+
+    def order(self, epoch: int) -> np.ndarray:
+        return self.tuples.order(epoch)
+
+    # -- the cache ------------------------------------------------------------------------------------------------
+
+    def stale(self, since: int | None, interval: int) -> bool:
+        """Whether the cache has to be refreshed, `since` queries after it was (None: never)."""
+        return since is None or since >= interval
+
+    def refresh(self, epoch: int, coming: np.ndarray, interval: int, block: int) -> None:
+        """The cached descriptors, as the network makes them now: all, or what the next `interval` of the `coming`
+        queries need; block: a number of this refresh within its epoch."""
+        self.block = block
+        if self.config.cache == "partial":
+            next_ones = coming[: math.ceil(interval / self.batch) * self.batch]  # whole batches
+            database = self.database_rows[self.tuples.needed(next_ones, epoch, block)]
+            self.refreshed = np.unique(np.concatenate([database, self.row_of[next_ones]]))
+        self.at_refresh = copies(self.network.parameters)
+        self._describe()
+
+    def _describe(self) -> None:
+        with self.network.timed("cache"):
+            self.network.fill(self.cache, self.refreshed)
+
+    def tensors(self, since: int | None) -> dict[str, Tensor]:
+        """What a checkpoint needs: not the descriptors, which are by far the largest part, but what made them."""
+        out = {"remembered": torch.from_numpy(self.tuples.remembered)}
+        if since is not None:
+            out |= {"refreshed": torch.from_numpy(self.refreshed), "block": torch.tensor(self.block)}
+            out |= {f"refresh.{n}": p for n, p in zip(self.network.names, self.at_refresh, strict=True)}
+        return out
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `tensors` gave, describing photos anew by the weights of then; changes the parameters."""
+        self.tuples.remembered[:] = tensors["remembered"].numpy()
+        if "refreshed" in tensors:
+            self.refreshed, self.block = tensors["refreshed"].numpy().copy(), int(tensors["block"])
+            put_back(self.network.parameters, [tensors[f"refresh.{name}"] for name in self.network.names])
+            self.at_refresh = copies(self.network.parameters)
+            self._describe()
+
+    # -- lessons --------------------------------------------------------------------------------------------------
+
+    def learn(self, queries: list[int], epoch: int) -> Lesson:
+        """The gradient of all violating triplets of a batch, divided by how many these are (paper, appendix A).
+
+        Of many processes each takes its share of the queries; the sums are of all.
+        """
+        devices, lesson = self.network.devices, Lesson()
+        mine = queries[devices.rank :: devices.world]
+        try:
+            for query in mine:
+                self._learn(query, epoch, lesson)
+        except Diverged:
+            if devices.world == 1:
+                raise
+            lesson.loss = float("nan")  # the others wait for the sums: they have to hear of it
+        self._add_up(queries, mine, lesson)
+        if not math.isfinite(lesson.loss):
+            raise Diverged(f"the loss is {lesson.loss}")
+        if lesson.violating:
+            with self.network.timed("backward"):
+                self.network.add_gradients()
+                for parameter in self.network.parameters:
+                    if parameter.grad is not None:
+                        parameter.grad /= lesson.violating
+        return lesson
+
+    def _learn(self, query: int, epoch: int, lesson: Lesson) -> None:
+        network, row = self.network, int(self.row_of[query])
+        block = self.block if self.config.cache == "partial" else None
+        with network.timed("mining"):
+            mined = self.tuples.mine(
+                query, epoch, lambda ids: self.cache.squared_distances(row, self.database_rows[ids]), block
+            )
+        if mined is None:
+            return
+        rows = [row, *self.database_rows[[mined.positive, *mined.negatives]].tolist()]
+        with network.timed("loading"):
+            batches = network.take_to_learn(rows, epoch, query)
+        with network.timed("forward"):
+            vectors = network.vectors(batches, len(rows))
+            loss, count = ranking_loss(vectors[0], vectors[1:2], vectors[2:], self.config.margin)
+        if not count:  # they violated by the cached descriptors, and no longer do
+            return
+        with network.timed("backward"):
+            loss.backward()
+        lesson.loss += loss.item()
+        lesson.tuples += 1
+        lesson.violating += count
+
+    def _add_up(self, queries: list[int], mine: list[int], lesson: Lesson) -> None:
+        """Over all processes: counts, and the negatives to remember."""
+        devices, remembered = self.network.devices, self.tuples.remembered
+        if devices.world == 1:
+            return
+        counts = devices.total(torch.tensor([lesson.loss, lesson.tuples, lesson.violating], dtype=torch.float64))
+        lesson.loss, lesson.tuples, lesson.violating = float(counts[0]), int(counts[1]), int(counts[2])
+        remembered[np.setdiff1d(queries, mine)] = 0
+        remembered[queries] = devices.total(torch.from_numpy(remembered[queries])).numpy()
+
+    def refuse_unreadable(self) -> None:
+        """Raises NetvladError where no query, or no database photo, can be read."""
+        bad, paths = self.network.unreadable, self.network.paths
+        for what, rows in (("database photos", self.database_rows), ("queries", self.row_of[self.row_of >= 0])):
+            if all(row in bad for row in rows.tolist()):
+                raise NetvladError(
+                    f"none of the {len(rows)} {what} can be read, such as {paths[rows[0]]}: {bad[rows[0]]}"
+                )

@@ -1,0 +1,23 @@
+"""The learning rate over time."""
+
+from __future__ import annotations
+
+import math
+
+from netvlad.training.config import Config
+
+
+def rate(config: Config, done: float, step: float = 0.0) -> float:
+    """The learning rate of a step when `done` epochs (a fraction of one included) lie behind; it takes `step` epochs.
+
+    halve: by half every `halve_every` epochs (paper, appendix A); linear and cosine: to 0 at the end, from where the
+    warm-up ends. The warm-up climbs linearly, its first step above 0.
+    """
+    if done < config.warm_up:
+        return config.lr * min(1.0, (done + step) / config.warm_up)
+    left = config.epochs - config.warm_up
+    share = min(1.0, (done - config.warm_up) / left) if left > 0 else 0.0
+    if config.schedule == "halve":
+        return config.lr * 0.5 ** config.halvings(int(done) + 1)
+    falls = {"constant": 1.0, "linear": 1 - share, "cosine": (1 + math.cos(math.pi * share)) / 2}
+    return config.lr * falls[config.schedule]

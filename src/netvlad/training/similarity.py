@@ -1,0 +1,84 @@
+"""Lessons of the multi-similarity loss: batches of places, all photos of which are compared with all."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netvlad.errors import NetvladError
+from netvlad.places import Places
+from netvlad.training.classes import Classes
+from netvlad.training.devices import EXTRA
+from netvlad.training.network import Network
+from netvlad.training.record import Lesson
+from netvlad.training.rows import Rows
+
+
+class Similarity:
+    """What there is to learn of database and queries together, grouped into places: len() places.
+
+    `skipped`: photos in no place with two; `batch`: places a step. The loss and its miner are those of Wang et al.
+    (CVPR 2019) with the numbers of GSV-Cities (Ali-bey et al. 2022).
+    """
+
+    def __init__(self, network: Network, database: Places, queries: Places, rows: Rows):
+        try:
+            from pytorch_metric_learning import distances, losses, miners
+        except ImportError as e:
+            raise NetvladError(f"the loss multi-similarity needs pytorch-metric-learning: {EXTRA}") from e
+        self.network = network
+        places = Places.concat([database, queries[~np.isin(queries.path, database.path)]])
+        self.classes = Classes(places, network.config)
+        self.batch, self.skipped = network.config.batch, self.classes.skipped
+        self.rows = rows.add(places.path)
+        similarity = distances.CosineSimilarity()
+        self._miner = miners.MultiSimilarityMiner(epsilon=0.1, distance=similarity)
+        self._loss = losses.MultiSimilarityLoss(alpha=1.0, beta=50.0, base=0.0, distance=similarity)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def order(self, epoch: int) -> np.ndarray:
+        return self.classes.order(epoch)
+
+    def stale(self, since: int | None, interval: int) -> bool:
+        """Nothing is cached."""
+        return False
+
+    def tensors(self, since: int | None) -> dict[str, Tensor]:
+        return {}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        pass
+
+    def learn(self, places: list[int], epoch: int) -> Lesson:
+        """The gradient of a batch of places; with many processes the mean of their parts'."""
+        network, devices = self.network, self.network.devices
+        mine = self.classes.apart(places)[devices.rank :: devices.world]
+        groups = [self.classes.photos(place, epoch) for place in mine]
+        rows = self.rows[np.concatenate([np.empty(0, np.int64), *groups])].tolist()
+        labels = torch.from_numpy(np.repeat(np.arange(len(groups)), [len(group) for group in groups]))
+        with network.timed("loading"):
+            batches = network.take_to_learn(rows, epoch, places[0])
+        with network.timed("forward"):
+            vectors = network.vectors(batches, len(rows))
+            read = torch.tensor(sorted(p for batch in batches for p in batch.positions), dtype=torch.long)
+            loss, pairs = self.loss(vectors[read], labels[read].to(vectors.device))
+        return network.learn_from(loss, len(mine), pairs, len(places))
+
+    def loss(self, vectors: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+        """The loss of vectors (n, D) of the places `labels` (n,), and how many pairs the miner found."""
+        if not len(vectors):
+            return vectors.sum(), 0
+        pairs = self._miner(vectors, labels)
+        count = len(pairs[0]) + len(pairs[2])
+        return (self._loss(vectors, labels, pairs) if count else vectors.sum() * 0), count
+
+    def refuse_unreadable(self) -> None:
+        """Raises NetvladError where no photo of any place can be read."""
+        bad, rows = self.network.unreadable, self.rows[np.concatenate(self.classes.members)].tolist()
+        if all(row in bad for row in rows):
+            raise NetvladError(
+                f"none of the {len(rows)} photos can be read, such as {self.network.paths[rows[0]]}: {bad[rows[0]]}"
+            )

@@ -1,0 +1,165 @@
+"""A trunk in two parts: what training leaves as it is, and what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from netvlad.describe.backbone import KEEP, STAGE_ALIASES, Trunk
+from netvlad.describe.network import evaluating
+from netvlad.errors import ModelError
+
+POOLING = "pooling"  # the name of "train the pooling alone"
+_VGG16 = "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 conv5_1 conv5_2 conv5_3"
+_AT = {"vgg16": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), "alexnet": (0, 3, 6, 8, 10)}
+# the paper's names for where training starts
+LAYERS = {
+    "vgg16": dict(zip(_VGG16.split(), [f"features.{i}" for i in _AT["vgg16"]], strict=True)),
+    "alexnet": {f"conv{n}": f"features.{i}" for n, i in enumerate(_AT["alexnet"], 1)},
+}
+DEFAULTS = {"vgg16": "conv5_1", "alexnet": "conv2"}  # paper, section 5.1
+
+
+@dataclass(frozen=True)
+class Split:
+    """A trunk cut before the module `start`.
+
+    below(x): (N, 3, H, W) photos -> what enters `start`, without gradient; None where the trunk cannot be cut there.
+    above(x, (H, W)): the rest of the way to the feature map; where `below` is None it takes the photos themselves.
+    trained: the modules from `start` on.
+    """
+
+    start: str
+    below: Callable[[Tensor], Tensor] | None
+    above: Callable[[Tensor, tuple[int, int]], Tensor]
+    trained: tuple[nn.Module, ...]
+
+
+def split(trunk: Trunk, start: str | None = None, *, recompute: bool = False) -> Split:
+    """Cut `trunk` before `start`: a stage, block or layer of it (`layer3`, `blocks.8`, `conv5_1`), or "pooling".
+
+    By default what the paper trains of its two trunks, and the last stage of others. The parts are run one after the
+    other and held against the whole: only where they agree is `below` offered.
+    recompute: `above` remembers what enters each block only, and runs the block again for the gradient (gradient
+    checkpointing): less memory, a second forward pass.
+    Raises ModelError for a module that is not there or that the crop left out.
+    """
+    start = start or default_start(trunk)
+    if start == POOLING:
+        return Split(start, _without_gradient(trunk), lambda x, size: x, ())
+    name = LAYERS.get(trunk.name.partition(".")[0], {}).get(start, start)
+    try:
+        following = _from(trunk.body, name)
+    except (AttributeError, ValueError) as e:
+        raise ModelError(_no_such(trunk, start)) from e
+    photos = _test_photos(trunk)
+    steps = _run_in_order(trunk, following, photos)
+    if not steps or steps[0] is not following[0]:
+        raise ModelError(f"{start} plays no part in {trunk.name} cropped at {trunk.stage}; {_no_such(trunk, start)}")
+
+    def above(x: Tensor, size: tuple[int, int]) -> Tensor:
+        for step in steps:
+            x = _recomputed(step, x) if recompute and torch.is_grad_enabled() else step(x)
+        return _as_map(trunk, x, size)
+
+    below = _without_gradient(lambda x: _entering(trunk, steps[0], x))
+    if _agree(trunk, below, above, photos):
+        return Split(start, below, above, tuple(steps))
+    return Split(start, None, lambda x, size: trunk(x), tuple(steps))
+
+
+def default_start(trunk: Trunk) -> str:
+    stage = trunk.stage.removesuffix(KEEP)
+    name = trunk.name.partition(".")[0]
+    return DEFAULTS.get(name) or STAGE_ALIASES.get((name, stage), stage)
+
+
+def _from(body: nn.Module, name: str) -> list[nn.Module]:
+    """The module called `name`, and all that stand after it, at its own level and at those above."""
+    found = [body.get_submodule(name)]
+    path = name.split(".")
+    for depth in range(len(path) - 1, -1, -1):
+        children = dict(body.get_submodule(".".join(path[:depth])).named_children())
+        found += list(children.values())[list(children).index(path[depth]) + 1 :]
+    return found
+
+
+@torch.no_grad()
+def _run_in_order(trunk: Trunk, modules: list[nn.Module], photos: Tensor) -> list[nn.Module]:
+    """Those of `modules` that run when the trunk does, in the order in which they do."""
+    ran: list[nn.Module] = []
+    hooks = [m.register_forward_pre_hook(lambda module, args: ran.append(module)) for m in modules]
+    with evaluating(trunk):
+        trunk(photos)
+    for hook in hooks:
+        hook.remove()
+    return ran
+
+
+class _Reached(Exception):
+    pass
+
+
+def _entering(trunk: Trunk, module: nn.Module, x: Tensor) -> Tensor:
+    """What `module` gets when the trunk sees the photos `x`; nothing after it is run."""
+    seen: list[Tensor] = []
+
+    def stop(_, args: tuple) -> None:
+        seen.extend(args)
+        raise _Reached
+
+    hook = module.register_forward_pre_hook(stop)
+    try:
+        trunk(x)
+    except _Reached:
+        pass
+    finally:
+        hook.remove()
+    (entered,) = seen
+    return entered
+
+
+def _recomputed(module: nn.Module, x: Tensor) -> Tensor:
+    from torch.utils.checkpoint import checkpoint
+
+    for part in module if isinstance(module, nn.Sequential) else [module]:
+        x = checkpoint(part, x, use_reentrant=False)
+    return x
+
+
+def _without_gradient(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return torch.no_grad()(lambda x: function(x))
+
+
+def _as_map(trunk: Trunk, x: Tensor, size: tuple[int, int]) -> Tensor:
+    """A ViT's tokens (N, T, D) as a map (N, D, H', W'), without those that stand for no patch."""
+    if x.ndim != 3:
+        return x
+    grid = [max(1, round(side / trunk.multiple)) for side in size]
+    return x[:, getattr(trunk.body, "num_prefix_tokens", 0) :].transpose(1, 2).unflatten(2, grid)
+
+
+@torch.no_grad()
+def _agree(trunk: Trunk, below: Callable, above: Callable, photos: Tensor) -> bool:
+    with evaluating(trunk):
+        whole = trunk(photos)
+        try:
+            parts = above(below(photos), tuple(photos.shape[-2:]))
+        except Exception:  # modules put in a row that were not meant to be: anything may be raised
+            return False
+    return parts.shape == whole.shape and torch.allclose(parts, whole, rtol=1e-3, atol=1e-4 * float(whole.abs().max()))
+
+
+def _test_photos(trunk: Trunk) -> Tensor:
+    side = max(64, 4 * trunk.multiple)
+    device = next(trunk.parameters()).device
+    return torch.rand(2, 3, side, side + 2 * trunk.stride, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def _no_such(trunk: Trunk, start: str) -> str:
+    stages = [info["module"] for info in list(trunk.body.feature_info)[: trunk.index + 1]]
+    named = LAYERS.get(trunk.name.partition(".")[0], {})
+    return f"no part {start!r} of {trunk.name} can be trained; choose one of {', '.join([*named, *stages, POOLING])}"

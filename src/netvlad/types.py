@@ -1,0 +1,122 @@
+"""The contracts between rooms: what describes photos, what ranks them, and what a ranking is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    FloatArray: TypeAlias = NDArray[np.float32]
+    IntArray: TypeAlias = NDArray[np.int64]
+    BoolArray: TypeAlias = NDArray[np.bool_]
+    Array: TypeAlias = NDArray[Any]
+    ImageLike: TypeAlias = str | os.PathLike[str] | bytes | Array | Image.Image
+
+
+@runtime_checkable
+class Describer(Protocol):
+    """Turns photos into vectors. A vector never depends on which other photos share its batch."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def resize(self) -> int | None:
+        """Longest side in pixels that photos are scaled down to; None leaves them as they are."""
+
+    @property
+    def smallest(self) -> int:
+        """Least side of a photo in pixels; smaller photos are reported as unreadable."""
+
+    @property
+    def takes_masks(self) -> bool:
+        """Whether `describe` takes (H, W, 4) images whose alpha is 0 where pixels are undefined."""
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything a vector depends on: equal identities give equal vectors."""
+
+    def describe(self, images: Sequence[ImageLike]) -> FloatArray:
+        """Describe images, (H, W, 3) uint8 RGB arrays or whatever `netvlad.read_image` takes.
+
+        Returns (N, dim) float32, rows of unit length. Raises ImageError, ModelError.
+        """
+
+
+@runtime_checkable
+class Fittable(Describer, Protocol):
+    """A describer with cluster centres or a whitening that `netvlad.fit` learns from photos without labels."""
+
+    fitted_on: dict[str, Any]
+
+    @property
+    def ready(self) -> bool:
+        """False while cluster centres are missing."""
+
+    @property
+    def clusters(self) -> int:
+        """Number of cluster centres."""
+
+    @property
+    def needs_centres(self) -> bool:
+        """Whether `fit` learns cluster centres: False for poolings without any and for centres that came with it."""
+
+    def set_centres(self, centres: FloatArray, descriptors: FloatArray) -> None:
+        """Initialise the pooling from centres (K, D) and the local descriptors (n, D) they were learnt on."""
+
+    def set_whitening(self, whitening: Any) -> None:
+        """Whiten vectors from now on; None removes the whitening."""
+
+    def local_descriptors(self, images: Sequence[ImageLike]) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the row of each image and its L2-normalised local descriptors, (n, D) float32."""
+
+
+@runtime_checkable
+class Saveable(Describer, Protocol):
+    """A describer that can be written into a folder, and so into an index."""
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write weights and a card into `folder`; `netvlad.load(folder)` reads them back."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best database photos for each query.
+
+    ids: (Q, k) int64 rows of the database, best first, -1 where there is none. scores: (Q, k) float32, larger is
+    better, -inf where there is none. seconds: stage -> seconds, of building the database and of this call.
+    unreadable: path -> reason, of database and query photos.
+    """
+
+    ids: IntArray
+    scores: FloatArray
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """Ranks the photos of a database, which it was built from, for query photos."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+
+    @property
+    def dim(self) -> int | None:
+        """Length of its vectors; None where it has none."""
+
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
+        """Rank the database for each of `photos` (paths) and keep the k best."""

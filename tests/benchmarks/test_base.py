@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from netvlad.benchmarks import Split, benchmark
+from netvlad.errors import PlacesError
+from netvlad.places import Places
+
+
+@pytest.fixture
+def known(tmp_path, touch):
+    """A benchmark of 9 + 2 photos in tmp_path that are all there."""
+
+    def reader(root):
+        database = Places.build(path=[root / f"d/{i}.jpg" for i in range(9)], lat=31.0, lon=34.0)
+        return Split(database, Places.build(path=[root / "q0.jpg", root / "q1.jpg"], lat=31.0, lon=34.0))
+
+    touch(tmp_path, *(f"d/{i}.jpg" for i in range(9)), "q0.jpg", "q1.jpg")
+    return replace(benchmark("tokyo247"), name="nine", reader=reader, database=9, queries=2)
+
+
+def test_all_there(known, tmp_path):
+    assert known.check(tmp_path) == []
+    assert known.check(str(tmp_path)) == []
+    assert len(known.read(tmp_path).database) == 9
+
+
+def test_a_relative_root(known, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    assert known.check(tmp_path.name) == []
+    assert known.read(tmp_path.name).queries.path[0] == str(tmp_path / "q0.jpg")
+
+
+def test_absent_photos_are_counted_and_the_first_five_named(known, tmp_path):
+    for i in range(1, 8):
+        (tmp_path / f"d/{i}.jpg").unlink()
+    line = f"7 of 9 database photos are absent in {tmp_path}: d/1.jpg, d/2.jpg, d/3.jpg, d/4.jpg, d/5.jpg and 2 more"
+    assert known.check(tmp_path) == [line]
+    with pytest.raises(PlacesError) as error:
+        known.read(tmp_path)
+    assert str(error.value) == f"nine: {line}"
+
+
+def test_counts_are_told_but_do_not_keep_from_reading(known, tmp_path):
+    other = replace(known, database=10, queries=None)
+    assert other.check(tmp_path) == ["9 database photos are listed where the published set has 10"]
+    assert len(other.read(tmp_path).queries) == 2
+
+
+def test_no_folder(known, tmp_path):
+    with pytest.raises(PlacesError, match=r"q0\.jpg is no folder; nine is wanted there:\nROOT/"):
+        known.read(tmp_path / "q0.jpg")
+
+
+def test_split_of_lengths_that_differ():
+    places = Places.build(path=["a", "b"], lat=31.0, lon=34.0)
+    with pytest.raises(PlacesError, match="positives of 1 queries, but there are 2"):
+        Split(places, places, positives=[np.array([0])])

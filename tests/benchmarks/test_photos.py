@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from netvlad.benchmarks.photos import one_of, present, under
+from netvlad.errors import PlacesError
+
+
+def test_present(tmp_path, touch):
+    touch(tmp_path, "a/1.jpg", "b.jpg")
+    paths = [str(tmp_path / name) for name in ("a/1.jpg", "a/2.jpg", "b.jpg", "none/1.jpg", "b.jpg/1.jpg")]
+    assert present(paths).tolist() == [True, False, True, False, False]
+    assert present([]).tolist() == []
+
+
+def test_one_of(tmp_path, touch):
+    touch(tmp_path, "y/f", "z")
+    assert one_of(tmp_path, "x", "y/f", "z") == tmp_path / "y" / "f"
+    with pytest.raises(PlacesError, match=r"holds neither p nor q$"):
+        one_of(tmp_path, "p", "q")
+    with pytest.raises(PlacesError, match=r"holds no p$"):
+        one_of(tmp_path, "p")
+
+
+def test_under_takes_the_folder_that_holds_most(tmp_path, touch):
+    touch(tmp_path, "images/1.jpg", "2.jpg", "3.jpg")
+    found = under(tmp_path, ("images", "."), ["1.jpg", "2.jpg", "3.jpg"], "database")
+    assert found == [str(tmp_path / name) for name in ("1.jpg", "2.jpg", "3.jpg")]  # the first is told as absent later
+
+
+def test_under_with_another_suffix(tmp_path, touch):
+    touch(tmp_path, "images/1.png", "images/2.png", "images/2.jpg")
+    found = under(tmp_path, ("images",), ["1.jpg", "2.jpg"], "database", suffix=".png")
+    assert found == [str(tmp_path / "images" / name) for name in ("1.png", "2.png")]
+
+
+def test_under_nothing(tmp_path):
+    with pytest.raises(PlacesError) as error:
+        under(tmp_path, ("images", "."), ["1.jpg", "2.jpg"], "query", suffix=".png")
+    assert str(error.value) == (
+        f"none of the 2 query photos is there: 1.jpg (or .png) was looked for in {tmp_path / 'images'} or {tmp_path}"
+    )
+    assert under(tmp_path, ("images",), [], "query") == []

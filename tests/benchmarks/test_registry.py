@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from netvlad.benchmarks import benchmark, family, names
+from netvlad.errors import PlacesError
+
+
+def test_names():
+    known = names()
+    assert len(set(known)) == len(known)
+    assert {"pitts30k-test", "tokyo247", "tokyo-tm-val", "msls-val", "nordland-summer-winter", "oxford5k"} <= {*known}
+    assert [benchmark(name).name for name in known] == known
+
+
+def test_parts_of_a_benchmark():
+    assert [one.name for one in family("pitts30k")] == ["pitts30k-train", "pitts30k-val", "pitts30k-test"]
+    assert [one.name for one in family("tokyo247")] == ["tokyo247"]
+    assert [one.name for one in family("msls-val")] == ["msls-val"]  # a name of its own, though others begin so
+    with pytest.raises(PlacesError, match=r"^pitts30k has several parts; choose one of pitts30k-train, pitts30k-val"):
+        benchmark("pitts30k")
+    for look in (benchmark, family):
+        with pytest.raises(PlacesError, match=r"^no benchmark is named 'pits30k'; choose one of pitts250k-train, "):
+            look("pits30k")
+
+
+@pytest.mark.parametrize("name", names())
+def test_facts_hold_together(name):
+    one = benchmark(name)
+    assert one.kind in ("recall", "map", "train")
+    assert one.layout.startswith("ROOT/\n")
+    assert "{" not in one.layout + one.how + one.title
+    assert all((one.title, one.licence, one.source, one.how))
+    if one.database is not None and one.queries is not None and name not in ("oxford5k", "paris6k", "holidays"):
+        assert one.images == one.database + one.queries
+    for rows in one.published.values():
+        assert {*rows} <= {"all", *one.conditions}
+        assert all(0 < value <= 100 for values in rows.values() for value in values)
+        assert all(list(values) == sorted(values) for values in rows.values())
+
+
+def test_rules_of_the_paper():
+    pitts, tokyo, machine = (benchmark(name) for name in ("pitts250k-test", "tokyo247", "tokyo-tm-val"))
+    for one in (pitts, tokyo, machine):
+        assert (one.radius, one.keep_without_positive, one.kind) == (25.0, True, "recall")
+        assert one.ns == (1, 2, 3, 4, 5, *range(10, 101, 5))
+    assert (pitts.best_per_panorama, tokyo.best_per_panorama, machine.best_per_panorama) == (False, True, False)
+    assert (pitts.other_dates, tokyo.other_dates, machine.other_dates) == (False, False, True)
+    assert tokyo.query_resize == "one by one, as is"
+    splits = [benchmark(f"pitts250k-{split}") for split in ("train", "val", "test")]
+    assert sum(one.database for one in splits) == 10_586 * 24  # panoramas, each in 24 cut-outs
+    assert all(one.queries % 24 == 0 for one in splits)
+
+
+def test_readers_need_no_heavy_library_before_they_read():
+    script = "import sys, netvlad.benchmarks; print([m for m in ('scipy', 'h5py', 'torch') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from netvlad.errors import NetvladError
+from netvlad.training import Config, train
+from netvlad.training.devices import join
+
+SCRIPT = """
+import sys
+import torch
+torch.set_num_threads(1)
+import netvlad
+from netvlad.train import Config, train
+folder, epochs = sys.argv[1:]
+tables = [netvlad.read_places(f"{folder}/{name}.csv") for name in ("database", "queries")]
+settings = Config(epochs=int(epochs), batch=4, refresh=4, lr=0.05, margin=0.3, storage="float32", device="cpu")
+record = train(netvlad.load(folder + "/model"), *tables, settings, tables, run=folder + "/run", workers=0)
+print(record.epochs[0].violating, record.epochs[0].tuples)
+"""
+
+
+def test_two_processes_learn_what_one_does(network, street, tmp_path):
+    """Both on a CPU, joined by gloo; one of them has no tuple in the last batch of 5 queries."""
+    tables = street(5)
+    for name, table in zip(("database", "queries"), tables, strict=True):
+        table.save(tmp_path / f"{name}.csv")
+    network("netvlad").save(tmp_path / "model")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    (tmp_path / "two.py").write_text(SCRIPT)
+    ran = subprocess.run(
+        [*command, str(tmp_path / "two.py"), str(tmp_path), "2"],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    model = network("netvlad")
+    settings = Config(epochs=2, batch=4, refresh=4, lr=0.05, margin=0.3, storage="float32")
+    record = train(model, *tables, settings, tables, workers=0)
+    first = record.epochs[0]
+    assert ran.stdout.splitlines() == [f"{first.violating} {first.tuples}"] * 2
+    two = load_file(tmp_path / "run" / "model.safetensors")
+    before = load_file(tmp_path / "model" / "model.safetensors")
+    for key, tensor in model.state_dict().items():
+        torch.testing.assert_close(two[key], tensor, rtol=1e-4, atol=1e-5, msg=key)
+    assert max(float((two[key] - before[key]).abs().max()) for key in two) > 1e-3
+
+
+def test_alone():
+    devices = join("cpu")
+    assert (devices.rank, devices.world, devices.device.type) == (0, 1, "cpu")
+    assert devices.total(torch.tensor([2.0])).item() == 2.0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu():
+    with pytest.raises(NetvladError, match="no GPU is seen here; choose cpu, or auto"):
+        join("cuda")
+
+
+def test_without_fabric(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    join.cache_clear()
+    with pytest.raises(NetvladError, match=r"needs Lightning Fabric: pip install 'netvlad\[train\]'"):
+        join("cpu")
+    join.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "options", [{"recompute": True}, {"channels_last": True}, {"recompute": True, "freeze": False}]
+)
+def test_less_memory_and_other_layouts_learn_the_same(network, street, options):
+    tables, found = street(4), []
+    for more in ({}, options):
+        model = network("netvlad")
+        train(model, *tables, Config(epochs=1, lr=0.05, margin=0.3, storage="float32", start="layer2", **more))
+        found.append({k: t.clone() for k, t in model.state_dict().items()})
+        assert all(p.is_contiguous() for p in model.parameters())
+    for key in found[0]:
+        torch.testing.assert_close(found[1][key], found[0][key], rtol=1e-4, atol=1e-5, msg=key)
+
+
+def test_recomputing_runs_the_blocks_twice(network, street):
+    calls, tables = [], street(4)
+    for recompute in (False, True):
+        model = network("max")
+        count = []
+        block = model.trunk.body.layer3[0]
+        block.register_forward_pre_hook(lambda *_, count=count: count.append(torch.is_grad_enabled()))
+        train(model, *tables, Config(epochs=1, margin=0.3, recompute=recompute))
+        calls.append(sum(count))
+    assert calls[1] == 2 * calls[0] > 0

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from netvlad.errors import NetvladError
+from netvlad.training.config import Config, Jitter
+from netvlad.training.settings import FOLDER, make_config, names, read_settings, write_settings
+
+
+def test_the_presets():
+    assert names() == ["day-night", "fast", "modern", "paper", "street"]
+    assert make_config("paper") == Config()  # and so the defaults are the paper's
+    fast, modern = make_config("fast"), make_config("modern")
+    assert (fast.optimizer, fast.mining.apart, fast.schedule) == ("adamw", None, "cosine")
+    assert (modern.loss, modern.batch, modern.per_place, modern.lr) == ("multi-similarity", 60, 4, 6e-5)
+    assert modern.jitter == Jitter(brightness=0.3, contrast=0.3, saturation=0.3, white_balance=0.1, crop=0.2)
+    own = make_config("day-night", cameras="cams.csv")
+    assert (own.loss, own.mining.positives, own.cameras) == ("softmax", "other-light", "cams.csv")
+    street = make_config("street")
+    assert (street.loss, street.mining.positives, street.batch, street.lr) == ("softmax", "any", 32, 3e-4)
+    assert all(len((FOLDER / f"{name}.yaml").read_text().splitlines()) < 25 for name in names())
+
+
+def test_values_stand_above_the_preset(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("lr: 1e-4\nepochs: 3  # short\n")
+    made = make_config(mine, epochs="7")
+    assert (made.lr, made.epochs, made.batch) == (1e-4, 7, 4)
+    assert make_config(lr=2) == Config(lr=2.0)
+    (tmp_path / "empty.yml").write_text("# nothing\n")
+    assert make_config(str(tmp_path / "empty.yml")) == Config()
+
+
+def test_a_runs_settings_are_a_preset(tmp_path):
+    write_settings(tmp_path, {"places": ["a.csv"]}, {"lr": 0.5, "apart": None, "start": "layer1"})
+    assert make_config(tmp_path / "config.yaml").lr == 0.5
+    assert read_settings(tmp_path / "config.yaml") == (
+        {"lr": 0.5, "apart": None, "start": "layer1"},
+        {"places": ["a.csv"]},
+    )
+
+
+def test_faults_name_the_file(tmp_path):
+    known = "day-night, fast, modern, paper, street"
+    with pytest.raises(NetvladError, match=f"no preset is called 'slow'; choose one of {known}, or a YAML file"):
+        make_config("slow")
+    with pytest.raises(NetvladError, match=r"none\.yaml: cannot be read"):
+        make_config(tmp_path / "none.yaml")
+    for text, message in (
+        ("a: [1", "cannot be read as YAML"),
+        ("- lr", "lines of `key: value` are wanted"),
+        ("lrr: 1", "no key is called 'lrr'"),
+        ("run: 7", "lines of `key: value`"),
+        ("!!python/object/apply:os.system ['true']", "cannot be read as YAML"),
+    ):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(NetvladError, match=rf"bad\.yaml: {message}"):
+            make_config(tmp_path / "bad.yaml")
+
+
+def test_without_yaml(monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(NetvladError, match=r"need PyYAML: pip install 'netvlad\[train\]'"):
+        make_config("paper")
