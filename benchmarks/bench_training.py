@@ -1,7 +1,7 @@
 """Seconds a tuple takes in training, against a straightforward implementation, and of what these seconds are.
 
 Tuples of the campus photos (192x256), ResNet-18 trained from layer3 on, K = 64: a query, its best potential positive
-and its 10 hardest definite negatives. Straightforward: each photo is decoded and goes through the whole trunk on its
+and its 10 hardest definite negatives. Straightforward: each photo is decoded and goes through the whole backbone on its
 own, NetVLAD loops over its centres, and each triplet is a term of the loss of its own; in float32. All learn from the
 same tuples, chosen before; gradients are compared.
 
@@ -44,7 +44,7 @@ def straightforward(network: Network, rows: list[int], margin: float) -> None:
     model, vectors = network.model, []
     for row in rows:
         x = model.prepare(read_image(network.paths[row])[None])
-        vectors.append(loop_over_centres(model.pooling, model.trunk(x))[0])
+        vectors.append(loop_over_centres(model.pooling, model.backbone(x))[0])
     query, positive, *negatives = vectors
     loss = 0.0
     for negative in negatives:

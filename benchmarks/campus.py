@@ -3,7 +3,7 @@
 Centres and whitening are fitted on west, or ("map's own centres", what `netvlad index` and `evaluate` do with a model
 given by name) the centres on the database photos of each direction.
 
-    python benchmarks/campus.py [--trunks resnet18 ...] [--seeds 3]
+    python benchmarks/campus.py [--backbones resnet18 ...] [--seeds 3]
 
 Radius 10 m, queries without a true match left out; K-means centres depend on the seed: mean and standard deviation.
 """
@@ -19,7 +19,7 @@ import torch
 
 import netvlad
 from common import campus
-from netvlad.describe.backbone import load_trunk
+from netvlad.describe.backbone import load_backbone
 from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.stream import describe_all
 from netvlad.describe.whitening import fit_whitening
@@ -68,12 +68,18 @@ def described(model, places, names=None) -> dict[str, np.ndarray]:
 
 
 class Remembered(torch.nn.Module):
-    """A trunk that keeps the map of every photo it has seen: methods on one trunk differ only behind it."""
+    """A backbone that keeps the map of every photo it has seen: methods on one backbone differ only behind it."""
 
-    def __init__(self, trunk):
+    def __init__(self, backbone):
         super().__init__()
-        self.inner, self.seen = trunk, {}
-        self.name, self.stage, self.dim, self.mean, self.std = trunk.name, trunk.stage, trunk.dim, trunk.mean, trunk.std
+        self.inner, self.seen = backbone, {}
+        self.name, self.stage, self.dim, self.mean, self.std = (
+            backbone.name,
+            backbone.stage,
+            backbone.dim,
+            backbone.mean,
+            backbone.std,
+        )
 
     def forward(self, x):
         keys = [hashlib.blake2b(image.cpu().numpy().tobytes(), digest_size=16).digest() for image in x]
@@ -83,14 +89,14 @@ class Remembered(torch.nn.Module):
         return torch.stack([self.seen[key] for key in keys])
 
 
-def rows_of(trunk, pooling: str, clusters: int, places, seeds: int):
+def rows_of(backbone, pooling: str, clusters: int, places, seeds: int):
     """(label, dimensions) -> an array of recalls for each seed; a NetVLAD not whitened and whitened."""
     found: dict[tuple, list] = {}
     west = [*places["west_day"].path, *places["west_night"].path]
     for seed in range(seeds if "vlad" in pooling else 1):
-        model = NetworkDescriber(trunk, pooling, clusters=clusters)
+        model = NetworkDescriber(backbone, pooling, clusters=clusters)
         netvlad.fit(model, west, seed=seed)
-        label = f"{model.name} at {trunk.stage}" + (f", K={clusters}" if "vlad" in pooling else "")
+        label = f"{model.name} at {backbone.stage}" + (f", K={clusters}" if "vlad" in pooling else "")
         vectors = described(model, places)
         found.setdefault((label, model.dim), []).append(both_directions(places, vectors))
         for dim in WHITEN if pooling == "netvlad" else ():
@@ -100,22 +106,22 @@ def rows_of(trunk, pooling: str, clusters: int, places, seeds: int):
     return found
 
 
-def rows_of_own_centres(trunk, clusters: int, places, seeds: int):
+def rows_of_own_centres(backbone, clusters: int, places, seeds: int):
     """As rows_of, of a NetVLAD whose centres are fitted on the database."""
     runs = []
     for seed in range(seeds):
         run = []
         for database, queries in DIRECTIONS:
-            model = NetworkDescriber(trunk, "netvlad", clusters=clusters)
+            model = NetworkDescriber(backbone, "netvlad", clusters=clusters)
             netvlad.fit(model, places[database].path, seed=seed)
             run.append(one_direction(places, described(model, places, [database, queries]), database, queries))
         runs.append(np.concatenate(run))
-    return {(f"{trunk.name}-netvlad at {trunk.stage}, K={clusters}, map's own centres", model.dim): runs}
+    return {(f"{backbone.name}-netvlad at {backbone.stage}, K={clusters}, map's own centres", model.dim): runs}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--trunks", nargs="*", default=["resnet18", "vit_small_patch14_dinov2"])
+    parser.add_argument("--backbones", nargs="*", default=["resnet18", "vit_small_patch14_dinov2"])
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     folder = campus()
@@ -123,16 +129,16 @@ def main() -> None:
     places = {name: netvlad.read_places(folder / f"{name}.csv") for name in names}
     print("| method | dim | night queries, day database | day queries, night database | R@1 mean |")
     print("|---|---|---|---|---|")
-    for name in arguments.trunks:
+    for name in arguments.backbones:
         for stage in [None, "layer3+act"] if name.startswith("resnet") else [None]:
-            trunk = Remembered(load_trunk(name, stage))
+            backbone = Remembered(load_backbone(name, stage))
             for pooling, clusters in [("max", 2), *((p, k) for k in (32, 64) for p in ("netvlad", "vlad"))]:
-                for (label, dim), runs in rows_of(trunk, pooling, clusters, places, arguments.seeds).items():
+                for (label, dim), runs in rows_of(backbone, pooling, clusters, places, arguments.seeds).items():
                     print(_row(label, dim, np.array(runs)), flush=True)
             for clusters in (32, 64):
-                for (label, dim), runs in rows_of_own_centres(trunk, clusters, places, arguments.seeds).items():
+                for (label, dim), runs in rows_of_own_centres(backbone, clusters, places, arguments.seeds).items():
                     print(_row(label, dim, np.array(runs)), flush=True)
-        print(f"<!-- {name}: {trunk.inner.provenance} -->")
+        print(f"<!-- {name}: {backbone.inner.provenance} -->")
 
 
 def _row(label: str, dim: int, runs: np.ndarray) -> str:

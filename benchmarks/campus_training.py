@@ -6,9 +6,9 @@ with its local descriptors adjusted by the webcams, trained on west, and each wi
 ("cameras", netvlad.describe.wccn). Intervals are of the difference in recall@1, from 10,000
 draws of the queries of both directions, each query with its mean over the seeds.
 
-    python benchmarks/campus_training.py [--pooling netvlad max] [--trunk resnet18] [--seeds 3] [--out out/campus]
+    python benchmarks/campus_training.py [--pooling netvlad max] [--backbone resnet18] [--seeds 3] [--out out/campus]
     python benchmarks/campus_training.py --validate     # on parts of west, by which the preset was chosen
-    python benchmarks/campus_training.py --trunk vit_small_patch14_dinov2 --start blocks.10 --seeds 1
+    python benchmarks/campus_training.py --backbone vit_small_patch14_dinov2 --start blocks.10 --seeds 1
 
 Radius 10 m, queries without a true match left out. --out keeps the runs, with their curves.
 """
@@ -51,7 +51,7 @@ def judged(places: dict[str, Places], vectors: dict[str, np.ndarray], directions
 
 def fresh(options, west: Places, seed: int, cameras: bool):
     """With its centres; cameras: its local descriptors are adjusted before."""
-    model = netvlad.load(f"{options.trunk}-{options.pooling_now}", clusters=options.clusters, stage=options.stage)
+    model = netvlad.load(f"{options.backbone}-{options.pooling_now}", clusters=options.clusters, stage=options.stage)
     if not model.ready:
         if cameras:
             fit_local(model, netvlad.read_places(options.cameras), seed=seed)
@@ -90,7 +90,7 @@ def east(options, places: dict[str, Places], pooling: str) -> None:
             whitening = fit_whitening(np.concatenate([vectors["west_day"], vectors["west_night"]]), WHITEN[0])
             small = {k: whitening(torch.from_numpy(v)).numpy() for k, v in vectors.items()}
             found.setdefault("off the shelf, whitened", []).append(judged(places, small))
-        run = options.out / f"{options.trunk}-{pooling}-{seed}" if options.out else None
+        run = options.out / f"{options.backbone}-{pooling}-{seed}" if options.out else None
         model = fresh(options, west, seed, True)
         halves = {name: places[name] for name in ("east_day", "east_night")}
         for name in ("off the shelf", "trained"):
@@ -99,7 +99,7 @@ def east(options, places: dict[str, Places], pooling: str) -> None:
                 found.setdefault(name, []).append(judged(places, described(model, halves)))
             found.setdefault(f"{name}, cameras", []).append(judged(places, by_cameras(model, options, seed, halves)))
     for name, runs in found.items():
-        print(_row(f"{options.trunk}-{pooling} {name}", model.dim if "whit" not in name else WHITEN[0], runs))
+        print(_row(f"{options.backbone}-{pooling} {name}", model.dim if "whit" not in name else WHITEN[0], runs))
     for after in list(found)[1:]:
         print(f"{pooling}: {after} against off the shelf: {_gain(found[after], found['off the shelf'])}", flush=True)
 
@@ -167,9 +167,9 @@ def validate(options, places: dict[str, Places], pooling: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pooling", nargs="+", default=["netvlad", "max"])
-    parser.add_argument("--trunk", default="resnet18")
+    parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--stage")
-    parser.add_argument("--start", help="where in the trunk training starts")
+    parser.add_argument("--start", help="where in the backbone training starts")
     parser.add_argument("--clusters", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of --validate")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest_plugins = ["fixtures.networks", "fixtures.places", "fixtures.rankers"]
+pytest_plugins = ["fixtures.commands", "fixtures.networks", "fixtures.places", "fixtures.rankers"]
 
 SHARED = Path(os.environ.get("NETVLAD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -34,7 +34,7 @@ def campus() -> Path:
 
 @pytest.fixture
 def real_weights(monkeypatch) -> Path:
-    """Folder of real trunk weights, set as $NETVLAD_WEIGHTS."""
+    """Folder of real backbone weights, set as $NETVLAD_WEIGHTS."""
     folder = _shared("weights")
     monkeypatch.setenv("NETVLAD_WEIGHTS", str(folder))
     return folder

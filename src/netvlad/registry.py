@@ -66,7 +66,9 @@ class Registry(Generic[T]):
                 loaded = point.load()
             except Exception as e:  # whatever another package's import raises
                 source = f"{point.value} of entry-point group {self.group}"
-                raise self.error(f"{self.kind} {name!r} cannot be loaded from {source} ({type(e).__name__}: {e})") from e
+                raise self.error(
+                    f"{self.kind} {name!r} cannot be loaded from {source} ({type(e).__name__}: {e})"
+                ) from e
             entries.setdefault(name, loaded)
         if name not in entries:
             close = difflib.get_close_matches(name, self.names(), 3)
@@ -88,13 +90,15 @@ class Registry(Generic[T]):
 
 # model: (**options of netvlad.load that were given) -> Describer
 models: Registry[Callable[..., Any]] = Registry("model", "netvlad.models", error=ModelError)
-# pooling: (channels, clusters) -> torch module that maps (N, D, H, W) and a mask or None to (N, dim), with attribute dim
+# pooling: (channels, clusters) -> torch module that maps (N, D, H, W) and a mask or None to (N, dim)
 poolings: Registry[Callable[[int, int], Any]] = Registry(
     "pooling", "netvlad.poolings", ("netvlad.describe.pooling",), ModelError
 )
 # ranker: (database: Places, **options) -> Ranker
 rankers: Registry[Callable[..., Any]] = Registry("ranker", "netvlad.rankers")
-benchmarks: Registry[Benchmark] = Registry("benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError)
+benchmarks: Registry[Benchmark] = Registry(
+    "benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError
+)
 losses: Registry[Any] = Registry("loss", "netvlad.losses")
 
 register_model = models.register

@@ -10,7 +10,7 @@ from netvlad.pretrained.zoo import load_folder
 
 def test_a_fitted_model_can_be_used(netvlad, refused, town, tmp_path, weights):
     out, index = tmp_path / "models" / "town", tmp_path / "a.vpr"
-    options = ["--trunk", "test_resnet", "--pooling", "netvlad", "--clusters", "4", "--whiten", "3", "--seed", "5"]
+    options = ["--backbone", "test_resnet", "--pooling", "netvlad", "--clusters", "4", "--whiten", "3", "--seed", "5"]
     ran = netvlad("fit", "--places", town, "--out", out, *options)
     assert (ran.code, ran.out) == (0, "")
     assert ran.err == f"wrote {out}: test_resnet-netvlad, 3-D; use it with --model {out}\n"
@@ -36,7 +36,7 @@ def test_a_fitted_model_can_be_used(netvlad, refused, town, tmp_path, weights):
     assert "clusters 4, not 8" in refused("index", town, "--out", index, "--clusters", "8")
 
 
-def test_densevlad_needs_no_trunk(netvlad, refused, town, tmp_path, monkeypatch):
+def test_densevlad_needs_no_backbone(netvlad, refused, town, tmp_path, monkeypatch):
     monkeypatch.delenv("NETVLAD_WEIGHTS", raising=False)
     out, index = tmp_path / "dense", tmp_path / "a.vpr"
     ran = netvlad("fit", "--places", town, "--out", out, "--model", "densevlad", "--clusters", "4", "--whiten", "3")
@@ -47,9 +47,9 @@ def test_densevlad_needs_no_trunk(netvlad, refused, town, tmp_path, monkeypatch)
     assert "8 photos added" in netvlad("index", town, "--out", index, "--model", out).err
     found = json.loads(netvlad("locate", town / "3.jpg", "--index", index, "--json").out)
     assert found[0]["matches"][0]["path"] == str(town / "3.jpg")
-    for option in (["--trunk", "resnet18"], ["--pooling", "vlad"]):
+    for option in (["--backbone", "resnet18"], ["--pooling", "vlad"]):
         both = ["--places", town, "--out", tmp_path / "m", "--model", "densevlad", *option]
-        assert "leave --trunk and --pooling out" in refused("fit", *both)
+        assert "leave --backbone and --pooling out" in refused("fit", *both)
 
 
 def test_fixed_cameras(netvlad, refused, town, tmp_path, photos, weights):
@@ -58,7 +58,7 @@ def test_fixed_cameras(netvlad, refused, town, tmp_path, photos, weights):
     table, out = tmp_path / "cameras.csv", tmp_path / "m"
     rows = [f"{path},cam{i}" for i in range(2) for path in photos(3, seed=7 + i, folder="cameras")]
     table.write_text("\n".join(["path,place", *rows]) + "\n")
-    given = ["--places", town, "--out", out, "--trunk", "test_resnet", "--clusters", "4", "--seed", "5"]
+    given = ["--places", town, "--out", out, "--backbone", "test_resnet", "--clusters", "4", "--seed", "5"]
     assert netvlad("fit", *given, "--cameras", table).code == 0
     want = fit_local(package.load("test_resnet-netvlad", clusters=4), package.read_places(table), seed=5)
     package.fit(want, package.read_places(town).path, seed=5)
@@ -81,6 +81,6 @@ def test_fixed_cameras(netvlad, refused, town, tmp_path, photos, weights):
     ],
 )
 def test_what_cannot_be_fitted(refused, town, tmp_path, options, words):
-    given = ["--places", town, "--out", tmp_path / "m", "--trunk", "test_resnet", "--clusters", "4"]
+    given = ["--places", town, "--out", tmp_path / "m", "--backbone", "test_resnet", "--clusters", "4"]
     assert words in refused("fit", *given, *options)
     assert not (tmp_path / "m").exists()

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 from netvlad.describe.dense_vlad import CENTRES
-from netvlad.pretrained.zoo import TRUNKS, known, others
+from netvlad.pretrained.zoo import BACKBONES, known, others
 
 
 def test_models_lists_what_is_known_in_full(netvlad):
     ran = netvlad("models")
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
-    for trunk in known():
-        row = next(line for line in lines if line.split()[:1] == [trunk.trunk])
-        for text in (trunk.stage, str(trunk.dim), str(64 * trunk.dim), trunk.weights, trunk.licence, trunk.remark):
+    for backbone in known():
+        row = next(line for line in lines if line.split()[:1] == [backbone.backbone])
+        for text in (
+            backbone.stage,
+            str(backbone.dim),
+            str(64 * backbone.dim),
+            backbone.weights,
+            backbone.licence,
+            backbone.remark,
+        ):
             assert text in row
-    assert {k.trunk for k in known()} == set(TRUNKS)
+    assert {k.backbone for k in known()} == set(BACKBONES)
     assert "…" not in ran.out
 
 

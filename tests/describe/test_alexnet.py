@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from netvlad.describe.alexnet import AlexNet
-from netvlad.describe.backbone import Trunk, load_trunk
+from netvlad.describe.backbone import Backbone, load_backbone
 from netvlad.errors import ModelError
 
 
@@ -28,33 +28,33 @@ def by_hand(features, x, convolutions: int) -> torch.Tensor:
      ("features.1", 1, 64, 4)],
 )  # fmt: skip
 def test_crops(stage, convolutions, dim, stride):
-    trunk = Trunk("alexnet", stage)
-    features = trunk.body.features
-    trunk.crop()
+    backbone = Backbone("alexnet", stage)
+    features = backbone.body.features
+    backbone.crop()
     x = torch.randn(2, 3, 100, 131, generator=torch.Generator().manual_seed(0))
     expected = by_hand(features, x, convolutions)
-    torch.testing.assert_close(trunk(x), expected, rtol=1e-5, atol=1e-5)
-    assert (trunk.stage, trunk.dim, trunk.stride) == (stage or "conv5", dim, stride)
+    torch.testing.assert_close(backbone(x), expected, rtol=1e-5, atol=1e-5)
+    assert (backbone.stage, backbone.dim, backbone.stride) == (stage or "conv5", dim, stride)
     assert expected.shape[1] == dim
     assert (expected < 0).any()
 
 
 @torch.no_grad()
 def test_with_its_activation():
-    trunk = Trunk("alexnet", "conv5+act")
-    features = trunk.body.features
-    trunk.crop()
+    backbone = Backbone("alexnet", "conv5+act")
+    features = backbone.body.features
+    backbone.crop()
     x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(trunk(x), by_hand(features, x, 5).relu(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(backbone(x), by_hand(features, x, 5).relu(), rtol=1e-5, atol=1e-5)
 
 
 def test_a_torchvision_checkpoint(folder):
     state = {**AlexNet().state_dict(), "classifier.6.bias": torch.zeros(1000)}
     torch.save(state, folder / "alexnet-owt-7be5be79.pth")
-    trunk = load_trunk("alexnet")
-    assert trunk.provenance["file"] == "alexnet-owt-7be5be79.pth"
-    assert trunk.mean == (0.485, 0.456, 0.406)
-    for key, tensor in trunk.body.state_dict().items():
+    backbone = load_backbone("alexnet")
+    assert backbone.provenance["file"] == "alexnet-owt-7be5be79.pth"
+    assert backbone.mean == (0.485, 0.456, 0.406)
+    for key, tensor in backbone.body.state_dict().items():
         torch.testing.assert_close(tensor, state[key], rtol=0, atol=0)
 
 
@@ -63,10 +63,10 @@ def test_a_download(folder, monkeypatch):
 
     state = {**AlexNet().state_dict(), "classifier.6.bias": torch.zeros(1000)}
     monkeypatch.setattr(AlexNet_Weights, "get_state_dict", lambda self, **options: state)
-    trunk = load_trunk("alexnet")
-    torch.testing.assert_close(trunk.body.features[10].weight, state["features.10.weight"], rtol=0, atol=0)
-    assert trunk.provenance["licence"] == "bsd-3-clause"
-    assert "IMAGENET1K_V1" in trunk.provenance["source"]
+    backbone = load_backbone("alexnet")
+    torch.testing.assert_close(backbone.body.features[10].weight, state["features.10.weight"], rtol=0, atol=0)
+    assert backbone.provenance["licence"] == "bsd-3-clause"
+    assert "IMAGENET1K_V1" in backbone.provenance["source"]
 
 
 def test_without_weights(folder, monkeypatch):
@@ -77,4 +77,4 @@ def test_without_weights(folder, monkeypatch):
 
     monkeypatch.setattr(AlexNet_Weights, "get_state_dict", no_network)
     with pytest.raises(ModelError, match=r"no weights for alexnet: .*Network is unreachable"):
-        load_trunk("alexnet")
+        load_backbone("alexnet")

@@ -273,7 +273,7 @@ def test_a_damaged_file_of_centres(centres_file):
 
 
 def test_names_and_options(centres_file):
-    with pytest.raises(ModelError, match="densevlad has no trunk"):
+    with pytest.raises(ModelError, match="densevlad has no backbone"):
         netvlad.load("densevlad", stage="layer3")
     with pytest.raises(ModelError, match="densevlad is not whitened"):
         netvlad.load("densevlad", dim=128)

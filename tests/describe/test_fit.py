@@ -24,7 +24,7 @@ def new(weights):
 @torch.no_grad()
 def local_descriptors(model, path) -> np.ndarray:
     """All of a photo's, (locations, D), by hand."""
-    maps = model.trunk(model.prepare(np.stack([read_image(path)])))[0].flatten(1).T.numpy()
+    maps = model.backbone(model.prepare(np.stack([read_image(path)])))[0].flatten(1).T.numpy()
     return maps / np.linalg.norm(maps, axis=1, keepdims=True)
 
 
@@ -85,7 +85,7 @@ def test_undefined_parts_give_none(new, photos, tmp_path):
     assert len(found) == 24 + 30
     with torch.no_grad():
         filled = read_image(view, alpha=True)[None, ..., :3]
-        maps = torch.nn.functional.normalize(model.trunk(model.prepare(filled))[0], dim=0)
+        maps = torch.nn.functional.normalize(model.backbone(model.prepare(filled))[0], dim=0)
     left = np.ones((5, 6), dtype=bool)
     left[:3, 2:4] = False
     assert sorted(rows_of(found[:24], maps.flatten(1).T.numpy())) == np.flatnonzero(left).tolist()

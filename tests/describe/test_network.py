@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import netvlad
 from netvlad.describe import network as descriptor
-from netvlad.describe.backbone import Trunk
+from netvlad.describe.backbone import Backbone
 from netvlad.describe.fit import fit
 from netvlad.describe.network import NetworkDescriber
 from netvlad.errors import ImageError, ModelError
@@ -59,16 +59,16 @@ def test_max_pooling_by_hand(make, mixed):
     model = make("max")
     for path, vector in zip(mixed, model.describe(mixed), strict=True):
         pixels = read_image(path).astype(np.float64).transpose(2, 0, 1) / 255
-        x = (pixels - np.reshape(model.trunk.mean, (3, 1, 1))) / np.reshape(model.trunk.std, (3, 1, 1))
+        x = (pixels - np.reshape(model.backbone.mean, (3, 1, 1))) / np.reshape(model.backbone.std, (3, 1, 1))
         with torch.no_grad():
-            maps = model.trunk(torch.from_numpy(x[None]).float())[0]
+            maps = model.backbone(torch.from_numpy(x[None]).float())[0]
         largest = maps.flatten(1).max(dim=1).values.numpy()
         np.testing.assert_allclose(vector, largest / np.linalg.norm(largest), atol=1e-5)
 
 
 def test_prepare_by_hand(make):
     model = make("max", fitted=False)
-    model.trunk.mean, model.trunk.std = (123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 0.5)
+    model.backbone.mean, model.backbone.std = (123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 0.5)
     images = np.array([[[[0, 0, 0], [255, 128, 51]]]], dtype=np.uint8)
     x = model.prepare(images)
     assert x.shape == (1, 3, 1, 2)
@@ -120,7 +120,7 @@ def test_a_forward_pass_takes_no_more_than_fits(make, mixed, monkeypatch):
     model = make("max")
     expected = model.describe(mixed)
     seen = []
-    hook = model.trunk.register_forward_pre_hook(lambda m, args: seen.append(tuple(args[0].shape)))
+    hook = model.backbone.register_forward_pre_hook(lambda m, args: seen.append(tuple(args[0].shape)))
     for budget, shapes in (
         (2 * 96 * 72, [(2, 3, 72, 96), (1, 3, 72, 96), (2, 3, 64, 64), (1, 3, 80, 48)]),
         (1, [(1, 3, 72, 96)] * 3 + [(1, 3, 64, 64)] * 2 + [(1, 3, 80, 48)]),  # one at least
@@ -144,7 +144,7 @@ def test_describing_amid_training_is_the_same_and_changes_nothing(make, mixed):
     model = make("netvlad")
     vectors, identity = model.describe(mixed), model.identity
     model.train()
-    model.trunk.body.layer1.eval()  # as a trainer freezes it
+    model.backbone.body.layer1.eval()  # as a trainer freezes it
     modes = [module.training for module in model.modules()]
     np.testing.assert_allclose(model.describe(mixed), vectors, atol=1e-6)
     with pytest.raises(ImageError):
@@ -204,7 +204,7 @@ def test_masked_pooling_by_hand(make, mixed):
         pixels = view(path)
         filled = read_image(pixels, alpha=True)
         with torch.no_grad():
-            maps = model.trunk(model.prepare(filled[None, ..., :3]))[0].numpy()
+            maps = model.backbone(model.prepare(filled[None, ..., :3]))[0].numpy()
         height, width = pixels.shape[:2]
         _, h, w = maps.shape
         left = []
@@ -248,10 +248,10 @@ def test_a_photo_without_any_location_that_counts_is_taken_as_filled(make, mixed
 
 
 @pytest.mark.parametrize("size", [(64, 64), (75, 90)])
-def test_masks_fit_a_trunk_of_patches(size):
-    trunk = Trunk("test_vit")  # scales to whole patches of 16
-    trunk.crop()
-    model = NetworkDescriber(trunk, "max")
+def test_masks_fit_a_backbone_of_patches(size):
+    backbone = Backbone("test_vit")  # scales to whole patches of 16
+    backbone.crop()
+    model = NetworkDescriber(backbone, "max")
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 4), dtype=np.uint8)
     pixels[..., 3] = 255
     pixels[: size[0] // 2, : size[1] // 2, 3] = 0
@@ -323,7 +323,7 @@ def test_a_saved_model_makes_the_same_vectors(make, mixed, tmp_path, monkeypatch
     model = make(pooling, whiten=whiten, resize=80)
     if pooling == "gem":
         torch.nn.init.constant_(model.pooling.p, 4.5)
-    model.trunk.mean = (0.4, 0.5, 0.6)
+    model.backbone.mean = (0.4, 0.5, 0.6)
     folder = model.save(str(tmp_path / "deep" / "model"))
     assert sorted(f.name for f in folder.iterdir()) == ["card.json", "model.safetensors"]
     monkeypatch.delenv("NETVLAD_WEIGHTS")  # a saved model needs none
@@ -333,14 +333,14 @@ def test_a_saved_model_makes_the_same_vectors(make, mixed, tmp_path, monkeypatch
     assert loaded.architecture == model.architecture
     for name in ("name", "dim", "resize", "ready", "fitted_on", "clusters"):
         assert getattr(loaded, name) == getattr(model, name)
-    assert loaded.trunk.provenance == model.trunk.provenance
+    assert loaded.backbone.provenance == model.backbone.provenance
     assert not loaded.training
 
 
 def test_a_stage_with_its_activation_is_saved(make, mixed, tmp_path):
     model = make("netvlad", stage="layer2+act")
     loaded = netvlad.load(model.save(tmp_path / "model"))
-    assert loaded.trunk.stage == "layer2+act"
+    assert loaded.backbone.stage == "layer2+act"
     np.testing.assert_array_equal(loaded.describe(mixed), model.describe(mixed))
 
 
@@ -494,7 +494,7 @@ def test_tensors_that_do_not_fit_the_architecture(saved, change):
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("trunk", "resnt18", "no trunk is called"),
+        ("trunk", "resnt18", "no backbone is called"),
         ("stage", "layer9", "no stage 'layer9'"),
         ("pooling", "mean", "no pooling"),
     ],
@@ -551,6 +551,6 @@ def test_real_photos_of_a_place_look_alike(real_weights, campus):
 
 
 def test_the_constructor_alone_is_not_ready_to_be_trusted():
-    model = NetworkDescriber(Trunk("test_resnet"), "max")
-    assert model.trunk.provenance is None
+    model = NetworkDescriber(Backbone("test_resnet"), "max")
+    assert model.backbone.provenance is None
     assert model.name == "test_resnet-max"

@@ -153,7 +153,7 @@ def test_local_descriptors_of_fixed_cameras(cameras, photos, weights, tmp_path):
     model = netvlad.load("test_resnet-netvlad", clusters=4)
     raw = [model.maps(model.prepare(x)) for x in (np.array(read_image(p))[None] for p in cameras.path)]
     assert fit_local(model, cameras, seed=3, workers=0) is model
-    d = model.trunk.dim
+    d = model.backbone.dim
     scatter, freedom = np.zeros((d, d)), 0
     for i in range(0, 12, 4):  # plainly: each location of each camera is a class
         own = np.stack([m[0].detach().double().numpy() for m, _ in raw[i : i + 4]])

@@ -9,7 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from netvlad.describe.backbone import load_trunk
+from netvlad.describe.backbone import load_backbone
 from netvlad.describe.weights import find_file, find_weights, load_into, local_state, notice_offline, sha256
 from netvlad.errors import ModelError
 
@@ -133,7 +133,7 @@ def state() -> dict:
 )
 def test_checkpoints_as_they_are_found(folder, state, wrap):
     torch.save(wrap(state), folder / "test_resnet.pth")
-    for key, tensor in load_trunk("test_resnet").body.state_dict().items():
+    for key, tensor in load_backbone("test_resnet").body.state_dict().items():
         assert tensor.dtype == state[key].dtype
         torch.testing.assert_close(tensor, state[key], rtol=1e-3, atol=1e-4)
 
@@ -141,7 +141,7 @@ def test_checkpoints_as_they_are_found(folder, state, wrap):
 def test_a_missing_tensor_is_named(folder, state):
     save_file({k: v for k, v in state.items() if k != "layer2.0.conv2.weight"}, folder / "test_resnet.safetensors")
     with pytest.raises(ModelError) as error:
-        load_trunk("test_resnet")
+        load_backbone("test_resnet")
     message = str(error.value)
     assert message.startswith(f"{folder / 'test_resnet.safetensors'}: lacks 1 of the ")
     assert "'layer2.0.conv2.weight'" in message
@@ -151,8 +151,8 @@ def test_a_tensor_of_another_shape_is_named(folder, state):
     torch.save({**state, "conv1.0.weight": torch.zeros(5, 3, 3, 3)}, folder / "test_resnet.pth")
     shape = tuple(state["conv1.0.weight"].shape)
     with pytest.raises(ModelError) as error:
-        load_trunk("test_resnet")
-    assert f"conv1.0.weight is (5, 3, 3, 3), this trunk has {shape}" in str(error.value)
+        load_backbone("test_resnet")
+    assert f"conv1.0.weight is (5, 3, 3, 3), this backbone has {shape}" in str(error.value)
 
 
 def test_nothing_is_changed_by_a_state_that_does_not_fit(state):
@@ -188,7 +188,7 @@ class Custom:
 def test_what_is_no_checkpoint(folder, write):
     write(folder)
     with pytest.raises(ModelError) as error:
-        load_trunk("test_resnet")
+        load_backbone("test_resnet")
     assert str(error.value).startswith(f"{folder}/test_resnet.")
     assert "cannot be read as a checkpoint (" in str(error.value)
     assert "\n" not in str(error.value)
@@ -199,21 +199,21 @@ def test_half_a_file(folder, state):
     data = (folder / "whole.pth").read_bytes()
     (folder / "test_resnet.pth").write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelError, match="cannot be read as a checkpoint"):
-        load_trunk("test_resnet")
+        load_backbone("test_resnet")
 
 
 @pytest.mark.parametrize("content", [{}, {"a": 1}, {"conv1.0.weight": 3}, {"epoch": 3, "optimizer": [1]}])
 def test_a_checkpoint_of_something_else(folder, content):
     torch.save(content, folder / "test_resnet.pth")
-    with pytest.raises(ModelError, match=r"lacks .* of the .* tensors of this trunk, the first 'conv1\.0\.weight'"):
-        load_trunk("test_resnet")
+    with pytest.raises(ModelError, match=r"lacks .* of the .* tensors of this backbone, the first 'conv1\.0\.weight'"):
+        load_backbone("test_resnet")
 
 
 def test_tensors_under_the_right_name_but_of_another_kind(folder):
     # timm rearranges a ViT's patch embedding before anything is checked
     torch.save({"patch_embed.proj.weight": torch.zeros(3)}, folder / "test_vit.pth")
     with pytest.raises(ModelError, match=r"test_vit\.pth: cannot be read as a checkpoint"):
-        load_trunk("test_vit")
+        load_backbone("test_vit")
 
 
 def test_names_of_other_publishers_are_timms(folder):
@@ -222,7 +222,7 @@ def test_names_of_other_publishers_are_timms(folder):
     torch.save({**model.state_dict(), "mask_token": torch.zeros(1, 64)}, folder / "test_vit.pth")
     found = local_state(model, folder / "test_vit.pth")
     assert set(model.state_dict()) <= set(found)
-    assert load_trunk("test_vit").dim == 64
+    assert load_backbone("test_vit").dim == 64
 
 
 def test_sha256(tmp_path):

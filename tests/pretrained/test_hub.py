@@ -186,7 +186,7 @@ def test_options_that_a_published_model_has_not(here):
         with pytest.raises(ModelError, match=f"tiny is published as it is: {said}"):
             netvlad.load("tiny", **option)
     with pytest.raises(ModelError, match="is described with as it is; to train, choose"):
-        netvlad.load("tiny").trunk  # noqa: B018
+        netvlad.load("tiny").backbone  # noqa: B018
 
 
 def test_vectors_of_another_length(here, monkeypatch):

@@ -194,12 +194,12 @@ def test_training_can_start_at_a_layer_of_the_file(authors, write):
     from netvlad.training.split import split
 
     model = import_matconvnet(write(authors()))
-    part = split(model.trunk, "conv1_2")
+    part = split(model.backbone, "conv1_2")
     x = torch.rand(1, 3, 12, 16)
     assert part.below is not None
-    torch.testing.assert_close(part.above(part.below(x), (12, 16)), model.trunk(x))
+    torch.testing.assert_close(part.above(part.below(x), (12, 16)), model.backbone(x))
     with pytest.raises(ModelError, match="choose one of conv1_1, conv1_2, conv2_1, pooling"):
-        split(model.trunk, "conv9")
+        split(model.backbone, "conv9")
 
 
 def test_files_of_before_beta17(authors, write):
@@ -276,7 +276,7 @@ def test_another_structure_is_explained(authors, write, change, said):
     assert "\n" not in str(error.value)
 
 
-def test_a_trunk_alone_has_no_pooling(authors, write):
+def test_a_backbone_alone_has_no_pooling(authors, write):
     net = authors("max", whiten=0)
     without("max:core", "postL2")(net)
     with pytest.raises(ModelError, match=r"has no pooling layer after its 6 layers, the last 'conv2_1'"):

@@ -13,7 +13,7 @@ from netvlad.errors import ModelError
 from netvlad.pretrained import zoo
 from netvlad.pretrained.catalogue import HUBS, NETWORKS
 from netvlad.pretrained.matconvnet import import_matconvnet
-from netvlad.pretrained.zoo import DEFAULT, TRUNKS, known, load, others, split_name
+from netvlad.pretrained.zoo import BACKBONES, DEFAULT, known, load, others, split_name
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from netvlad.pretrained.zoo import DEFAULT, TRUNKS, known, load, others, split_n
         ("a-b-vlad", ("a-b", "vlad")),
     ],
 )
-def test_a_name_is_a_trunk_and_a_pooling(name, parts):
+def test_a_name_is_a_backbone_and_a_pooling(name, parts):
     assert split_name(name) == parts
 
 
@@ -38,8 +38,8 @@ def test_a_name_is_a_trunk_and_a_pooling(name, parts):
         ("vgg16_netvlad", "close: vgg16-netvlad"),
         ("vgg16-netvlad-pits30k", "close: vgg16-netvlad-pitts30k"),
         ("megalock", "close: megaloc"),
-        ("", "a name is <trunk>-<pooling>"),
-        ("xyzzyq", "a name is <trunk>-<pooling>"),
+        ("", "a name is <backbone>-<pooling>"),
+        ("xyzzyq", "a name is <backbone>-<pooling>"),
     ],
 )
 def test_other_names_are_explained(name, said):
@@ -63,16 +63,16 @@ def test_a_folder_without_a_card(tmp_path):
         load(tmp_path)
 
 
-def test_an_unknown_trunk(weights):
-    with pytest.raises(ModelError, match=r"no trunk is called 'resnt18'; close: resnet18"):
+def test_an_unknown_backbone(weights):
+    with pytest.raises(ModelError, match=r"no backbone is called 'resnt18'; close: resnet18"):
         load("resnt18-netvlad")
 
 
 def test_options_reach_the_model(weights):
     model = load("test_resnet-netvlad", clusters=7, stage="layer2+act", resize=None)
-    assert (model.clusters, model.trunk.stage, model.resize) == (7, "layer2+act", None)
+    assert (model.clusters, model.backbone.stage, model.resize) == (7, "layer2+act", None)
     assert model.name == "test_resnet-netvlad"
-    assert model.dim == 7 * model.trunk.dim
+    assert model.dim == 7 * model.backbone.dim
     assert load("test_resnet-max").resize == 640
     assert load("test_resnet-netvlad").clusters == 64
 
@@ -97,14 +97,14 @@ def test_dim_needs_whitening(weights, tmp_path):
 
 def test_the_name_of_the_package_is_the_same_function():
     assert netvlad.load is load
-    assert split_name(DEFAULT)[0] in TRUNKS
+    assert split_name(DEFAULT)[0] in BACKBONES
 
 
-def test_known_trunks_without_loading_any(folder):
+def test_known_backbones_without_loading_any(folder):
     (folder / "resnet18.tv_in1k.to_layer3.pth").write_bytes(b"never read")
     (folder / "vgg16.mine.pth").write_bytes(b"never read")
-    found = {k.trunk: k for k in known()}
-    assert list(found) == list(TRUNKS)
+    found = {k.backbone: k for k in known()}
+    assert list(found) == list(BACKBONES)
     dims = {name: (k.stage, k.dim, k.stride) for name, k in found.items()}
     assert dims == {
         "vgg16": ("conv5_3", 512, 16),
@@ -175,8 +175,8 @@ def test_a_network_is_fetched_and_imported_once(folder, cache, mat, monkeypatch)
     assert asked == [(NETWORKS[NAME].url, cache / "Pitts30K_struct.mat", None)]
     assert [f.name for f in cache.iterdir()] == ["models"]
     assert first.identity == second.identity
-    assert second.trunk.provenance["source"] == NETWORKS[NAME].url
-    assert len(second.trunk.provenance["sha256"]) == 64
+    assert second.backbone.provenance["source"] == NETWORKS[NAME].url
+    assert len(second.backbone.provenance["sha256"]) == 64
     assert next(m.here for m in others() if m.name == NAME) == "here, in the cache"
 
 
@@ -206,7 +206,7 @@ def test_what_a_published_network_is_not_asked_for(folder, cache):
 
 def test_names_do_not_overlap():
     for name in [*NETWORKS, *HUBS]:
-        assert name not in TRUNKS
+        assert name not in BACKBONES
         with pytest.raises(ModelError):
             split_name(name)
     assert len({m.name for m in others()}) == len(NETWORKS) + len(HUBS)

@@ -52,7 +52,7 @@ def test_an_interrupted_save_leaves_what_was_there(tmp_path, monkeypatch, moment
 KILLED = """
 import os, signal, sys
 import numpy as np
-from netvlad.search import saved
+from netvlad.runtime import artifacts as saved
 calls, whole = [], os.replace
 def dying(*given):
     calls.append(1)

@@ -15,7 +15,7 @@ from netvlad.runtime.workers import in_order, pool
 # A main process that starts a worker, tells its number, and waits to be killed.
 MAIN = """
 import os, sys, time
-from netvlad.workers import pool
+from netvlad.runtime.workers import pool
 executor = pool(1)
 print(executor.submit(os.getpid).result(), flush=True)
 executor.submit(time.sleep, 60)

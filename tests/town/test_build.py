@@ -24,7 +24,7 @@ from netvlad.town.survey import CAMERA_HEIGHT, spots, survey
 DYING = """
 import json, os, signal, sys
 from netvlad.town.build import build_town
-from netvlad.town.orders import Size, surveys
+from netvlad.town.capture_plan import Size, surveys
 whole, left = os.replace, [int(sys.argv[3])]
 def replace(*paths):
     whole(*paths)

@@ -62,7 +62,7 @@ def network(weights):
                     tensor.data.copy_(torch.rand(tensor.shape, generator=g) + low)
         if hasattr(model.pooling, "initialise"):
             rng = np.random.default_rng(0)
-            x = rng.normal(size=(400, model.trunk.dim)).astype(np.float32)
+            x = rng.normal(size=(400, model.backbone.dim)).astype(np.float32)
             x /= np.linalg.norm(x, axis=1, keepdims=True)
             model.pooling.initialise(x[:4], x)
         return model

@@ -45,7 +45,7 @@ def test_relations_by_hand():
 
 
 def test_windows_of_maps_and_photos():
-    model = netvlad_trunk()
+    model = netvlad_backbone()
     x = torch.arange(2 * 8 * 10).float().view(2, 1, 8, 10)
     alpha = torch.arange(2 * 32 * 40).float().view(2, 1, 32, 40)
     batch = Batch([5, 6], x, (32, 40), alpha, kept=True)
@@ -57,20 +57,20 @@ def test_windows_of_maps_and_photos():
     assert edge.x.shape == (1, 1, 4, 5)
 
 
-def netvlad_trunk():
+def netvlad_backbone():
     class Body:
         num_prefix_tokens = 1
 
-    class Trunk:
+    class Backbone:
         body, multiple = Body(), 14
 
-    return Trunk()
+    return Backbone()
 
 
 def test_windows_of_tokens_keep_those_of_no_patch():
     grid = torch.arange(4 * 6).float().view(1, 4, 6, 1)
     x = torch.cat([torch.full((1, 1, 1), -1.0), grid.flatten(1, 2)], dim=1)
-    cut = windows(Batch([0], x, (56, 84), kept=True), netvlad_trunk(), [0], np.array([[0.5, 0.5]]), 0.5)
+    cut = windows(Batch([0], x, (56, 84), kept=True), netvlad_backbone(), [0], np.array([[0.5, 0.5]]), 0.5)
     assert cut.x.flatten().tolist() == [-1, *grid[0, 2:, 3:].flatten().tolist()]
     assert cut.size == (28, 42)
 

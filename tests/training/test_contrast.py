@@ -98,7 +98,7 @@ def test_a_step_by_hand(network, street):
     softmax_loss(x, *map(torch.from_numpy, masks), 0.1)[0].backward()
     trained = dict(model.named_parameters())
     for name, p in reference.named_parameters():
-        if name.startswith(("trunk.body.layer3.", "pooling.")):
+        if name.startswith(("backbone.body.layer3.", "pooling.")):
             torch.testing.assert_close(trained[name], p - 0.01 * p.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from netvlad.describe.backbone import Trunk
+from netvlad.describe.backbone import Backbone
 from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.wccn import WithinWhitening
 from netvlad.errors import NetvladError
@@ -39,14 +39,14 @@ def test_kept_maps_give_what_the_photos_give(network, mixed, tmp_path, pooling, 
     model = network(pooling.partition(" ")[0])
     if "adjusted" in pooling:
         plainly = model.describe(mixed[:1])
-        model.local = WithinWhitening(model.trunk.dim, 3)
-        model.local.directions.copy_(torch.eye(model.trunk.dim)[:3])
+        model.local = WithinWhitening(model.backbone.dim, 3)
+        model.local.directions.copy_(torch.eye(model.backbone.dim)[:3])
         model.local.gains.copy_(torch.tensor([-0.9, -0.8, -0.7]))
         assert np.abs(model.describe(mixed[:1]) - plainly).max() > 1e-3
     room = {"in memory": 1e9, "on disk": 0, "both": 30_000}[where]
     folder = tmp_path / "maps"
     folder.mkdir()
-    kept = keep(model, split(model.trunk, "layer3"), mixed, memory=room, folder=str(folder), storage="float32")
+    kept = keep(model, split(model.backbone, "layer3"), mixed, memory=room, folder=str(folder), storage="float32")
     assert kept.kept == ("in memory" if where == "in memory" else "on disk")
     if where == "both":
         assert 0 < kept.bytes <= 30_000
@@ -64,7 +64,7 @@ def test_kept_maps_give_what_the_photos_give(network, mixed, tmp_path, pooling, 
 
 def test_half_precision_is_near(network, mixed):
     model = network("max")
-    kept = keep(model, split(model.trunk, "layer2"), mixed)
+    kept = keep(model, split(model.backbone, "layer2"), mixed)
     np.testing.assert_allclose(vectors(kept, range(6), model.dim), model.describe(mixed[:6]), atol=2e-3)
 
 
@@ -72,7 +72,7 @@ def test_half_precision_is_near(network, mixed):
 def test_kept_maps_give_the_same_gradient(network, photos, start):
     model, paths = network("netvlad"), photos(4, (64, 48))
     gradients = []
-    for source in (keep(model, split(model.trunk, start), paths, storage="float32"), Photos(model, paths)):
+    for source in (keep(model, split(model.backbone, start), paths, storage="float32"), Photos(model, paths)):
         model.zero_grad()
         (batch,) = source.take([2, 0, 1])
         found = source.head(batch)[np.argsort(batch.positions)]
@@ -82,34 +82,34 @@ def test_kept_maps_give_the_same_gradient(network, photos, start):
     assert ours
     for name in ours:
         torch.testing.assert_close(ours[name], whole[name], rtol=1e-3, atol=1e-5 * float(whole[name].abs().max()))
-    assert ("trunk.body.layer3.0.conv1.weight" in ours) == (start != "pooling")
+    assert ("backbone.body.layer3.0.conv1.weight" in ours) == (start != "pooling")
 
 
 def test_no_room(network, photos, monkeypatch):
     model, paths = network("max"), photos(5, (64, 48))
-    parts = split(model.trunk, "layer3")
+    parts = split(model.backbone, "layer3")
     size = keep(model, parts, paths).bytes
     assert size == 5 * 2 * parts.below(torch.zeros(1, 3, 48, 64)).numel()
     assert keep(model, parts, paths, memory=size).bytes == size
     assert keep(model, parts, paths, memory=size - 1) is None
-    assert keep(model, split(model.trunk, "layer3.0.conv2"), paths) is None
+    assert keep(model, split(model.backbone, "layer3.0.conv2"), paths) is None
 
 
 def test_a_folder_that_is_not_there(network, photos, tmp_path):
     model = network("max")
     with pytest.raises(NetvladError, match=r"nowhere: cannot keep .* \(No such file or directory\)"):
-        keep(model, split(model.trunk), photos(2), memory=0, folder=str(tmp_path / "nowhere"))
+        keep(model, split(model.backbone), photos(2), memory=0, folder=str(tmp_path / "nowhere"))
 
 
 def test_values_beyond_half_precision(network, photos):
     model, paths = network("max"), photos(2)
-    parts = split(model.trunk)
-    model.trunk.body.conv1[0].weight.data *= 1e6
-    model.trunk.body.layer2[-1].bn2.weight.data.fill_(1e6)
+    parts = split(model.backbone)
+    model.backbone.body.conv1[0].weight.data *= 1e6
+    model.backbone.body.layer2[-1].bn2.weight.data.fill_(1e6)
     with pytest.raises(NetvladError, match="beyond float16; choose storage float32"):
         keep(model, parts, paths)
     assert keep(model, parts, paths, storage="float32").kept == "in memory"
-    model.trunk.body.conv1[0].weight.data[0] = float("nan")
+    model.backbone.body.conv1[0].weight.data[0] = float("nan")
     with pytest.raises(NetvladError, match="up to nan, beyond float32: its weights are broken"):
         keep(model, parts, paths, storage="float32")
 
@@ -117,7 +117,7 @@ def test_values_beyond_half_precision(network, photos):
 def test_no_forward_pass_takes_too_many(network, photos, monkeypatch):
     monkeypatch.setattr(frozen, "AT_ONCE", 2)
     model, paths = network("max"), photos(5)
-    kept = keep(model, split(model.trunk), paths)
+    kept = keep(model, split(model.backbone), paths)
     assert [batch.positions for batch in kept.take([4, 3, 2, 1, 0])] == [[0, 1], [2, 3], [4]]
     assert list(kept.take([])) == []
 
@@ -125,9 +125,9 @@ def test_no_forward_pass_takes_too_many(network, photos, monkeypatch):
 def test_tokens_of_a_vit_are_kept_too(photos):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        trunk = Trunk("test_vit")
-    trunk.crop()
-    model = NetworkDescriber(trunk, "avg")
+        backbone = Backbone("test_vit")
+    backbone.crop()
+    model = NetworkDescriber(backbone, "avg")
     paths = photos(2, (64, 48)) + photos(2, (75, 100), seed=1)  # the latter are scaled to whole patches
-    kept = keep(model, split(trunk, "blocks.4"), paths, storage="float32")
+    kept = keep(model, split(backbone, "blocks.4"), paths, storage="float32")
     np.testing.assert_allclose(vectors(kept, [3, 0, 1, 2], 64), model.describe(paths)[[3, 0, 1, 2]], atol=1e-5)

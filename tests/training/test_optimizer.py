@@ -14,21 +14,21 @@ from netvlad.training.split import split
 
 def test_from_the_split_on_and_the_pooling(network):
     model = network("netvlad2")
-    found = trained_parameters(model, split(model.trunk, "layer2"))
+    found = trained_parameters(model, split(model.backbone, "layer2"))
     known = {id(p): name for name, p in model.named_parameters()}
     named = {known[id(p)] for p in found}
     assert named == {
-        n for n in known.values() if n.startswith(("trunk.body.layer2.", "trunk.body.layer3.", "pooling."))
+        n for n in known.values() if n.startswith(("backbone.body.layer2.", "backbone.body.layer3.", "pooling."))
     }
-    assert {"pooling.weight", "pooling.centres", "pooling.bias", "trunk.body.layer3.0.bn1.weight"} <= named
-    alone = trained_parameters(model, split(model.trunk, "pooling"))
+    assert {"pooling.weight", "pooling.centres", "pooling.bias", "backbone.body.layer3.0.bn1.weight"} <= named
+    alone = trained_parameters(model, split(model.backbone, "pooling"))
     assert {known[id(p)] for p in alone} == {"pooling.weight", "pooling.centres", "pooling.bias"}
 
 
 def test_gradients_for_those_alone_and_for_a_while(network):
     model = network("netvlad")
     model.pooling.weight.requires_grad_(False)
-    found = trained_parameters(model, split(model.trunk, "layer3"))
+    found = trained_parameters(model, split(model.backbone, "layer3"))
     with only_trainable(model, found):
         model(torch.rand(2, 3, 64, 64))[0, 0].backward()
         assert {id(p) for p in model.parameters() if p.requires_grad} == {id(p) for p in found}
@@ -40,13 +40,13 @@ def test_gradients_for_those_alone_and_for_a_while(network):
 def test_what_cannot_be_trained(network, weights):
     unfitted = netvlad.load("test_resnet-netvlad", clusters=4)
     with pytest.raises(ModelError, match="no cluster centres yet: fit them"):
-        trained_parameters(unfitted, split(unfitted.trunk))
+        trained_parameters(unfitted, split(unfitted.backbone))
     with pytest.raises(ModelError, match="nothing to train from pooling on: max pooling has no parameters"):
-        trained_parameters(network("max"), split(network("max").trunk, "pooling"))
+        trained_parameters(network("max"), split(network("max").backbone, "pooling"))
     whitened = network("max")
     whitened.whitening = Whitening(whitened.dim, 4)
     with pytest.raises(ModelError, match=r"is whitened, .* train first, then whiten"):
-        trained_parameters(whitened, split(whitened.trunk))
+        trained_parameters(whitened, split(whitened.backbone))
 
 
 def test_the_optimiser_by_hand():

@@ -55,7 +55,7 @@ def test_only_what_is_trained_changes(network, street):
     after = weights(model)
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {
-        key for key, _ in model.named_parameters() if key.startswith(("trunk.body.layer3.", "pooling."))
+        key for key, _ in model.named_parameters() if key.startswith(("backbone.body.layer3.", "pooling."))
     }  # and so no running statistics of batch normalisation
     assert [m.training for m in model.modules()] == modes
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
@@ -99,7 +99,7 @@ def test_the_first_step_by_hand(network, street):
     assert record.epochs[0].loss == pytest.approx(loss.item() / 5, rel=1e-4)
     trained = dict(model.named_parameters())
     for name, p in reference.named_parameters():
-        if name.startswith(("trunk.body.layer3.", "pooling.")):
+        if name.startswith(("backbone.body.layer3.", "pooling.")):
             torch.testing.assert_close(trained[name], p - 0.01 * p.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 

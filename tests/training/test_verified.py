@@ -170,7 +170,7 @@ SCRIPT = """
 import sys, time
 import numpy as np
 from netvlad.places import Places
-from netvlad.train import verified
+from netvlad.training import verified
 held, asked = (Places.build(path=p.split("|"), easting=0.0, northing=0.0) for p in sys.argv[1:3])
 verified.SECONDS = 0
 whole = verified.verify

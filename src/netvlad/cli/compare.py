@@ -48,7 +48,7 @@ def run(
         bool, typer.Option("--whole-queries", help="Oxford and Paris: leave the queries' regions of interest alone.")
     ] = False,
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of models given by name (64).")] = None,
-    stage: Annotated[str | None, typer.Option(help="Where the trunk of models given by name is cropped.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Where the backbone of models given by name is cropped.")] = None,
     resize: Annotated[
         int | None,
         typer.Option(help="Longest side to scale photos down to (640; as the benchmark says); 0: never.", min=0),

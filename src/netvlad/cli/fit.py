@@ -14,7 +14,9 @@ def run(
     places: Annotated[Path, typer.Option(help="Photos to fit on: a folder or a table.")],
     out: Annotated[Path, typer.Option(help="The folder to save the model in.")],
     model: Annotated[str | None, typer.Option(help="A model's name, such as densevlad, in place of the next.")] = None,
-    trunk: Annotated[str | None, typer.Option(help="A timm architecture, or alexnet (resnet18).")] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", "--trunk", help="A timm architecture, or alexnet (resnet18).")
+    ] = None,
     stage: Annotated[str | None, typer.Option(help="Where to crop it, e.g. layer3 or conv5_3.")] = None,
     pooling: Annotated[str | None, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2 (netvlad).")] = None,
     clusters: Annotated[
@@ -41,11 +43,11 @@ def run(
     from netvlad.errors import ModelError
     from netvlad.pretrained.zoo import load
 
-    if model and (trunk or pooling):
-        raise ModelError(f"--model {model} says it all: leave --trunk and --pooling out, or --model")
+    if model and (backbone or pooling):
+        raise ModelError(f"--model {model} says it all: leave --backbone and --pooling out, or --model")
     if whiten and cameras:
         raise ModelError("--whiten and --cameras are two ways to whiten: choose one")
-    name = model or f"{trunk or 'resnet18'}-{pooling or 'netvlad'}"
+    name = model or f"{backbone or 'resnet18'}-{pooling or 'netvlad'}"
     describer = load(name, **model_options(clusters, stage, resize))
     seen = read_places(cameras, strict) if cameras else None
     if seen is not None and hasattr(describer, "local") and not describer.ready:

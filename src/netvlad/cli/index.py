@@ -17,7 +17,7 @@ def run(
     model: Annotated[str | None, typer.Option(help="A model's name or folder, by default resnet18-netvlad.")] = None,
     radius: Annotated[float | None, typer.Option(help="Metres within which an answer counts as right (25).")] = None,
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of a model given by name (64).")] = None,
-    stage: Annotated[str | None, typer.Option(help="Where the trunk of a model given by name is cropped.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Where the backbone of a model given by name is cropped.")] = None,
     resize: Annotated[
         int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
     ] = None,

@@ -11,13 +11,14 @@ def run() -> None:
     from netvlad.pretrained.zoo import dense_vlad_centres, known, others
 
     rows = [
-        [k.trunk, k.stage, str(k.dim), str(64 * k.dim), str(k.stride), k.weights, k.licence, k.remark] for k in known()
+        [k.backbone, k.stage, str(k.dim), str(64 * k.dim), str(k.stride), k.weights, k.licence, k.remark]
+        for k in known()
     ]
-    table(["trunk", "cropped at", "max/avg/gem", "vlad/netvlad (K=64)", "stride", "weights", "licence", ""], rows)
+    table(["backbone", "cropped at", "max/avg/gem", "vlad/netvlad (K=64)", "stride", "weights", "licence", ""], rows)
     print(
-        "A model is <trunk>-<pooling>, e.g. resnet18-netvlad; any timm architecture can be the trunk. Poolings: max, "
+        "A model is <backbone>-<pooling>, e.g. resnet18-netvlad; any timm architecture can be the backbone. Poolings: max, "
         "avg, gem, vlad (hard assignment), netvlad (the paper's initialisation), netvlad2 (equation 4).\n"
-        f"densevlad needs no trunk: dense RootSIFT, VLAD (K=128), 16384-D; centres: {dense_vlad_centres()}."
+        f"densevlad needs no backbone: dense RootSIFT, VLAD (K=128), 16384-D; centres: {dense_vlad_centres()}."
     )
     rows = [[m.name, str(m.dim), m.size, m.numbers, m.source, m.licence, m.here] for m in others()]
     table(["published model", "dim", "photos", "recall@1/5/10", "source", "licence", "weights"], rows)

@@ -28,7 +28,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="A new folder for the run.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     clusters: Annotated[int | None, typer.Option(help="Cluster centres of a model given by name (64).")] = None,
-    stage: Annotated[str | None, typer.Option(help="Where the trunk of a model given by name is cropped.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Where the backbone of a model given by name is cropped.")] = None,
     resize: Annotated[
         int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
     ] = None,

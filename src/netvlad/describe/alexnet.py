@@ -1,4 +1,4 @@
-"""AlexNet, the paper's smaller trunk, which timm does not have: torchvision's, with the few methods a trunk needs."""
+"""AlexNet, the paper's smaller backbone, which timm does not have: torchvision's, with the few methods a backbone needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CNN and ViT trunks from timm, cropped at a named stage before its final activation (paper, section 3.1 and 5.1)."""
+"""CNN and ViT backbones from timm, cropped at a named stage before its final activation (paper, section 3.1 and 5.1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netvlad.describe import weights
 from netvlad.describe.alexnet import AlexNet
 from netvlad.errors import ModelError
 
-# the stage a trunk is cropped at where none is named: the paper's for its two, and for the others the deepest with a
+# the stage a backbone is cropped at where none is named: the paper's for its two, and for the others the deepest with a
 # stride of 16, which keeps enough locations to aggregate
 KEEP = "+act"
 STAGE_ALIASES = {("vgg16", "conv5_3"): "features.29", ("alexnet", "conv5"): "features.11"}
@@ -21,14 +21,14 @@ WANTED_STRIDE = 16
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Mish, nn.ELU, nn.LeakyReLU)
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     """(N, 3, H, W) normalised RGB -> (N, dim, H', W').
 
     name: a timm architecture, with or without a weights tag (`resnet18`, `resnet18.tv_in1k`), or `alexnet`.
     stage: a feature stage (`layer3`, `blocks.11`, `conv5_3`), by default the deepest of stride 16 or less.
     The activation that ends the stage is removed, as in the paper, unless its name ends in `+act`.
     `mean`, `std`: what the weights expect of RGB in 0..1.
-    The constructor leaves the weights random and `provenance` None: use `load_trunk`.
+    The constructor leaves the weights random and `provenance` None: use `load_backbone`.
     """
 
     def __init__(self, name: str, stage: str | None = None):
@@ -75,33 +75,33 @@ class Trunk(nn.Module):
         return maps[-1]
 
 
-def load_trunk(name: str, stage: str | None = None) -> Trunk:
-    """A trunk with its weights, from $NETVLAD_WEIGHTS or else downloaded. Raises ModelError where there are none."""
-    trunk = Trunk(name, stage)
+def load_backbone(name: str, stage: str | None = None) -> Backbone:
+    """A backbone with its weights, from $NETVLAD_WEIGHTS or else downloaded. Raises ModelError where there are none."""
+    backbone = Backbone(name, stage)
     file = weights.find_weights(name)
     if file:
-        state = weights.local_state(trunk.body, file)
-        trunk.crop()
-        weights.load_into(trunk.body, state, str(file))
-        cfg = weights_config(file.stem, trunk)
-        trunk.mean, trunk.std = cfg["mean"], cfg["std"]
+        state = weights.local_state(backbone.body, file)
+        backbone.crop()
+        weights.load_into(backbone.body, state, str(file))
+        cfg = weights_config(file.stem, backbone)
+        backbone.mean, backbone.std = cfg["mean"], cfg["std"]
         licence = cfg.get("license") or "not stated"
-        trunk.provenance = {"file": file.name, "sha256": weights.sha256(file), "licence": licence}
+        backbone.provenance = {"file": file.name, "sha256": weights.sha256(file), "licence": licence}
     else:
-        cfg = trunk.body.pretrained_cfg
-        _download(trunk)
-        trunk.crop()
+        cfg = backbone.body.pretrained_cfg
+        _download(backbone)
+        backbone.crop()
         source = cfg.get("hf_hub_id") or cfg.get("url") or "timm"
-        trunk.provenance = {"source": source, "tag": cfg.get("tag", ""), "licence": cfg.get("license") or "unknown"}
-    return trunk
+        backbone.provenance = {"source": source, "tag": cfg.get("tag", ""), "licence": cfg.get("license") or "unknown"}
+    return backbone
 
 
-def weights_config(stem: str, trunk: Trunk) -> dict:
+def weights_config(stem: str, backbone: Backbone) -> dict:
     """timm's settings (mean, std, license ...) for a weights file called `stem`.
 
-    A file whose tag timm does not know, or that has none, gets the trunk's usual mean and std, and no licence.
+    A file whose tag timm does not know, or that has none, gets the backbone's usual mean and std, and no licence.
     """
-    return _config(stem) or {**trunk.body.pretrained_cfg, "license": None}
+    return _config(stem) or {**backbone.body.pretrained_cfg, "license": None}
 
 
 def _create(name: str) -> nn.Module:
@@ -112,12 +112,12 @@ def _create(name: str) -> nn.Module:
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         close = difflib.get_close_matches(architecture, [*timm.list_models(), "alexnet"], 5)
-        raise ModelError(f"no trunk is called {name!r}; {'close: ' + ', '.join(close) if close else 'see timm'}")
+        raise ModelError(f"no backbone is called {name!r}; {'close: ' + ', '.join(close) if close else 'see timm'}")
     logging.getLogger("timm").setLevel(logging.ERROR)
     known = ".".join(name.split(".")[:2]) if _config(name) else architecture
     model = _any_size(known)
     if not hasattr(model, "forward_intermediates") or not hasattr(model, "prune_intermediate_layers"):
-        raise ModelError(f"timm cannot crop {name} at a stage (no forward_intermediates); choose another trunk")
+        raise ModelError(f"timm cannot crop {name} at a stage (no forward_intermediates); choose another backbone")
     return model
 
 
@@ -159,45 +159,47 @@ def _stage_index(name: str, stage: str | None, infos: list[dict]) -> int:
     return modules.index(stage)
 
 
-def _download(trunk: Trunk) -> None:
+def _download(backbone: Backbone) -> None:
     try:
-        if isinstance(trunk.body, AlexNet):
-            trunk.body.download()
+        if isinstance(backbone.body, AlexNet):
+            backbone.body.download()
         else:
             from timm.models import load_pretrained
 
             weights.notice_offline()
-            load_pretrained(trunk.body, num_classes=0)
+            load_pretrained(backbone.body, num_classes=0)
     except Exception as e:  # the hub, the network and the disk each fail in their own way
-        raise weights.no_weights(trunk.name, f"{type(e).__name__}: {weights.first_line(e)}") from e
+        raise weights.no_weights(backbone.name, f"{type(e).__name__}: {weights.first_line(e)}") from e
 
 
 @torch.no_grad()
-def _drop_final_activation(trunk: Trunk) -> None:
-    """Replace the activation whose output is the trunk's output, if there is one, by the identity."""
+def _drop_final_activation(backbone: Backbone) -> None:
+    """Replace the activation whose output is the backbone's output, if there is one, by the identity."""
     calls: list[tuple[str, Tensor]] = []
     hooks = [
         module.register_forward_hook(lambda m, args, out, name=name: calls.append((name, out)))
-        for name, module in trunk.body.named_modules()
+        for name, module in backbone.body.named_modules()
         if isinstance(module, ACTIVATIONS) or "activations" in type(module).__module__  # torch's, and timm's own
     ]
-    trunk.eval()
-    side = max(64, 4 * trunk.multiple)
+    backbone.eval()
+    side = max(64, 4 * backbone.multiple)
     try:
-        out = trunk(torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
+        out = backbone(torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
     except (AssertionError, RuntimeError) as e:
-        raise ModelError(f"{trunk.name} does not take photos of any size ({e}); choose another trunk") from e
+        raise ModelError(f"{backbone.name} does not take photos of any size ({e}); choose another backbone") from e
     for hook in hooks:
         hook.remove()
     if not calls or calls[-1][1].data_ptr() != out.data_ptr() or calls[-1][1].shape != out.shape:
         if (out >= 0).all():
             raise ModelError(
-                f"{trunk.name}: {trunk.stage} ends in an activation that is no module of its own and cannot be "
-                f"removed; keep it with stage {trunk.stage}{KEEP}"
+                f"{backbone.name}: {backbone.stage} ends in an activation that is no module of its own and cannot be "
+                f"removed; keep it with stage {backbone.stage}{KEEP}"
             )
         return
     name = calls[-1][0]
     if sum(call[0] == name for call in calls) > 1:
-        raise ModelError(f"{trunk.name}: the activation that ends {trunk.stage} is used elsewhere too; choose another")
+        raise ModelError(
+            f"{backbone.name}: the activation that ends {backbone.stage} is used elsewhere too; choose another"
+        )
     parent, _, child = name.rpartition(".")
-    setattr(trunk.body.get_submodule(parent), child, nn.Identity())
+    setattr(backbone.body.get_submodule(parent), child, nn.Identity())

@@ -1,4 +1,7 @@
-"""A describer on disk: model.safetensors and card.json, tied together by a checksum."""
+"""A describer on disk: model.safetensors and card.json, tied together by a checksum.
+
+On disk the backbone is called trunk, in tensor names and in the card, so that every folder of format 1 opens.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def save_folder(model: nn.Module, folder: str | os.PathLike, *, kind: str, weigh
     if not model.ready:
         raise ModelError(f"{model.name} has no cluster centres yet, so there is nothing to save: fit it first")
     folder = Path(folder)
-    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    state = {_on_disk(k): v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic(folder / "model.safetensors") as temporary:
         temporary.write_bytes(save(state))
     card = {
@@ -61,7 +64,7 @@ def read_state(folder: Path, card: dict) -> dict[str, Tensor]:
 def fill(model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
     """Set the tensors of `model`, made after the card's architecture. Raises ModelError where they do not fit it."""
     try:
-        model.load_state_dict(state)
+        model.load_state_dict({_in_memory(key): tensor for key, tensor in state.items()})
     except RuntimeError as e:
         file = folder / "model.safetensors"
         raise ModelError(f"{file}: does not fit the architecture in card.json ({str(e)[:300]})") from e
@@ -70,8 +73,16 @@ def fill(model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
 def digest(architecture: dict, state: dict[str, Tensor]) -> str:
     """Hex digest of an architecture and every tensor."""
     found = hashlib.sha256(json.dumps(architecture, sort_keys=True).encode())
-    for key in sorted(state):
-        tensor = state[key].detach().cpu().contiguous()
+    for key, held in sorted((_on_disk(key), tensor) for key, tensor in state.items()):
+        tensor = held.detach().cpu().contiguous()
         found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
         found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
+
+
+def _on_disk(key: str) -> str:
+    return key.replace("backbone.", "trunk.", 1) if key.startswith("backbone.") else key
+
+
+def _in_memory(key: str) -> str:
+    return key.replace("trunk.", "backbone.", 1) if key.startswith("trunk.") else key

@@ -1,4 +1,4 @@
-"""The network describer: trunk, pooling, whitening; photos in, vectors out."""
+"""The network describer: backbone, pooling, whitening; photos in, vectors out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from netvlad.describe.backbone import Trunk
+from netvlad.describe.backbone import Backbone
 from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.pooling import defined_locations, make_pooling, pooled_dim
 from netvlad.describe.whitening import Whitened, Whitening, make_whitening
@@ -35,7 +35,7 @@ class NetworkDescriber(Whitened, nn.Module):
 
     def __init__(
         self,
-        trunk: Trunk,
+        backbone: Backbone,
         pooling: str,
         *,
         clusters: int = 64,
@@ -44,21 +44,21 @@ class NetworkDescriber(Whitened, nn.Module):
         name: str | None = None,
     ):
         super().__init__()
-        self.trunk = trunk
+        self.backbone = backbone
         self.pooling_name = pooling
         self.clusters = clusters
-        self.pooling = make_pooling(pooling, trunk.dim, clusters)
+        self.pooling = make_pooling(pooling, backbone.dim, clusters)
         self.whitening = whitening
         self.local: nn.Module | None = None
         self.resize = resize
-        self.name = name or f"{trunk.name}-{pooling}"
+        self.name = name or f"{backbone.name}-{pooling}"
         self.fitted_on: dict = {}
         self.eval()
         self.to("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def dim(self) -> int:
-        return self.whitening.dim if self.whitening else pooled_dim(self.pooling_name, self.trunk.dim, self.clusters)
+        return self.whitening.dim if self.whitening else pooled_dim(self.pooling_name, self.backbone.dim, self.clusters)
 
     @property
     def ready(self) -> bool:
@@ -67,11 +67,11 @@ class NetworkDescriber(Whitened, nn.Module):
     @property
     def smallest(self) -> int:
         """The least side of a photo, in pixels."""
-        return self.trunk.smallest
+        return self.backbone.smallest
 
     @property
     def device(self) -> torch.device:
-        return next(self.trunk.parameters()).device
+        return next(self.backbone.parameters()).device
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) float as `prepare` makes it, or (N, 4, H, W) with a mask -> (N, dim)."""
@@ -79,22 +79,22 @@ class NetworkDescriber(Whitened, nn.Module):
         return self.whitening(x) if self.whitening else x
 
     def maps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Of what `forward` takes: the trunk's maps (N, D, H', W'), and the mask (N, 1, H', W') or None for pooling."""
-        maps = self.adjusted(self.trunk(x[:, :3]))
+        """Of what `forward` takes: the backbone's maps (N, D, H', W'), and the mask (N, 1, H', W') or None for pooling."""
+        maps = self.adjusted(self.backbone(x[:, :3]))
         return maps, defined_locations(x[:, 3:], maps.shape[-2:]) if x.shape[1] == 4 else None
 
     def adjusted(self, maps: Tensor) -> Tensor:
-        """The trunk's maps as the pooling takes them."""
+        """The backbone's maps as the pooling takes them."""
         return self.local.of_maps(maps) if self.local else maps
 
     def prepare(self, images: np.ndarray) -> Tensor:
-        """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32 as the trunk's weights expect it.
+        """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32 as the backbone's weights expect it.
 
         (N, H, W, 4), as `read_image` returns it with alpha, -> (N, 4, H, W): the fourth is 1 where defined, else 0.
         """
         x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float()
-        scale = 255 * torch.tensor(self.trunk.std, device=x.device).view(3, 1, 1)
-        mean = 255 * torch.tensor(self.trunk.mean, device=x.device).view(3, 1, 1)
+        scale = 255 * torch.tensor(self.backbone.std, device=x.device).view(3, 1, 1)
+        mean = 255 * torch.tensor(self.backbone.mean, device=x.device).view(3, 1, 1)
         x[:, :3].sub_(mean).div_(scale)
         x[:, 3:].div_(255)
         return x
@@ -126,14 +126,14 @@ class NetworkDescriber(Whitened, nn.Module):
     @property
     def architecture(self) -> dict:
         return {
-            "trunk": self.trunk.name,
-            "stage": self.trunk.stage,
+            "trunk": self.backbone.name,
+            "stage": self.backbone.stage,
             "pooling": self.pooling_name,
             "clusters": self.clusters,
             "resize": self.resize,
             "whitening": self.whitening.card if self.whitening else None,
-            "mean": list(self.trunk.mean),
-            "std": list(self.trunk.std),
+            "mean": list(self.backbone.mean),
+            "std": list(self.backbone.std),
             **({"local": self.local.card} if self.local else {}),
         }
 
@@ -144,21 +144,21 @@ class NetworkDescriber(Whitened, nn.Module):
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write model.safetensors and card.json. Raises ModelError while centres are missing."""
-        return save_folder(self, folder, kind="network", weights=self.trunk.provenance)
+        return save_folder(self, folder, kind="network", weights=self.backbone.provenance)
 
     @classmethod
     def load(cls, folder: Path, card: dict) -> NetworkDescriber:
         """Read what `save` wrote. Raises ModelError when tensors are missing, misshapen or not those of the card."""
         arch = card["architecture"]
         state = read_state(folder, card)
-        trunk = Trunk(arch["trunk"], arch["stage"])
-        trunk.crop()
-        trunk.mean, trunk.std, trunk.provenance = tuple(arch["mean"]), tuple(arch["std"]), card["weights"]
-        model = cls(trunk, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
+        backbone = Backbone(arch["trunk"], arch["stage"])
+        backbone.crop()
+        backbone.mean, backbone.std, backbone.provenance = tuple(arch["mean"]), tuple(arch["std"]), card["weights"]
+        model = cls(backbone, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
         if "local" in arch:
-            model.local = make_whitening(trunk.dim, arch["local"]).to(model.device)
+            model.local = make_whitening(backbone.dim, arch["local"]).to(model.device)
         if arch["whitening"]:
-            dim_in = pooled_dim(arch["pooling"], trunk.dim, arch["clusters"])
+            dim_in = pooled_dim(arch["pooling"], backbone.dim, arch["clusters"])
             model.whitening = make_whitening(dim_in, arch["whitening"]).to(model.device)
         fill(model, state, folder)
         model.fitted_on = card["fitted_on"]

@@ -106,7 +106,7 @@ def fit_local(model, cameras: Places, *, seed: int = 0, workers: int | None = No
     if model.ready:
         raise ModelError(f"{model.name} has centres already: local descriptors are adjusted before these are fitted")
     rows, camera, _ = _drawn(cameras, seed)
-    moment, freedom, sums = np.zeros((model.trunk.dim,) * 2), 0, {}
+    moment, freedom, sums = np.zeros((model.backbone.dim,) * 2), 0, {}
     with progress("local descriptors of fixed cameras", len(rows)) as advance:
         for chunk in decode_for(model, [cameras.path[row] for row in rows], workers=workers):
             good = [photo for photo in chunk if photo.image is not None]

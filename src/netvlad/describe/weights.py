@@ -1,4 +1,4 @@
-"""Where a trunk's weights come from: files of $NETVLAD_WEIGHTS first, then timm or torchvision."""
+"""Where a backbone's weights come from: files of $NETVLAD_WEIGHTS first, then timm or torchvision."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def local_state(model: nn.Module, file: Path) -> dict[str, Tensor]:
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Fill `model`, a trunk already cropped, from `state`, which may hold more. Raises ModelError otherwise."""
+    """Fill `model`, a backbone already cropped, from `state`, which may hold more. Raises ModelError otherwise."""
     wanted = model.state_dict()
     # counters of batch normalisation play no part in a forward pass and older checkpoints lack them
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
     if missing:
         raise ModelError(
-            f"{source}: lacks {len(missing)} of the {len(wanted)} tensors of this trunk, the first {missing[0]!r}; "
+            f"{source}: lacks {len(missing)} of the {len(wanted)} tensors of this backbone, the first {missing[0]!r}; "
             f"it holds {len(state)}, the first {next(iter(state), None)!r}"
         )
     for key, tensor in wanted.items():
         if key in state and state[key].shape != tensor.shape:
-            raise ModelError(f"{source}: {key} is {tuple(state[key].shape)}, this trunk has {tuple(tensor.shape)}")
+            raise ModelError(f"{source}: {key} is {tuple(state[key].shape)}, this backbone has {tuple(tensor.shape)}")
         if key in state and not torch.isfinite(state[key]).all():
             raise ModelError(f"{source}: {key} holds NaN or infinite values")
     model.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)

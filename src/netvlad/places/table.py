@@ -62,9 +62,9 @@ class Places:
     place (N,) object: a label that photos of one place share; "" none.
     skipped: rows a reader left out. notes: rows it kept without a heading or a time it could not read.
 
-    A row has a position or a place label, or both (`located` says which have a position,
-    `netvlad.places.place_matches` what then counts as one place). The positions of a table are either geodetic (each has lat/lon and a zone) or planar
-    (each has easting/northing in one unknown frame, no lat/lon and no zone), never both: there would be no distance
+    A row has a position, a place label, or both (`located` tells which have a position; `netvlad.places.place_matches`
+    defines what counts as one place). The positions of a table are either geodetic (each has lat/lon and a zone) or
+    planar (each has easting/northing in one unknown frame, no lat/lon and no zone), never both: no distance is defined
     between the two kinds.
     """
 

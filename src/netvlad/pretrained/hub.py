@@ -57,7 +57,7 @@ class HubDescriber(Whitened, nn.Module):
         return self.whitening.dim if self.whitening else self.spec.dim
 
     @property
-    def trunk(self):
+    def backbone(self):
         raise ModelError(f"{self.name} is described with as it is; to train, choose a model of this package")
 
     @torch.inference_mode()

@@ -1,6 +1,6 @@
 """Import of the networks that the authors of NetVLAD published as MATLAB structs (`Relja/netvlad`, MatConvNet).
 
-Facts read from their code: `addLayers.m` (which layers follow the trunk), `layerVLAD.m` and `layerVLADv2.m` (weights
+Facts read from their code: `addLayers.m` (which layers follow the backbone), `layerVLAD.m` and `layerVLADv2.m` (weights
 1x1xDxK, residual centres stored negated), `addPCA.m` (whitening as a 1x1 convolution of the flattened vector),
 `computeRepresentation.m` (only element (1,1) of the average image is subtracted), and MatConvNet's documentation of
 `vl_nnconv`, `vl_nnpool`, `vl_nnnormalize` and `vl_simplenn_tidy`.
@@ -18,9 +18,9 @@ from netvlad.describe.network import LONGEST_SIDE
 from netvlad.describe.weights import sha256
 from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
-from netvlad.pretrained.matconvnet_layers import TRUNK_TYPES, Layer, four, is_l2, list_layers, trunk_layers
+from netvlad.pretrained.matconvnet_layers import BACKBONE_TYPES, Layer, backbone_layers, four, is_l2, list_layers
 from netvlad.pretrained.matlab import CLASS, read_mat
-from netvlad.pretrained.simplenn import LayerTrunk, SimpleNNDescriber
+from netvlad.pretrained.simplenn import LayerBackbone, SimpleNNDescriber
 
 # custom layers, by their class where the file tells it and by their name where they were turned into structs
 POOLINGS = {"layerTotalMaxPool": "max", "max:core": "max", "layerTotalAvgPool": "avg", "avg:core": "avg"}
@@ -32,7 +32,7 @@ def import_matconvnet(
 ) -> SimpleNNDescriber:
     """The describer of a network as the authors published it, from its .mat file (version 5, 7 or 7.3).
 
-    The trunk is whatever layers the file lists; then max or average pooling, or NetVLAD (v1 or v2) between
+    The backbone is whatever layers the file lists; then max or average pooling, or NetVLAD (v1 or v2) between
     normalisations of the local descriptors and of each cluster; then, if it is there, the whitening.
     resize: the longest side photos are scaled down to (None: never, as the authors did).
     Raises ModelError for a file of another structure, naming the layer and what would be right.
@@ -40,21 +40,21 @@ def import_matconvnet(
     file = Path(file)
     net = read_mat(file, "net")
     layers = list_layers(file, net)
-    at = next((i for i, layer in enumerate(layers) if layer.type not in TRUNK_TYPES), len(layers))
+    at = next((i for i, layer in enumerate(layers) if layer.type not in BACKBONE_TYPES), len(layers))
     if at == len(layers):
         raise ModelError(
             f"{file}: has no pooling layer after its {len(layers)} layers, the last {layers[-1].name!r}; a network of "
-            "the authors has max:core, avg:core or vlad:core (off-the-shelf networks are trunks only)"
+            "the authors has max:core, avg:core or vlad:core (off-the-shelf networks are backbones only)"
         )
     pooling = _pooling(layers[at])
     vlad = pooling in VLADS.values()
-    specs, tensors = trunk_layers(_before(layers, at, vlad))
+    specs, tensors = backbone_layers(_before(layers, at, vlad))
     meta = net.get("meta") or net  # before beta17 its parts stood in the network itself
-    trunk = LayerTrunk(meta.get("netID") or "matconvnet", specs, [c / 255 for c in _mean(file, meta)])
-    trunk.body.load_state_dict(tensors)
-    trunk.provenance = {"file": file.name, "sha256": sha256(file), "licence": "not stated"}
+    backbone = LayerBackbone(meta.get("netID") or "matconvnet", specs, [c / 255 for c in _mean(file, meta)])
+    backbone.body.load_state_dict(tensors)
+    backbone.provenance = {"file": file.name, "sha256": sha256(file), "licence": "not stated"}
     options = {"clusters": four(layers[at].weights[0]).shape[3]} if vlad else {}
-    model = SimpleNNDescriber(trunk, pooling, **options, resize=resize, name=name or file.stem)
+    model = SimpleNNDescriber(backbone, pooling, **options, resize=resize, name=name or file.stem)
     if vlad:
         _fill_vlad(model, layers[at])
     _after(model, layers[at + 1 :], layers[at])
@@ -69,29 +69,31 @@ def _pooling(layer: Layer) -> str:
             return known
     raise layer.error(
         "is none that can be imported",
-        f"a network of the authors has layers of {', '.join(TRUNK_TYPES)}, then max:core, avg:core or vlad:core",
+        f"a network of the authors has layers of {', '.join(BACKBONE_TYPES)}, then max:core, avg:core or vlad:core",
     )
 
 
 def _before(layers: list[Layer], at: int, vlad: bool) -> list[Layer]:
-    """The trunk: what stands before the pooling, without the normalisation that our NetVLAD layer does itself."""
+    """The backbone: what stands before the pooling, without the normalisation that our NetVLAD layer does itself."""
     last = layers[at - 1] if at else layers[0]
     channels = four(layers[at].weights[0]).shape[2] if vlad else 0
     if vlad and not is_l2(last, channels):
         raise last.error("does not normalise", f"before {layers[at].name!r} local descriptors have to be (preL2)")
     if not vlad and last.type == "normalize":
-        raise last.error(f"normalises before {layers[at].name!r}", "max and average pooling take the trunk's own maps")
+        raise last.error(
+            f"normalises before {layers[at].name!r}", "max and average pooling take the backbone's own maps"
+        )
     return layers[: at - 1] if vlad else layers[:at]
 
 
 def _fill_vlad(model: SimpleNNDescriber, layer: Layer) -> None:
     arrays = layer.weights
     parts = {"weight": arrays[0], "centres": -arrays[-1]}  # the centres are stored negated
-    shape = (1, 1, model.trunk.dim, model.clusters)
+    shape = (1, 1, model.backbone.dim, model.clusters)
     for value in parts.values():
         if four(value).shape != shape:
             got, want = ("x".join(map(str, s)) for s in (four(value).shape, shape))
-            raise layer.error(f"has weights of {got}", f"{want} would fit the trunk")
+            raise layer.error(f"has weights of {got}", f"{want} would fit the backbone")
     state = {key: torch.from_numpy(four(value)[0, 0].T.copy()) for key, value in parts.items()}
     if len(arrays) == 3:
         if arrays[1].size != model.clusters:
@@ -103,7 +105,7 @@ def _fill_vlad(model: SimpleNNDescriber, layer: Layer) -> None:
 def _after(model: SimpleNNDescriber, layers: list[Layer], pooling: Layer) -> None:
     """What follows the pooling: intra-normalisation, L2, then perhaps the whitening and L2 again."""
     rest = list(layers)
-    if pooling.weights and not (rest and is_l2(rest.pop(0), model.trunk.dim)):
+    if pooling.weights and not (rest and is_l2(rest.pop(0), model.backbone.dim)):
         raise pooling.error("is not followed by the normalisation of each cluster", "vlad:intranorm would be right")
     if not (rest and rest.pop(0).is_whole_l2):
         raise pooling.error("is not followed by the normalisation of the whole vector", "postL2 would be right")
@@ -121,8 +123,8 @@ def _whitening(layer: Layer, model: SimpleNNDescriber) -> Whitening:
         got = ", ".join("x".join(map(str, w.shape)) for w in weights)
         raise layer.error(f"has weights of {got or 'no size'}", f"1x1x{model.dim}xd and d biases would be right")
     # MATLAB flattens K x D with the cluster fastest, this package cluster by cluster
-    clusters = model.dim // model.trunk.dim
-    by_channel = matrix.reshape(model.trunk.dim, clusters, -1)
+    clusters = model.dim // model.backbone.dim
+    by_channel = matrix.reshape(model.backbone.dim, clusters, -1)
     rows = np.ascontiguousarray(by_channel.transpose(2, 1, 0)).reshape(-1, model.dim)
     mean = mean_of(rows, weights[1].ravel())
     if mean is None:

@@ -1,4 +1,4 @@
-"""The layers of a MatConvNet network as its .mat file lists them, and the trunk that they make."""
+"""The layers of a MatConvNet network as its .mat file lists them, and the backbone that they make."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from netvlad.errors import ModelError
 from netvlad.pretrained.matlab import CLASS
 
-TRUNK_TYPES = ("conv", "relu", "pool", "normalize", "lrn")
+BACKBONE_TYPES = ("conv", "relu", "pool", "normalize", "lrn")
 WHOLE_L2 = ("layerWholeL2Normalize", "postL2", "finalL2", "wholeL2")  # by its class, or by its name in a struct
 DEFAULT_LRN = (5, 1, 0.0001 / 5, 0.75)  # vl_simplenn_tidy's
 
@@ -64,8 +64,8 @@ def list_layers(file: Path, net: Any) -> list[Layer]:
     return [Layer(file, place, part) for place, part in enumerate(found, 1)]
 
 
-def trunk_layers(layers: list[Layer]) -> tuple[list[dict], dict[str, torch.Tensor]]:
-    """What `LayerTrunk` is built of: a dict for each layer, and the tensors under their names."""
+def backbone_layers(layers: list[Layer]) -> tuple[list[dict], dict[str, torch.Tensor]]:
+    """What `LayerBackbone` is built of: a dict for each layer, and the tensors under their names."""
     specs: list[dict] = []
     tensors: dict[str, torch.Tensor] = {}
     channels = 3

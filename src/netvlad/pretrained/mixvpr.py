@@ -38,9 +38,9 @@ class MixVPR(nn.Module):
         from torchvision.models import resnet50
 
         super().__init__()
-        trunk = resnet50(weights=None)
-        trunk.layer4 = trunk.avgpool = trunk.fc = nn.Identity()
-        self.backbone = nn.ModuleDict({"model": trunk})
+        backbone = resnet50(weights=None)
+        backbone.layer4 = backbone.avgpool = backbone.fc = nn.Identity()
+        self.backbone = nn.ModuleDict({"model": backbone})
         self.aggregator = nn.ModuleDict(
             {
                 "mix": nn.Sequential(*(Mixer() for _ in range(DEPTH))),
@@ -50,9 +50,9 @@ class MixVPR(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        trunk, head = self.backbone["model"], self.aggregator
-        x = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(x))))
-        x = trunk.layer3(trunk.layer2(trunk.layer1(x))).flatten(2)
+        backbone, head = self.backbone["model"], self.aggregator
+        x = backbone.maxpool(backbone.relu(backbone.bn1(backbone.conv1(x))))
+        x = backbone.layer3(backbone.layer2(backbone.layer1(x))).flatten(2)
         x = head["channel_proj"](head["mix"](x).transpose(1, 2)).transpose(1, 2)
         return F.normalize(head["row_proj"](x).flatten(1), dim=1)
 

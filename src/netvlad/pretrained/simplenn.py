@@ -65,10 +65,10 @@ class AcrossChannels(nn.Module):
         return x * (self.kappa + self.alpha * sums).pow(-self.beta)
 
 
-class LayerTrunk(nn.Module):
-    """(N, 3, H, W) -> (N, dim, H', W') by `layers`, dicts as `matconvnet_layers.trunk_layers` makes them.
+class LayerBackbone(nn.Module):
+    """(N, 3, H, W) -> (N, dim, H', W') by `layers`, dicts as `matconvnet_layers.backbone_layers` makes them.
 
-    Stands where a `Trunk` does; its parts are called as in the file, so that training can start at `conv5_1`.
+    Stands where a `Backbone` does; its parts are called as in the file, so that training can start at `conv5_1`.
     mean: of RGB in 0..1, subtracted; nothing is divided (`std` 1/255).
     """
 
@@ -121,11 +121,11 @@ class PublishedNetVLAD(NetVLAD):
 
 
 class SimpleNNDescriber(NetworkDescriber):
-    """A describer whose trunk is a list of MatConvNet's layers; else a `NetworkDescriber`, trained like one."""
+    """A describer whose backbone is a list of MatConvNet's layers; else a `NetworkDescriber`, trained like one."""
 
     def __init__(
         self,
-        trunk: LayerTrunk,
+        backbone: LayerBackbone,
         pooling: str,
         *,
         clusters: int = 64,
@@ -133,28 +133,28 @@ class SimpleNNDescriber(NetworkDescriber):
         whitening: Whitening | None = None,
         name: str | None = None,
     ):
-        super().__init__(trunk, pooling, clusters=clusters, resize=resize, whitening=whitening, name=name)
+        super().__init__(backbone, pooling, clusters=clusters, resize=resize, whitening=whitening, name=name)
         if pooling in VERSIONS:
-            self.pooling = PublishedNetVLAD(trunk.dim, clusters, VERSIONS[pooling]).to(self.device)
+            self.pooling = PublishedNetVLAD(backbone.dim, clusters, VERSIONS[pooling]).to(self.device)
 
     @property
     def architecture(self) -> dict:
-        return {**super().architecture, "layers": self.trunk.layers}
+        return {**super().architecture, "layers": self.backbone.layers}
 
     def save(self, folder) -> Path:
         """Write model.safetensors and card.json."""
-        return save_folder(self, folder, kind="simplenn", weights=self.trunk.provenance)
+        return save_folder(self, folder, kind="simplenn", weights=self.backbone.provenance)
 
     @classmethod
     def load(cls, folder: Path, card: dict) -> SimpleNNDescriber:
         """Read what `save` wrote. Raises ModelError when tensors are missing, misshapen or not those of the card."""
         arch = card["architecture"]
         state = read_state(folder, card)
-        trunk = LayerTrunk(arch["trunk"], arch["layers"], arch["mean"])
-        trunk.provenance = card["weights"]
-        model = cls(trunk, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
+        backbone = LayerBackbone(arch["trunk"], arch["layers"], arch["mean"])
+        backbone.provenance = card["weights"]
+        model = cls(backbone, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
         if arch["whitening"]:
-            dim_in = pooled_dim(arch["pooling"], trunk.dim, arch["clusters"])
+            dim_in = pooled_dim(arch["pooling"], backbone.dim, arch["clusters"])
             model.whitening = make_whitening(dim_in, arch["whitening"]).to(model.device)
         fill(model, state, folder)
         model.fitted_on = card["fitted_on"]

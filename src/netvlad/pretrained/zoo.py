@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from netvlad.describe.backbone import Trunk, load_trunk, weights_config
+from netvlad.describe.backbone import Backbone, load_backbone, weights_config
 from netvlad.describe.dense_vlad import CENTRES, DenseVLAD, find_centres, load_dense_vlad
 from netvlad.describe.network import LONGEST_SIDE, NetworkDescriber
 from netvlad.describe.pooling import POOLINGS
@@ -30,15 +30,15 @@ KINDS = {  # of saved model folders, by the card's "kind"
     "hub": HubDescriber,
 }
 DEFAULT = "resnet18-netvlad"
-DENSE_VLAD = "densevlad"  # the one model without a trunk
+DENSE_VLAD = "densevlad"  # the one model without a backbone
 NETWORK_CLUSTERS = 64
 
-# trunks worth naming; any other of timm's works the same way
-TRUNKS = {
-    "vgg16": "the paper's trunk",
-    "alexnet": "the paper's small trunk",
+# backbones worth naming; any other of timm's works the same way
+BACKBONES = {
+    "vgg16": "the paper's backbone",
+    "alexnet": "the paper's small backbone",
     "resnet18": "fast on a CPU",
-    "resnet50": "the usual trunk of newer work",
+    "resnet50": "the usual backbone of newer work",
     "mobilenetv3_large_100": "for phones and robots",
     "vit_small_patch14_dinov2": "self-supervised ViT",
     "vit_base_patch14_dinov2": "self-supervised ViT, the field's best start",
@@ -55,12 +55,12 @@ def load(
 ) -> Describer:
     """A describer by name or from a saved folder.
 
-    name: `<trunk>-<pooling>` such as "resnet18-netvlad", "densevlad", a published model such as "megaloc" or
+    name: `<backbone>-<pooling>` such as "resnet18-netvlad", "densevlad", a published model such as "megaloc" or
     "vgg16-netvlad-pitts30k" (`published.py` has them all), or a folder that `save` or `netvlad fit` wrote.
     clusters, stage, resize: for a name; a folder has its own, and a published model is as it is but for the size of
     photos. clusters: by default 64, of DenseVLAD 128. dim: crop a whitened model to its first `dim` numbers.
     A model of torch.hub ("megaloc", "salad" ...) runs code of the repository it is published in.
-    A NetVLAD or VLAD by name comes with the trunk's weights but without centres: fit it, or let an index fit it; so
+    A NetVLAD or VLAD by name comes with the backbone's weights but without centres: fit it, or let an index fit it; so
     does DenseVLAD, unless $NETVLAD_WEIGHTS has its authors' centres.
     Raises ModelError: unknown name, no weights, a folder that does not fit.
     """
@@ -76,11 +76,11 @@ def load(
         raise ModelError(f"{name} is not whitened, so it has no first {dim} numbers to keep; `netvlad fit --whiten`")
     if str(name) == DENSE_VLAD:
         if stage:
-            raise ModelError(f"{name} has no trunk that could be cropped at {stage!r}: leave the stage out")
+            raise ModelError(f"{name} has no backbone that could be cropped at {stage!r}: leave the stage out")
         return load_dense_vlad(clusters=clusters, resize=resize)
-    trunk, pooling = split_name(str(name))
+    backbone, pooling = split_name(str(name))
     clusters = NETWORK_CLUSTERS if clusters is None else clusters
-    return NetworkDescriber(load_trunk(trunk, stage), pooling, clusters=clusters, resize=resize, name=str(name))
+    return NetworkDescriber(load_backbone(backbone, stage), pooling, clusters=clusters, resize=resize, name=str(name))
 
 
 def _network(name: str, resize: int | None) -> Describer:
@@ -103,7 +103,7 @@ def _network(name: str, resize: int | None) -> Describer:
     except ModelError as e:
         raise ModelError(f"{name}: {e}. Or {elsewhere}") from e
     model = import_matconvnet(file, resize=resize, name=name)
-    model.trunk.provenance |= {"source": entry.url, "licence": entry.licence}
+    model.backbone.provenance |= {"source": entry.url, "licence": entry.licence}
     model.save(imported)
     file.unlink()  # the folder holds all of it
     return model
@@ -128,9 +128,9 @@ def load_folder(folder: Path) -> Describer:
 
 @dataclass(frozen=True)
 class Known:
-    """A trunk as `netvlad models` lists it; dim: its channels at `stage`."""
+    """A backbone as `netvlad models` lists it; dim: its channels at `stage`."""
 
-    trunk: str
+    backbone: str
     stage: str
     dim: int
     stride: int
@@ -140,8 +140,8 @@ class Known:
 
 
 def known() -> list[Known]:
-    """The named trunks and where their weights would come from; none is loaded or downloaded."""
-    return [_known(name, remark) for name, remark in TRUNKS.items()]
+    """The named backbones and where their weights would come from; none is loaded or downloaded."""
+    return [_known(name, remark) for name, remark in BACKBONES.items()]
 
 
 @dataclass(frozen=True)
@@ -186,13 +186,15 @@ def dense_vlad_centres() -> str:
 
 def _known(name: str, remark: str) -> Known:
     with torch.device("meta"):
-        trunk = Trunk(name)
+        backbone = Backbone(name)
     file = find_weights(name)
-    config = weights_config(file.stem, trunk) if file else trunk.body.pretrained_cfg
+    config = weights_config(file.stem, backbone) if file else backbone.body.pretrained_cfg
     licence = config.get("license") or "not stated"
-    source = file.name if file else trunk.body.pretrained_cfg.get("hf_hub_id") or trunk.body.pretrained_cfg.get("url")
+    source = (
+        file.name if file else backbone.body.pretrained_cfg.get("hf_hub_id") or backbone.body.pretrained_cfg.get("url")
+    )
     where = f"{'file' if file else 'download'} {source}"
-    return Known(name, trunk.stage, trunk.dim, trunk.stride, where, licence, remark)
+    return Known(name, backbone.stage, backbone.dim, backbone.stride, where, licence, remark)
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -204,14 +206,14 @@ def split_name(name: str) -> tuple[str, str]:
             f"{name} stands for a way to search with {name.removesuffix('-distinct')}, and is worked out over a whole "
             "database: `netvlad evaluate` and `netvlad compare` take it, but no model or index can be made of it"
         )
-    trunk, dash, pooling = name.rpartition("-")
+    backbone, dash, pooling = name.rpartition("-")
     if dash and pooling in POOLINGS:
-        return trunk, pooling
+        return backbone, pooling
     published = [*NETWORKS, *HUBS]
-    ours = [f"{t}-{p}" for t in TRUNKS for p in POOLINGS]
+    ours = [f"{t}-{p}" for t in BACKBONES for p in POOLINGS]
     close = difflib.get_close_matches(name, [DENSE_VLAD, *published, *ours], 3)
     hint = f"close: {', '.join(close)}; " if close else ""
     raise ModelError(
-        f"no model is called {name!r}: {hint}a name is <trunk>-<pooling>, pooling one of {', '.join(POOLINGS)}, "
+        f"no model is called {name!r}: {hint}a name is <backbone>-<pooling>, pooling one of {', '.join(POOLINGS)}, "
         f"or {DENSE_VLAD}, or a published model ({', '.join(published)}), or the folder of a saved model"
     )

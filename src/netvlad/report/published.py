@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-TRUNKS = {
+BACKBONES = {
     "vgg16": "VGG-16",
     "vd16": "VGG-16",  # so the authors' own networks call it, and AlexNet caffe
     "alexnet": "AlexNet",
@@ -24,11 +24,11 @@ Published = Mapping[str, Mapping[str, tuple[float, ...]]]
 
 @dataclass(frozen=True)
 class Method:
-    """What published rows are told apart by. pooling and trunk as rows say them ("RootSIFT" is the trunk of DenseVLAD);
+    """What published rows are told apart by. pooling and backbone as rows say them ("RootSIFT" is the backbone of DenseVLAD);
     dim: length of the vector."""
 
     pooling: str
-    trunk: str
+    backbone: str
     dim: int
     whitened: bool
     trained: bool
@@ -44,29 +44,29 @@ def method_of(describer) -> Method | None:
     if "trunk" not in architecture:
         known = getattr(describer, "name", "").startswith("densevlad")
         return Method("VLAD", "RootSIFT", describer.dim, whitened, False) if known else None
-    trunk = architecture["trunk"]
+    backbone = architecture["trunk"]
     pooling = POOLINGS.get(architecture.get("pooling"))
-    return Method(pooling, TRUNKS.get(trunk, trunk), describer.dim, whitened, trained) if pooling else None
+    return Method(pooling, BACKBONES.get(backbone, backbone), describer.dim, whitened, trained) if pooling else None
 
 
 def row_of(method: Method | None, published: Published) -> str | None:
     """The row of `published` that speaks of `method`; None where there is none.
 
-    A row names trunk and pooling; "off the shelf" what was not trained (RootSIFT never is); "+ whitening" what is
+    A row names backbone and pooling; "off the shelf" what was not trained (RootSIFT never is); "+ whitening" what is
     whitened, with the dimension where it says one.
     """
     return next((row for row in published if method and _speaks_of(row, method)), None)
 
 
 def _speaks_of(row: str, method: Method) -> bool:
-    if method.trunk not in row or not re.search(rf"(?<![A-Za-z]){re.escape(method.pooling)}\b", row):
+    if method.backbone not in row or not re.search(rf"(?<![A-Za-z]){re.escape(method.pooling)}\b", row):
         return False
     if ("whitening" in row) != method.whitened:
         return False
     dim = re.search(r"(\d+)-D", row)
     if dim and int(dim[1]) != method.dim:
         return False
-    if method.trunk == "RootSIFT":
+    if method.backbone == "RootSIFT":
         return True
     return ("off the shelf" not in row) == method.trained
 

@@ -77,7 +77,7 @@ def _column(mesh: Mesh, textures: Textures, rng, spot: np.ndarray) -> None:
 
 
 def plant_trees(plan: Plan, mesh: Mesh, rng: np.random.Generator) -> np.ndarray:
-    """Trunks and branches, bare; returns the tips where leaves grow, (n, 3)."""
+    """Backbones and branches, bare; returns the tips where leaves grow, (n, 3)."""
     bark = mesh.add_surface(colour=(84, 68, 54))
     tips = []
     for x, y, height in plan.trees:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netvlad.describe.backbone import Trunk
+from netvlad.describe.backbone import Backbone
 from netvlad.describe.wccn import fixed_cameras
 from netvlad.errors import PlacesError
 from netvlad.places import read_places
@@ -81,13 +81,13 @@ def _described(
     for batch in batches:
         place = {position: i for i, position in enumerate(batch.positions)}
         mine = [i for i, photo in enumerate(of) if photo in place]
-        cut = windows(batch, network.model.trunk, [place[of[i]] for i in mine], corner[mine], side)
+        cut = windows(batch, network.model.backbone, [place[of[i]] for i in mine], corner[mine], side)
         parts.append(network.head(cut))
         order += mine
     return torch.cat(parts), np.array(order, np.int64)
 
 
-def windows(batch: Batch, trunk: Trunk, photos: list[int], corner: np.ndarray, side: float) -> Batch:
+def windows(batch: Batch, backbone: Backbone, photos: list[int], corner: np.ndarray, side: float) -> Batch:
     """The windows of `photos` (n,) of a batch with their upper left corners at shares (n, 2) of the photo's sides.
 
     Of kept maps whole cells are cut, whose surroundings they have seen: near its borders a window is what it is in
@@ -95,8 +95,8 @@ def windows(batch: Batch, trunk: Trunk, photos: list[int], corner: np.ndarray, s
     """
     x, prefix = batch.x, None
     if x.ndim == 3:  # a ViT's tokens, some of which stand for no patch
-        first = getattr(trunk.body, "num_prefix_tokens", 0)
-        grid = [max(1, round(length / trunk.multiple)) for length in batch.size]
+        first = getattr(backbone.body, "num_prefix_tokens", 0)
+        grid = [max(1, round(length / backbone.multiple)) for length in batch.size]
         prefix, x = x[photos, :first], x[:, first:].transpose(1, 2).unflatten(2, grid)
     whole = x.shape[-2:]
     x = _cut(x, photos, corner, side)

@@ -83,7 +83,9 @@ def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
+            # checkpoints of version 0.1.0 call the backbone trunk
+            names = {key.replace(".trunk.", ".backbone.", 1): key for key in file.keys()}  # noqa: SIM118 - it is no dict
+            tensors = {name: file.get_tensor(key) for name, key in names.items()}
         if about.get("format") != FORMAT:
             raise NetvladError(f"{path}: a checkpoint of format {about.get('format')}; this version reads {FORMAT}")
         return json.loads(about["state"]), tensors

@@ -86,15 +86,15 @@ class Jitter:
 class Config:
     """A training run; the defaults are the paper's.
 
-    start: the part of the trunk from which on it is trained (`layer3`, `blocks.8`, `conv5_1`), the pooling always;
-    "pooling": it alone; None: what the paper trains of its two trunks, the last stage of others.
+    start: the part of the backbone from which on it is trained (`layer3`, `blocks.8`, `conv5_1`), the pooling always;
+    "pooling": it alone; None: what the paper trains of its two backbones, the last stage of others.
     precision: of what is run, "bfloat16" is twice as fast on some CPUs and GPUs; weights stay float32.
     freeze: keep what the untrained layers make of each photo, where it fits `memory` bytes or there is a `folder` for
     the rest; storage: in which numbers.
     The other keys say what they are in their metadata, which `netvlad train --help` shows.
     """
 
-    start: str | None = key(None, "Where in the trunk training starts, e.g. layer3; pooling: it alone.")
+    start: str | None = key(None, "Where in the backbone training starts, e.g. layer3; pooling: it alone.")
     loss: str = key("ranking", "By what is learnt.", among=LOSSES)
     mining: Mining = field(default_factory=Mining)
     margin: float = key(0.1, "Of the ranking loss, in squared distance.", above=0)
@@ -122,7 +122,7 @@ class Config:
     device: str = key("auto", "Where to train.", among=DEVICES)
     precision: str = key("float32", "Of the forward pass; weights are float32.", among=PRECISIONS)
     recompute: bool = key(False, "Gradient checkpointing: less memory, a second forward pass.")
-    channels_last: bool = key(False, "Memory layout of the trunk; faster on GPUs with bfloat16.")
+    channels_last: bool = key(False, "Memory layout of the backbone; faster on GPUs with bfloat16.")
     freeze: bool = key(True, "Run the layers below training once and keep their maps.")
     storage: str = key("float16", "In which numbers these maps are kept.", among=STORAGE)
     memory: float = key(4e9, "Bytes of memory for the maps, and for the descriptors.", least=0)

@@ -88,12 +88,12 @@ class Photos:
     def head(self, batch: Batch) -> Tensor:
         """Vectors (n, dim) of a batch that `take` gave, with the gradient of what is trained."""
         if self.split is None or self.split.below is None:
-            return _pooled(self.model, self.model.trunk(batch.x), batch.alpha)
+            return _pooled(self.model, self.model.backbone(batch.x), batch.alpha)
         return _pooled(self.model, self.split.above(self.split.below(batch.x), batch.size), batch.alpha)
 
 
 class Frozen:
-    """What the part of the trunk below training makes of every photo, computed once and kept.
+    """What the part of the backbone below training makes of every photo, computed once and kept.
 
     As many maps as fit `memory` bytes stay in memory, the others go to an unnamed file in `folder`, which ends with
     the process. Make one with `keep`, which gives None where there is no room.

@@ -36,7 +36,7 @@ class Network:
         self.model, self.config, self.paths, self.workers = model, config, paths, workers
         self.devices = join(config.device)
         model.to(self.devices.device)
-        self.split = split(model.trunk, config.start, recompute=config.recompute)
+        self.split = split(model.backbone, config.start, recompute=config.recompute)
         self.parameters = trained_parameters(model, self.split)
         self.names = named(model, self.parameters)
         self.files = Photos(model, paths, self.split, workers=workers)

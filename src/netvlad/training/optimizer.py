@@ -15,7 +15,7 @@ from netvlad.training.split import Split
 
 
 def trained_parameters(model: NetworkDescriber, split: Split) -> list[nn.Parameter]:
-    """Those of the trunk from the split on, and the pooling's.
+    """Those of the backbone from the split on, and the pooling's.
 
     Raises ModelError for a model that cannot be trained: without centres, whitened, or without any parameter there.
     """

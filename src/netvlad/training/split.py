@@ -1,4 +1,4 @@
-"""A trunk in two parts: what training leaves as it is, and what it changes."""
+"""A backbone in two parts: what training leaves as it is, and what it changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from netvlad.describe.backbone import KEEP, STAGE_ALIASES, Trunk
+from netvlad.describe.backbone import KEEP, STAGE_ALIASES, Backbone
 from netvlad.describe.network import evaluating
 from netvlad.errors import ModelError
 
@@ -25,9 +25,9 @@ DEFAULTS = {"vgg16": "conv5_1", "alexnet": "conv2"}  # paper, section 5.1
 
 @dataclass(frozen=True)
 class Split:
-    """A trunk cut before the module `start`.
+    """A backbone cut before the module `start`.
 
-    below(x): (N, 3, H, W) photos -> what enters `start`, without gradient; None where the trunk cannot be cut there.
+    below(x): (N, 3, H, W) photos -> what enters `start`, without gradient; None where the backbone cannot be cut there.
     above(x, (H, W)): the rest of the way to the feature map; where `below` is None it takes the photos themselves.
     trained: the modules from `start` on.
     """
@@ -38,42 +38,44 @@ class Split:
     trained: tuple[nn.Module, ...]
 
 
-def split(trunk: Trunk, start: str | None = None, *, recompute: bool = False) -> Split:
-    """Cut `trunk` before `start`: a stage, block or layer of it (`layer3`, `blocks.8`, `conv5_1`), or "pooling".
+def split(backbone: Backbone, start: str | None = None, *, recompute: bool = False) -> Split:
+    """Cut `backbone` before `start`: a stage, block or layer of it (`layer3`, `blocks.8`, `conv5_1`), or "pooling".
 
-    By default what the paper trains of its two trunks, and the last stage of others. The parts are run one after the
+    By default what the paper trains of its two backbones, and the last stage of others. The parts are run one after the
     other and held against the whole: only where they agree is `below` offered.
     recompute: `above` remembers what enters each block only, and runs the block again for the gradient (gradient
     checkpointing): less memory, a second forward pass.
     Raises ModelError for a module that is not there or that the crop left out.
     """
-    start = start or default_start(trunk)
+    start = start or default_start(backbone)
     if start == POOLING:
-        return Split(start, _without_gradient(trunk), lambda x, size: x, ())
-    name = LAYERS.get(trunk.name.partition(".")[0], {}).get(start, start)
+        return Split(start, _without_gradient(backbone), lambda x, size: x, ())
+    name = LAYERS.get(backbone.name.partition(".")[0], {}).get(start, start)
     try:
-        following = _from(trunk.body, name)
+        following = _from(backbone.body, name)
     except (AttributeError, ValueError) as e:
-        raise ModelError(_no_such(trunk, start)) from e
-    photos = _test_photos(trunk)
-    steps = _run_in_order(trunk, following, photos)
+        raise ModelError(_no_such(backbone, start)) from e
+    photos = _test_photos(backbone)
+    steps = _run_in_order(backbone, following, photos)
     if not steps or steps[0] is not following[0]:
-        raise ModelError(f"{start} plays no part in {trunk.name} cropped at {trunk.stage}; {_no_such(trunk, start)}")
+        raise ModelError(
+            f"{start} plays no part in {backbone.name} cropped at {backbone.stage}; {_no_such(backbone, start)}"
+        )
 
     def above(x: Tensor, size: tuple[int, int]) -> Tensor:
         for step in steps:
             x = _recomputed(step, x) if recompute and torch.is_grad_enabled() else step(x)
-        return _as_map(trunk, x, size)
+        return _as_map(backbone, x, size)
 
-    below = _without_gradient(lambda x: _entering(trunk, steps[0], x))
-    if _agree(trunk, below, above, photos):
+    below = _without_gradient(lambda x: _entering(backbone, steps[0], x))
+    if _agree(backbone, below, above, photos):
         return Split(start, below, above, tuple(steps))
-    return Split(start, None, lambda x, size: trunk(x), tuple(steps))
+    return Split(start, None, lambda x, size: backbone(x), tuple(steps))
 
 
-def default_start(trunk: Trunk) -> str:
-    stage = trunk.stage.removesuffix(KEEP)
-    name = trunk.name.partition(".")[0]
+def default_start(backbone: Backbone) -> str:
+    stage = backbone.stage.removesuffix(KEEP)
+    name = backbone.name.partition(".")[0]
     return DEFAULTS.get(name) or STAGE_ALIASES.get((name, stage), stage)
 
 
@@ -88,12 +90,12 @@ def _from(body: nn.Module, name: str) -> list[nn.Module]:
 
 
 @torch.no_grad()
-def _run_in_order(trunk: Trunk, modules: list[nn.Module], photos: Tensor) -> list[nn.Module]:
-    """Those of `modules` that run when the trunk does, in the order in which they do."""
+def _run_in_order(backbone: Backbone, modules: list[nn.Module], photos: Tensor) -> list[nn.Module]:
+    """Those of `modules` that run when the backbone does, in the order in which they do."""
     ran: list[nn.Module] = []
     hooks = [m.register_forward_pre_hook(lambda module, args: ran.append(module)) for m in modules]
-    with evaluating(trunk):
-        trunk(photos)
+    with evaluating(backbone):
+        backbone(photos)
     for hook in hooks:
         hook.remove()
     return ran
@@ -103,8 +105,8 @@ class _Reached(Exception):
     pass
 
 
-def _entering(trunk: Trunk, module: nn.Module, x: Tensor) -> Tensor:
-    """What `module` gets when the trunk sees the photos `x`; nothing after it is run."""
+def _entering(backbone: Backbone, module: nn.Module, x: Tensor) -> Tensor:
+    """What `module` gets when the backbone sees the photos `x`; nothing after it is run."""
     seen: list[Tensor] = []
 
     def stop(_, args: tuple) -> None:
@@ -113,7 +115,7 @@ def _entering(trunk: Trunk, module: nn.Module, x: Tensor) -> Tensor:
 
     hook = module.register_forward_pre_hook(stop)
     try:
-        trunk(x)
+        backbone(x)
     except _Reached:
         pass
     finally:
@@ -134,18 +136,18 @@ def _without_gradient(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor]
     return torch.no_grad()(lambda x: function(x))
 
 
-def _as_map(trunk: Trunk, x: Tensor, size: tuple[int, int]) -> Tensor:
+def _as_map(backbone: Backbone, x: Tensor, size: tuple[int, int]) -> Tensor:
     """A ViT's tokens (N, T, D) as a map (N, D, H', W'), without those that stand for no patch."""
     if x.ndim != 3:
         return x
-    grid = [max(1, round(side / trunk.multiple)) for side in size]
-    return x[:, getattr(trunk.body, "num_prefix_tokens", 0) :].transpose(1, 2).unflatten(2, grid)
+    grid = [max(1, round(side / backbone.multiple)) for side in size]
+    return x[:, getattr(backbone.body, "num_prefix_tokens", 0) :].transpose(1, 2).unflatten(2, grid)
 
 
 @torch.no_grad()
-def _agree(trunk: Trunk, below: Callable, above: Callable, photos: Tensor) -> bool:
-    with evaluating(trunk):
-        whole = trunk(photos)
+def _agree(backbone: Backbone, below: Callable, above: Callable, photos: Tensor) -> bool:
+    with evaluating(backbone):
+        whole = backbone(photos)
         try:
             parts = above(below(photos), tuple(photos.shape[-2:]))
         except Exception:  # modules put in a row that were not meant to be: anything may be raised
@@ -153,13 +155,13 @@ def _agree(trunk: Trunk, below: Callable, above: Callable, photos: Tensor) -> bo
     return parts.shape == whole.shape and torch.allclose(parts, whole, rtol=1e-3, atol=1e-4 * float(whole.abs().max()))
 
 
-def _test_photos(trunk: Trunk) -> Tensor:
-    side = max(64, 4 * trunk.multiple)
-    device = next(trunk.parameters()).device
-    return torch.rand(2, 3, side, side + 2 * trunk.stride, generator=torch.Generator().manual_seed(0)).to(device)
+def _test_photos(backbone: Backbone) -> Tensor:
+    side = max(64, 4 * backbone.multiple)
+    device = next(backbone.parameters()).device
+    return torch.rand(2, 3, side, side + 2 * backbone.stride, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def _no_such(trunk: Trunk, start: str) -> str:
-    stages = [info["module"] for info in list(trunk.body.feature_info)[: trunk.index + 1]]
-    named = LAYERS.get(trunk.name.partition(".")[0], {})
-    return f"no part {start!r} of {trunk.name} can be trained; choose one of {', '.join([*named, *stages, POOLING])}"
+def _no_such(backbone: Backbone, start: str) -> str:
+    stages = [info["module"] for info in list(backbone.body.feature_info)[: backbone.index + 1]]
+    named = LAYERS.get(backbone.name.partition(".")[0], {})
+    return f"no part {start!r} of {backbone.name} can be trained; choose one of {', '.join([*named, *stages, POOLING])}"

@@ -60,12 +60,12 @@ def train(
         training.folder.go_on() if resume else training.folder.begin(model, config, about or {})
     try:
         if config.channels_last:
-            model.trunk.to(memory_format=torch.channels_last)
+            model.backbone.to(memory_format=torch.channels_last)
         with evaluating(model), only_trainable(model, training.network.parameters):
             record = training.run(resume)
     finally:
         if config.channels_last:
-            model.trunk.to(memory_format=torch.contiguous_format)
+            model.backbone.to(memory_format=torch.contiguous_format)
     if record.best:
         model.fitted_on["training"] = record.card()
     return record

@@ -18,7 +18,7 @@ import numpy as np
 
 JUMP = 0.05  # neighbours whose inverse depths differ by this share of the larger may be two surfaces
 SLOPE = 2.0  # but not where the inverse depth goes on like this beside them: it is linear over a plane
-THIN = 1.0  # metres: posts, trunks, people are no thicker than this, and rays go past behind them
+THIN = 1.0  # metres: posts, backbones, people are no thicker than this, and rays go past behind them
 WIDTHS = (3, 7, 15, 31, 63, 127)  # in samples, of windows in which a thin thing is looked for
 FINEST = 1024  # rows of the polar grid at least: a coarse depth map of planes is worth resampling finely
 
