@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     ImageLike: TypeAlias = str | os.PathLike[str] | bytes | Array | Image.Image
 
 
+@dataclass(frozen=True)
+class Method:
+    """What published results are looked up by.
+
+    pooling, backbone: as results print them, such as "NetVLAD" and "VGG-16"; the backbone of DenseVLAD is "RootSIFT".
+    dim: length of a vector. whitened: by PCA. trained: for place recognition, not off the shelf.
+    """
+
+    pooling: str
+    backbone: str
+    dim: int
+    whitened: bool
+    trained: bool
+
+
 @runtime_checkable
 class Describer(Protocol):
     """Turns photos into vectors. A vector never depends on which other photos share its batch."""
@@ -47,6 +62,10 @@ class Describer(Protocol):
     @property
     def identity(self) -> str:
         """Digest of everything a vector depends on: equal identities give equal vectors."""
+
+    @property
+    def method(self) -> Method | None:
+        """What published results it compares with; None where there can be none."""
 
     def describe(self, images: Sequence[ImageLike]) -> FloatArray:
         """Describe images, (H, W, 3) uint8 RGB arrays or whatever `netvlad.read_image` takes.
