@@ -7,6 +7,24 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.options import (
+    Benchmarks,
+    BestPerPanorama,
+    Clusters,
+    Database,
+    KeepUnmatched,
+    OtherDates,
+    Queries,
+    Radius,
+    Resize,
+    Root,
+    Seed,
+    Stage,
+    Strict,
+    WholeQueries,
+    Workers,
+)
+
 EXAMPLE = (
     "Example: netvlad compare --benchmark pitts250k-test --root pittsburgh/ --models vgg16-max models/vgg16-trained "
     "--out figure/"
@@ -20,13 +38,10 @@ def run(
         typer.Option(help="Models' names or folders, or vocabtree, any with -distinct behind it: --models a b c."),
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="", help="Further models and dimensions.")] = None,
-    benchmark: Annotated[
-        list[str] | None,
-        typer.Option(help="A name that `netvlad datasets` lists; given again, a further panel of the figure."),
-    ] = None,
-    root: Annotated[Path | None, typer.Option(help="The folder that the benchmarks are in.")] = None,
-    database: Annotated[Path | None, typer.Option(help="Photos of one's own to search: a folder or a table.")] = None,
-    queries: Annotated[Path | None, typer.Option(help="Photos to locate in them: a folder or a table.")] = None,
+    benchmark: Benchmarks = None,
+    root: Root = None,
+    database: Database = None,
+    queries: Queries = None,
     dims: Annotated[
         list[str] | None,
         typer.Option(help="Recall against the dimension: whitened models cut to so many numbers, --dims 32 64 128."),
@@ -34,30 +49,17 @@ def run(
     published: Annotated[
         bool, typer.Option("--published", help="All published numbers too; without models those alone, without photos.")
     ] = False,
-    radius: Annotated[float | None, typer.Option(help="Metres within which a match counts as right (25).")] = None,
-    keep_unmatched: Annotated[
-        bool, typer.Option("--keep-unmatched", help="Leave queries without any true match in the denominator.")
-    ] = False,
-    best_per_panorama: Annotated[
-        bool, typer.Option("--best-per-panorama", help="Keep only the best cut-out of each panorama.")
-    ] = False,
-    other_dates: Annotated[
-        bool, typer.Option("--other-dates", help="Photos of the query's own date do not count.")
-    ] = False,
-    whole_queries: Annotated[
-        bool, typer.Option("--whole-queries", help="Oxford and Paris: leave the queries' regions of interest alone.")
-    ] = False,
-    clusters: Annotated[int | None, typer.Option(help="Cluster centres of models given by name (64).")] = None,
-    stage: Annotated[str | None, typer.Option(help="Where the backbone of models given by name is cropped.")] = None,
-    resize: Annotated[
-        int | None,
-        typer.Option(help="Longest side to scale photos down to (640; as the benchmark says); 0: never.", min=0),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Of the cluster centres, where they have to be fitted.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
+    radius: Radius = None,
+    keep_unmatched: KeepUnmatched = False,
+    best_per_panorama: BestPerPanorama = False,
+    other_dates: OtherDates = False,
+    whole_queries: WholeQueries = False,
+    clusters: Clusters = None,
+    stage: Stage = None,
+    resize: Resize = None,
+    strict: Strict = False,
+    seed: Seed = 0,
+    workers: Workers = None,
 ) -> None:
     """Methods side by side: the curves of recall@N as PNG and SVG, their numbers in Markdown and LaTeX.
 

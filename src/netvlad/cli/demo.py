@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.options import Models, Workers
+
 EXAMPLE = "Example: netvlad demo photos/ --out demo/, or, without any photos, netvlad demo"
 
 
@@ -17,11 +19,11 @@ def run(
         typer.Argument(help="A folder of geotagged photos, or a table; by default a town is drawn (netvlad town)."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder for the report and the indexes.")] = Path("out/demo"),
-    model: Annotated[list[str] | None, typer.Option(help="A model's name or folder; may be given again.")] = None,
+    model: Models = None,
     radius: Annotated[
         float | None, typer.Option(help="Metres within which a match counts; 25, or 10 on a map below 500 m.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
+    workers: Workers = None,
 ) -> None:
     """Hold some photos out, index the others, locate those held out, and report how well that went.
 

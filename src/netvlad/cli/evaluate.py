@@ -7,44 +7,42 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.options import (
+    Benchmarks,
+    BestPerPanorama,
+    Clusters,
+    Database,
+    KeepUnmatched,
+    Models,
+    OtherDates,
+    Queries,
+    Radius,
+    Resize,
+    Root,
+    Seed,
+    Stage,
+    Strict,
+    WholeQueries,
+    Workers,
+)
+
 EXAMPLE = "Example: netvlad evaluate --database day.csv --queries night.csv --model resnet18-max --model models/mine"
 
 
 def run(
-    database: Annotated[Path | None, typer.Option(help="Photos to search: a folder or a table.")] = None,
-    queries: Annotated[Path | None, typer.Option(help="Photos to locate: a folder or a table.")] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(help="A model's name or folder, or vocabtree; may be given again.")
-    ] = None,
-    benchmark: Annotated[
-        list[str] | None,
-        typer.Option(help="In place of one's own photos: a name that `netvlad datasets` lists; may be given again."),
-    ] = None,
-    root: Annotated[Path | None, typer.Option(help="The folder that the benchmark is in.")] = None,
-    radius: Annotated[float | None, typer.Option(help="Metres within which a match counts as right (25).")] = None,
-    keep_unmatched: Annotated[
-        bool,
-        typer.Option(
-            "--keep-unmatched", help="Leave queries without any true match in the denominator, as the paper does."
-        ),
-    ] = False,
-    best_per_panorama: Annotated[
-        bool,
-        typer.Option("--best-per-panorama", help="Keep only the best cut-out of each panorama (Tokyo 24/7)."),
-    ] = False,
-    other_dates: Annotated[
-        bool,
-        typer.Option("--other-dates", help="Photos of the query's own date do not count (Tokyo Time Machine)."),
-    ] = False,
-    whole_queries: Annotated[
-        bool, typer.Option("--whole-queries", help="Oxford and Paris: leave the queries' regions of interest alone.")
-    ] = False,
-    clusters: Annotated[int | None, typer.Option(help="Cluster centres of models given by name (64).")] = None,
-    stage: Annotated[str | None, typer.Option(help="Where the backbone of models given by name is cropped.")] = None,
-    resize: Annotated[
-        int | None,
-        typer.Option(help="Longest side to scale photos down to (640; as the benchmark says); 0: never.", min=0),
-    ] = None,
+    database: Database = None,
+    queries: Queries = None,
+    model: Models = None,
+    benchmark: Benchmarks = None,
+    root: Root = None,
+    radius: Radius = None,
+    keep_unmatched: KeepUnmatched = False,
+    best_per_panorama: BestPerPanorama = False,
+    other_dates: OtherDates = False,
+    whole_queries: WholeQueries = False,
+    clusters: Clusters = None,
+    stage: Stage = None,
+    resize: Resize = None,
     rerank: Annotated[
         int | None, typer.Option(help="Judge each model once more, its so many best put in order by geometry.", min=1)
     ] = None,
@@ -52,11 +50,9 @@ def run(
     geometry: Annotated[str | None, typer.Option(help="Of --rerank: homography or fundamental.")] = None,
     budget: Annotated[float | None, typer.Option(help="Seconds that --rerank may take for a query.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write results.json, curves and a page into this folder.")] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Of the cluster centres, where they have to be fitted.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
+    strict: Strict = False,
+    seed: Seed = 0,
+    workers: Workers = None,
 ) -> None:
     """Recall@N of one or more models: how often a query's N best matches hold one taken near it.
 

@@ -1,0 +1,50 @@
+"""Options that several commands share, stated once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# photos and places
+Database = Annotated[Path | None, typer.Option(help="Photos to search: a folder or a table.")]
+Queries = Annotated[Path | None, typer.Option(help="Photos to locate: a folder or a table.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse a table with invalid rows instead of skipping them.")]
+Workers = Annotated[int | None, typer.Option(help="Number of processes that decode photos.", min=0)]
+
+# benchmarks and their rules
+Benchmarks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--benchmark",
+        help="A benchmark that `netvlad datasets` lists, instead of --database and --queries; may be given again.",
+    ),
+]
+Root = Annotated[Path | None, typer.Option(help="The folder that holds the benchmark.")]
+Radius = Annotated[float | None, typer.Option(help="Distance in metres up to which a match is correct (25).")]
+KeepUnmatched = Annotated[
+    bool,
+    typer.Option(
+        "--keep-unmatched", help="Count queries without any true match in the denominator, as the paper does."
+    ),
+]
+BestPerPanorama = Annotated[
+    bool, typer.Option("--best-per-panorama", help="Keep only the best cut-out of each panorama (Tokyo 24/7).")
+]
+OtherDates = Annotated[
+    bool, typer.Option("--other-dates", help="Ignore photos taken on the query's own date (Tokyo Time Machine).")
+]
+WholeQueries = Annotated[
+    bool, typer.Option("--whole-queries", help="Do not crop queries to their region of interest (Oxford, Paris).")
+]
+
+# models
+Model = Annotated[str | None, typer.Option(help="A model's name or folder (resnet18-netvlad).")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="A model's name or folder; may be given again.")]
+Clusters = Annotated[int | None, typer.Option(help="Number of cluster centres of a model given by name (64).")]
+Stage = Annotated[str | None, typer.Option(help="Layer at which the backbone of a model given by name is cropped.")]
+Resize = Annotated[
+    int | None, typer.Option(help="Longest side in pixels to scale photos down to (640); 0 never scales.", min=0)
+]
+Seed = Annotated[int, typer.Option(help="Seed of the random choices: photos, local descriptors, cluster centres.")]
