@@ -22,6 +22,7 @@ from netvlad.errors import ModelError
 from netvlad.features import dense_sift
 from netvlad.features.dense_sift import DIM
 from netvlad.images.read import read_image
+from netvlad.types import Method
 
 CLUSTERS = 128
 CENTRES = "densevlad_rootsift_k128_centres.npy"  # the authors', in a folder of $NETVLAD_WEIGHTS
@@ -114,6 +115,13 @@ class DenseVLAD(Whitened, nn.Module):
             "resize": self.resize,
             "whitening": self.whitening.card if self.whitening else None,
         }
+
+    @property
+    def method(self) -> Method | None:
+        """What published results it compares with; None when fixed cameras normalise its vectors."""
+        if not isinstance(self.whitening, Whitening | None):
+            return None
+        return Method("VLAD", "RootSIFT", self.dim, self.whitening is not None, False)
 
     @property
     def identity(self) -> str:

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from netvlad.describe.backbone import Backbone
 from netvlad.describe.folder import digest, fill, read_state, save_folder
+from netvlad.describe.method import BACKBONES, POOLINGS, is_trained
 from netvlad.describe.pooling import defined_locations, make_pooling, pooled_dim
 from netvlad.describe.whitening import Whitened, Whitening, make_whitening
 from netvlad.images.read import read_image
+from netvlad.types import Method
 
 # one forward pass takes as many photos of a size as stay below this, so that VGG-16 at 640x480 fits a small machine
 PIXELS_AT_ONCE = {"cpu": 1 << 21, "cuda": 1 << 24}
@@ -136,6 +138,15 @@ class NetworkDescriber(Whitened, nn.Module):
             "std": list(self.backbone.std),
             **({"local": self.local.card} if self.local else {}),
         }
+
+    @property
+    def method(self) -> Method | None:
+        """What published results it compares with; None for poolings and normalisations that none of them has."""
+        if self.pooling_name not in POOLINGS or self.local or not isinstance(self.whitening, Whitening | None):
+            return None
+        backbone = BACKBONES.get(self.backbone.name, self.backbone.name)
+        whitened, trained = self.whitening is not None, is_trained(self.fitted_on)
+        return Method(POOLINGS[self.pooling_name], backbone, self.dim, whitened, trained)
 
     @property
     def identity(self) -> str:

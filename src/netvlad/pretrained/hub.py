@@ -40,6 +40,7 @@ class HubDescriber(Whitened, nn.Module):
     takes_masks = False
     ready = True
     pooling = None  # nothing to fit but a whitening
+    method = None  # no results of benchmarks are published here for it
 
     def __init__(self, name: str, network: nn.Module, *, resize: int | None = LONGEST_SIDE):
         super().__init__()
