@@ -19,7 +19,7 @@ def main() -> None:
     tree = PlaceTree(places)
     built = time.perf_counter() - start
     start = time.perf_counter()
-    found = tree.within(places, 25.0)
+    found = tree.radius_neighbors(places, 25.0)
     print(
         f"{n} places over 30 km x 30 km: tree {built:.2f} s, all {len(found.ids)} pairs within 25 m "
         f"{time.perf_counter() - start:.2f} s"

@@ -27,7 +27,7 @@ RADIUS = 10.0
 def asked(index, queries, present: bool):
     """(confidence, right, called not in the map) of the queries that are (not) in it."""
     tree = PlaceTree(index.places)
-    near = np.diff(tree.within(queries, RADIUS if present else 2 * RADIUS).offsets) > 0
+    near = np.diff(tree.radius_neighbors(queries, RADIUS if present else 2 * RADIUS).offsets) > 0
     queries = queries[near == present]
     answers = index.locate_all(list(queries.path), top=1)
     found = netvlad.Places.build(path=queries.path, lat=[a.lat for a in answers], lon=[a.lon for a in answers])

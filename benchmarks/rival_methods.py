@@ -14,7 +14,7 @@ from netvlad.describe.whitening import fit_whitening
 from netvlad.features.extraction import rootsift, sift_of, sift_store
 from netvlad.features.store import FeatureStore
 from netvlad.places import Places
-from netvlad.places.place_matches import same_place
+from netvlad.places.place_matches import place_matches
 from netvlad.search.distinctive import distinctive_shares, distinctive_vectors
 from netvlad.search.flat_index import rank_vectors
 from netvlad.search.hamming import HammingEmbedding
@@ -108,7 +108,7 @@ class Tree:
 
     @cached_property
     def near(self):
-        return same_place(self.database, self.database, NEGATIVE)
+        return place_matches(self.database, self.database, NEGATIVE)
 
     def ranker(self, paths: int, *, informative: float = 1.0, distinct: bool = False, hamming: bool = False) -> Words:
         several = 3 if hamming else 1
@@ -174,7 +174,7 @@ def whitened(vectors: dict, database: Places, queries: Places, cost: float, root
 
 
 def distinct(vectors: dict, database: Places, cost: float) -> Vectors:
-    near = same_place(database, database, NEGATIVE)
+    near = place_matches(database, database, NEGATIVE)
     return Vectors(distinctive_vectors(np.stack([vectors[path] for path in database.path]), near), vectors, cost)
 
 

@@ -20,6 +20,7 @@ _WHERE = {
     "PlaceIndex": "netvlad.maps.index",
     "Places": "netvlad.places",
     "read_places": "netvlad.places",
+    "write_places": "netvlad.places",
     "read_image": "netvlad.images.read",
     "Protocol": "netvlad.evaluation.result",
     "NetvladError": "netvlad.errors",
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from netvlad.evaluation.result import Protocol
     from netvlad.images.read import read_image
     from netvlad.maps.index import PlaceIndex
-    from netvlad.places import Places, read_places
+    from netvlad.places import Places, read_places, write_places
     from netvlad.pretrained.zoo import load
 
 

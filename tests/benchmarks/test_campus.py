@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from netvlad.benchmarks import benchmark
-from netvlad.places import within
+from netvlad.places import radius_neighbors
 
 
 def write(root, light, photos):
@@ -35,5 +35,5 @@ def test_real_campus(campus, name, judged):
     known = benchmark(name)
     assert known.check(campus) == []
     split = known.read(campus)
-    near = within(split.queries, split.database, known.radius)
+    near = radius_neighbors(split.queries, split.database, known.radius)
     assert sum(len(near.of(i)[0]) > 0 for i in range(len(split.queries))) == judged

@@ -6,7 +6,7 @@ import pytest
 from netvlad.benchmarks import benchmark
 from netvlad.benchmarks.msls import CITIES
 from netvlad.errors import PlacesError
-from netvlad.places import to_utm, within
+from netvlad.places import radius_neighbors, to_utm
 
 WHERE = {"cph": (55.68, 12.57), "sf": (37.77, -122.42)}
 # key, metres to the north of the city's point, compass, panorama, in the subtask "all", night
@@ -59,7 +59,7 @@ def test_val_reads_what_the_authors_loader_reads(val):
     assert split.condition.tolist() == ["night", "day"] * 2
     assert split.database.heading.tolist() == [10, 350, 350] * 2
     assert split.database.time[1].astype(str) == "2015-05-02T12:00:00"
-    near = within(split.queries, split.database, 25.0)
+    near = radius_neighbors(split.queries, split.database, 25.0)
     assert [sorted(near.of(i)[0].tolist()) for i in range(4)] == [[0, 1], [1], [3, 4], [4]]
     assert split.database.utm.tolist() == [32633] * 3 + [32610] * 3
 

@@ -5,7 +5,7 @@ import pytest
 
 from netvlad.benchmarks import benchmark
 from netvlad.errors import PlacesError
-from netvlad.places import within
+from netvlad.places import radius_neighbors
 
 DATABASE = [f"000/00082{i}_pitch{p}_yaw1.jpg" for i in (8, 9) for p in (1, 2)]
 QUERIES = ["000/000546_pitch1_yaw1.jpg", "000/000547_pitch1_yaw1.jpg"]
@@ -49,7 +49,7 @@ def test_the_authors_layout(tree, layout):
     assert split.database.utm.tolist() == [32617] * 4
     assert split.database.lat[0] == pytest.approx(40.44, abs=0.01)  # downtown Pittsburgh
     assert split.database.lon[0] == pytest.approx(-80.0, abs=0.01)
-    near = within(split.queries, split.database, 25.0)
+    near = radius_neighbors(split.queries, split.database, 25.0)
     assert [near.of(i)[0].tolist() for i in range(2)] == [[0, 1], []]
     assert split.positives is split.condition is None
 
@@ -103,7 +103,7 @@ def test_real_positions_give_the_positives_of_the_plane(protocols, tmp_path, tou
     split = known.reader(tmp_path)
     assert (len(split.database), len(split.queries)) == (known.database, known.queries)
     assert np.unique(split.database.panorama, return_counts=True)[1].max() == 24
-    near = within(split.queries, split.database, float(truth["posDistThr"]))
+    near = radius_neighbors(split.queries, split.database, float(truth["posDistThr"]))
     wanted = {}  # cut-outs of a panorama share their position
     for i, place in enumerate(map(tuple, truth["utmQ"])):
         if place not in wanted:

@@ -6,7 +6,7 @@ import pytest
 from netvlad.benchmarks import benchmark
 from netvlad.benchmarks.tokyo_247 import CUT_OUTS, _places
 from netvlad.errors import PlacesError
-from netvlad.places import within
+from netvlad.places import radius_neighbors
 
 PANORAMAS = ["03814/381418.23_3946450.43/Ro5QyM_8S1ZnuWoqXIYs1A", "03815/381500.00_3946450.43/aaaaaaaaaaaaaaaaaaaaaa"]
 DATABASE = [f"{name}_012_{30 * i}.jpg" for name in PANORAMAS for i in range(CUT_OUTS)]
@@ -42,7 +42,7 @@ def test_the_authors_layout(tree, layout):
     assert split.condition.tolist() == ["day", "sunset", "night", "day", "sunset"]
     assert split.database.lat[0] == pytest.approx(35.6544, abs=1e-3)
     assert split.database.lon[0] == pytest.approx(139.69, abs=1e-2)
-    assert np.diff(within(split.queries, split.database, 25.0).offsets).tolist() == [12] * 5
+    assert np.diff(radius_neighbors(split.queries, split.database, 25.0).offsets).tolist() == [12] * 5
 
 
 def test_cut_outs_that_are_missing_from_the_struct(tree):
@@ -78,7 +78,9 @@ def test_real_positions_give_the_positives_of_the_plane(protocols):
     known = benchmark("tokyo247")
     assert (len(database), len(queries)) == (known.database, known.queries)
     asked = _places([f"/q/{i}.jpg" for i in range(len(queries))], queries)
-    near = within(asked, _places([f"/d/{i}.jpg" for i in range(len(database))], database), float(truth["posDistThr"]))
+    near = radius_neighbors(
+        asked, _places([f"/d/{i}.jpg" for i in range(len(database))], database), float(truth["posDistThr"])
+    )
     for i, place in enumerate(queries):
         wanted = np.flatnonzero(((database - place) ** 2).sum(axis=1) <= truth["posDistThr"] ** 2)
         np.testing.assert_array_equal(np.sort(near.of(i)[0]), wanted)

@@ -6,7 +6,7 @@ import pytest
 from netvlad.benchmarks import benchmark
 from netvlad.benchmarks.utm_filenames import read_folder
 from netvlad.errors import PlacesError
-from netvlad.places import within
+from netvlad.places import radius_neighbors
 
 
 def named(easting: float, panorama: str = "p", rest: str = "00@210@12@@@20110407_093000@day") -> str:
@@ -53,7 +53,7 @@ def test_database_and_queries(tmp_path, touch, database):
     touch(tmp_path, f"images/val/queries/{named(544300)}")
     split = benchmark("at-named-val").read(tmp_path)
     assert benchmark("at-named-val").check(tmp_path) == []
-    assert within(split.queries, split.database, 25.0).of(0)[0].tolist() == [0, 1, 2]
+    assert radius_neighbors(split.queries, split.database, 25.0).of(0)[0].tolist() == [0, 1, 2]
     lines = benchmark("at-named-test").check(tmp_path)
     assert lines == [f"{tmp_path} holds neither images/test nor test"]
     (tmp_path / "images/val").rename(tmp_path / "val")

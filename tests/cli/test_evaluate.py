@@ -9,7 +9,7 @@ from PIL import Image
 
 import netvlad as package
 from netvlad.places import read_places
-from netvlad.places.place_matches import same_place
+from netvlad.places.place_matches import place_matches
 from netvlad.search.distinctive import distinctive_vectors
 
 
@@ -216,7 +216,7 @@ def test_models_by_what_is_distinctive(netvlad, refused, seen_again, tmp_path):
     assert [(m["name"], m["dim"]) for m in methods] == [(name, 192) for name in names]
     assert "distinctive database" in methods[1]["stages"]
     places = read_places(database)
-    near = same_place(places, places, 25.0)
+    near = place_matches(places, places, 25.0)
     made = Methods(names, {}, near=lambda: near, workers=0).makers(places.path)
     asked = read_places(queries).path
     answers = [make().rank(asked, 6) for make in made.values()]

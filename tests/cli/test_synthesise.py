@@ -6,7 +6,7 @@ from PIL import Image
 
 from netvlad.panoramas import write_depth
 from netvlad.panoramas.camera import panorama_rays
-from netvlad.places import Places, read_places
+from netvlad.places import Places, read_places, write_places
 
 OPTIONS = ["--width", "32", "--height", "24", "--headings", "3", "--reach", "5.5", "--workers", "0"]
 
@@ -25,7 +25,7 @@ def panoramas(tmp_path):
         write_depth(tmp_path / "depth" / f"{name}.png", depth)
     paths = [tmp_path / "panoramas" / f"{name}.jpg" for name in ("a", "b")]
     table = Places.build(path=paths, easting=[500_000, 500_003], northing=3_460_000, utm="36N", heading=[0, 90])
-    table.save(tmp_path / "panoramas.csv")
+    write_places(table, tmp_path / "panoramas.csv")
     return tmp_path / "panoramas.csv"
 
 

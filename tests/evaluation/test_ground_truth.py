@@ -11,7 +11,7 @@ from netvlad.evaluation.ground_truth import by_list, by_place
 from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places
-from netvlad.places.place_matches import is_same_place
+from netvlad.places.place_matches import is_place_match
 
 DAYS = ["2019-05-01", "2019-05-02", None]
 NS = (1, 2, 3, 5, 10)
@@ -77,7 +77,7 @@ def test_a_place_is_what_places_say(database, queries, radius, data):
     ids = data.draw(st.lists(st.integers(-1, len(database) - 1), min_size=len(queries), max_size=len(queries)))
     held, asked = table("d", database), table("q", queries)
     ids = np.array(ids)[:, None]
-    np.testing.assert_array_equal(by_place(asked, held, radius).correct(ids), is_same_place(asked, held, ids, radius))
+    np.testing.assert_array_equal(by_place(asked, held, radius).correct(ids), is_place_match(asked, held, ids, radius))
 
 
 def test_radius_and_list_exclude_each_other():

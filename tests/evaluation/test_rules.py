@@ -196,9 +196,9 @@ def test_rules_that_cannot_be_followed_are_refused_before_anything_is_described(
 
 
 def test_no_photos_near_any_query():
-    from netvlad.places import within
+    from netvlad.places import radius_neighbors
 
     database, queries = table("db", [0.0], [DAYS[0]]), table("q", [900.0, 901.0], [DAYS[1]] * 2)
     for protocol in (Protocol(), Protocol(other_dates=True)):
         rules = Rules.of(protocol, database, queries)
-        assert rules.matched(within(queries, database, 25.0)).tolist() == [False, False]
+        assert rules.matched(radius_neighbors(queries, database, 25.0)).tolist() == [False, False]

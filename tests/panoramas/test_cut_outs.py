@@ -13,7 +13,7 @@ from netvlad.images.read import read_image
 from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.cut_outs import LAYOUTS, Layout, _cut_all, _Job, write_cut_outs
 from netvlad.panoramas.panorama import cut_out, read_panorama
-from netvlad.places import Places, read_places
+from netvlad.places import Places, read_places, write_places
 
 SMALL = Layout((0.0, 120.0, 240.0), (4.0, 26.5), width=32, height=24)
 
@@ -178,7 +178,7 @@ def test_two_layouts_never_mix(panoramas, tmp_path):
     write_cut_outs(source, tmp_path / "out", SMALL)
     with pytest.raises(PlacesError, match="holds cut-outs of another layout"):
         write_cut_outs(source, tmp_path / "out", SMALL.sized(width=16))
-    source.save(tmp_path / "panoramas" / "places.parquet")
+    write_places(source, tmp_path / "panoramas" / "places.parquet")
     with pytest.raises(PlacesError, match=r"holds places.parquet, which is no table of cut-outs"):
         write_cut_outs(source, tmp_path / "panoramas", SMALL)
     with pytest.raises(PlacesError, match="no layout is called 'paris'; choose one of pittsburgh, tokyo"):

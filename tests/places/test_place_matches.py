@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from netvlad.errors import PlacesError
-from netvlad.places import Places, distance, read_places, within
-from netvlad.places.geometry import is_within
-from netvlad.places.place_matches import is_same_place, same_place
+from netvlad.places import Places, distance, radius_neighbors, read_places
+from netvlad.places.neighbours import is_within
+from netvlad.places.place_matches import is_place_match, place_matches
 
 
 def table(at, label) -> Places:
@@ -31,9 +31,9 @@ def test_against_pairs_one_by_one(seed):
         return table(at, label.astype(object))
 
     database, queries = draw(int(rng.integers(1, 30))), draw(int(rng.integers(1, 10)))
-    near = same_place(queries, database, 10)
+    near = place_matches(queries, database, 10)
     every = np.tile(np.arange(-1, len(database)), (len(queries), 1))
-    found = is_same_place(queries, database, every, 10)
+    found = is_place_match(queries, database, every, 10)
     geometric = is_within(queries, database, every, 10)
     for i in range(len(queries)):
         ids, metres = near.of(i)
@@ -44,13 +44,13 @@ def test_against_pairs_one_by_one(seed):
         assert np.isfinite(metres).tolist() == both.tolist()
         assert metres.tolist()[: both.sum()] == sorted(metres[both].tolist())  # and those without follow
         assert set(np.flatnonzero(geometric[i]) - 1) == set(ids[both].tolist())
-        assert within(queries, database, 10).of(i)[0].tolist() == ids[both].tolist()
+        assert radius_neighbors(queries, database, 10).of(i)[0].tolist() == ids[both].tolist()
 
 
 def test_positions_outweigh_labels_and_a_label_alone_is_elsewhere():
     database = table([0, 500, np.nan], ["x", "x", "y"])
     queries = table([1, np.nan, np.nan], ["y", "x", "z"])
-    assert [same_place(queries, database, 10).of(i)[0].tolist() for i in range(3)] == [[0, 2], [0, 1], []]
+    assert [place_matches(queries, database, 10).of(i)[0].tolist() for i in range(3)] == [[0, 2], [0, 1], []]
     assert np.isnan(distance(queries, database)).tolist() == [False, True, True]
 
 
@@ -58,13 +58,13 @@ def test_tables_of_labels_go_with_any_frame():
     labels, planar = table([np.nan], ["x"]), table([0], ["x"])
     degrees = Places.build(path=["a"], lat=[1], lon=[2], place=["x"])
     for other in (planar, degrees, labels):
-        assert same_place(labels, other, 10).ids.tolist() == same_place(other, labels, 10).ids.tolist() == [0]
+        assert place_matches(labels, other, 10).ids.tolist() == place_matches(other, labels, 10).ids.tolist() == [0]
     with pytest.raises(PlacesError, match="no distance runs between them"):
-        same_place(planar, degrees, 10)
+        place_matches(planar, degrees, 10)
     empty = labels[[]]
-    assert len(same_place(empty, labels, 10)) == 0
-    assert same_place(labels, empty, 10).offsets.tolist() == [0, 0]
-    assert is_same_place(labels, empty, np.array([[-1]]), 10).tolist() == [[False]]
+    assert len(place_matches(empty, labels, 10)) == 0
+    assert place_matches(labels, empty, 10).offsets.tolist() == [0, 0]
+    assert is_place_match(labels, empty, np.array([[-1]]), 10).tolist() == [[False]]
 
 
 @pytest.mark.parametrize(("name", "photos", "labels"), [("webcams", 1266, 12), ("tower", 2877, 25)])

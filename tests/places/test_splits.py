@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netvlad.errors import PlacesError
-from netvlad.places import Places, hold_out, read_places, sessions, within
+from netvlad.places import Places, hold_out, radius_neighbors, read_places, sessions
 
 LAT, LON = 31.26, 34.80
 
@@ -172,7 +172,7 @@ def test_campus_by_day_and_by_night(campus):
     assert {light[name] for name in names(held.queries)} == {"night"}
     assert (len(held.database), len(held.queries)) == (694, 781)
     assert held.how.startswith("694 photos of 5 sessions by day are the database, 781 photos of 2 sessions by night")
-    assert (np.diff(within(held.queries, held.database, 10).offsets) > 0).mean() > 0.5
+    assert (np.diff(radius_neighbors(held.queries, held.database, 10).offsets) > 0).mean() > 0.5
 
 
 def test_labels_alone():

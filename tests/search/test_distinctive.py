@@ -5,7 +5,7 @@ import pytest
 
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places
-from netvlad.places.place_matches import same_place
+from netvlad.places.place_matches import place_matches
 from netvlad.search import distinctive
 from netvlad.search.distinctive import distinctive_shares, distinctive_vectors
 from netvlad.search.inverted_file import InvertedFile
@@ -91,12 +91,12 @@ def test_only_photos_of_other_places_take_away():
 def test_positions_and_labels_tell_the_negatives():
     at = Places.build(path=["a", "b", "c"], easting=[0.0, 20, 60], northing=0.0)
     x = unit(np.random.default_rng(1), 3, 8)
-    found = distinctive_vectors(x, same_place(at, at, 25.0))
+    found = distinctive_vectors(x, place_matches(at, at, 25.0))
     for i, near in enumerate(({0, 1}, {0, 1}, {2})):
         w = regression(x, i, near, 100)
         np.testing.assert_allclose(found[i], w / np.linalg.norm(w), atol=1e-5)
     named = Places.build(path=["a", "b", "c"], place=["x", "x", "y"])
-    np.testing.assert_array_equal(distinctive_vectors(x, same_place(named, named, 25.0)), found)
+    np.testing.assert_array_equal(distinctive_vectors(x, place_matches(named, named, 25.0)), found)
 
 
 def test_one_photo_none_and_photos_without_features():

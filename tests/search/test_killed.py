@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from netvlad.maps.index import PlaceIndex
-from netvlad.places import Places
+from netvlad.places import Places, write_places
 
 N = 200  # photos, in chunks of 32
 
@@ -94,7 +94,7 @@ def test_killed_at_many_moments(photos, tmp_path, weights, assert_same_places):
     paths[70:70] = [broken]
     paths[20:20] = [copy]  # of one that comes later
     places = Places.build(path=paths, lat=31.26 + 1e-5 * np.arange(N), lon=34.8)
-    places.save(tmp_path / "photos.csv")
+    write_places(places, tmp_path / "photos.csv")
     whole, killed = tmp_path / "whole.vpr", tmp_path / "killed.vpr"
     command = [sys.executable, "-c", RUNS, tmp_path / "photos.csv", whole, killed, *MOMENTS]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)

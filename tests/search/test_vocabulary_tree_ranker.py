@@ -182,10 +182,10 @@ def test_hamming_embedding_of_odd_photos(scenes, signed, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("hamming", [False, True])
 def test_what_places_share_counts_less(scenes, ranker, hamming):
-    from netvlad.places.place_matches import same_place
+    from netvlad.places.place_matches import place_matches
 
     at = Places.build(path=scenes[0], easting=[0, 1, 100, 200, 300, 400], northing=0.0)
-    near = same_place(at, at, 25.0)
+    near = place_matches(at, at, 25.0)
     learnt = VocabularyTreeRanker(scenes[0], ranker.tree, near=near, hamming=hamming, workers=0)
     expected = distinctive_shares(ranker.inverted, near)
     assert expected.min() < 255

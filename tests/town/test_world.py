@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netvlad.places.geometry import from_utm
+from netvlad.places.projection import from_utm
 from netvlad.town.capture_plan import MOST
 from netvlad.town.plan import MARGIN
 from netvlad.town.world import APART, EPSG, LAT, LON, Neighbourhood

@@ -13,7 +13,7 @@ from netvlad.training.confirmed import confirmed
 def tables(tmp_path):
     database = Places.build(path=[str(tmp_path / f"d{i}.jpg") for i in range(4)], easting=[0.0, 1, 2, 50], northing=0.0)
     queries = Places.build(path=[str(tmp_path / f"q{i}.jpg") for i in range(2)], easting=[0.0, 50], northing=0.0)
-    return database, queries, PlaceTree(database).within(queries, 25)
+    return database, queries, PlaceTree(database).radius_neighbors(queries, 25)
 
 
 def pairs(near, mask) -> list[tuple[int, int]]:

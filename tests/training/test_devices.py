@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from netvlad.errors import NetvladError
+from netvlad.places import write_places
 from netvlad.training import Config, train
 from netvlad.training.devices import join
 
@@ -30,7 +31,7 @@ def test_two_processes_learn_what_one_does(network, street, tmp_path):
     """Both on a CPU, joined by gloo; one of them has no tuple in the last batch of 5 queries."""
     tables = street(5)
     for name, table in zip(("database", "queries"), tables, strict=True):
-        table.save(tmp_path / f"{name}.csv")
+        write_places(table, tmp_path / f"{name}.csv")
     network("netvlad").save(tmp_path / "model")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     (tmp_path / "two.py").write_text(SCRIPT)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.benchmarks.base import Split
+from netvlad.places.io.writers import write_places
 from netvlad.places.table import Places
 from netvlad.runtime.files import write_json
 
@@ -33,7 +34,7 @@ def write(split: Split, to: str | os.PathLike) -> list[Path]:
         tables = {to / "database.parquet": split.database, to / "queries.parquet": split.queries}
         tables = {path: table for path, table in tables.items() if len(table)}
     for path, table in tables.items():
-        table.save(path)
+        write_places(table, path)
     truth = _truth(split)
     if not truth:
         return list(tables)

@@ -10,8 +10,8 @@ import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.errors import PlacesError
-from netvlad.places.geometry import ecef, from_utm, to_utm
 from netvlad.places.positions import AGREE
+from netvlad.places.projection import ecef, from_utm, to_utm
 from netvlad.places.table import Places
 from netvlad.places.values import floats
 

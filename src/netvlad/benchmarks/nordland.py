@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netvlad.benchmarks import utm_filenames as at_names
+from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.photos import one_of
 from netvlad.errors import PlacesError
@@ -47,7 +47,7 @@ def _frames(folder: Path) -> list[str]:
     """Photos by the frame number in their names: @0@2.4@@@@@1@... is frame 1."""
     if not folder.is_dir():
         raise PlacesError(f"{folder} is not there; {LIST} beside the seasons' folders is not either")
-    places = at_names.read_labels(folder)
+    places = utm_filenames.read_labels(folder)
     if not all(label.isdigit() for label in places.place):
         raise PlacesError(f"{folder}: the seventh field of a name is the frame's number; {places.place[0]!r} is none")
     numbers = np.array([int(label) for label in places.place])
@@ -76,7 +76,7 @@ def _make(database: str, queries: str, tolerance: int, every: int, whose: str) -
         queries=asked,
         licence="Creative Commons (NRK); see the source",
         source="https://nrkbeta.no/2013/01/15/nordlandsbanen-minute-by-minute-season-by-season/",
-        how=f"summer.tar.gz, winter.tar.gz and {LIST}: links in download_nordland.py of {at_names.DOWNLOADER}",
+        how=f"summer.tar.gz, winter.tar.gz and {LIST}: links in download_nordland.py of {utm_filenames.DOWNLOADER}",
         layout=LAYOUT,
         radius=None,
         frame_tolerance=tolerance,

@@ -6,7 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from netvlad.benchmarks import utm_filenames as at_names
+from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.dbstruct import read_struct
 from netvlad.benchmarks.photos import one_of, under
@@ -21,7 +21,7 @@ def read(root: Path, size: str, split: str) -> Split:
     name = f"pitts{size}_{split}.mat"
     has_struct = any((root / place / name).exists() for place in ("", "datasets"))
     if not has_struct and (root / "images" / split).is_dir():
-        return at_names.read(root, split)
+        return utm_filenames.read(root, split)
     path = one_of(root, f"datasets/{name}", name, f"images/{split}")
     struct = read_struct(path)
     if struct.which not in ("", split):

@@ -14,9 +14,7 @@ from netvlad.benchmarks import (
     sf_xl,
     tokyo_247,
     tokyo_tm,
-)
-from netvlad.benchmarks import (
-    utm_filenames as at_names,
+    utm_filenames,
 )
 from netvlad.benchmarks.base import Benchmark
 from netvlad.errors import PlacesError
@@ -29,7 +27,7 @@ _ALL = (
     *nordland.ALL,
     *gsv_cities.ALL,
     *sf_xl.ALL,
-    *at_names.ALL,
+    *utm_filenames.ALL,
     *oxford_paris.ALL,
     *revisited.ALL,
     *holidays.ALL,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netvlad.benchmarks import utm_filenames as at_names
+from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.dbstruct import read_struct
 from netvlad.benchmarks.photos import one_of, under
@@ -46,7 +46,7 @@ def _places(paths: list[str], utm: np.ndarray, panorama=None) -> Places:
 
 def _downloaded(root: Path) -> Split:
     """Here a query's number is in its name: photos 00010.jpg, 00011.jpg, 00012.jpg are day, sunset, night."""
-    split = at_names.read(root, "test")
+    split = utm_filenames.read(root, "test")
     numbers = [re.fullmatch(r"(\d+)(?:\.jpg)?", name) for name in split.queries.panorama]
     odd = [os.path.basename(path) for path, n in zip(split.queries.path, numbers, strict=True) if n is None]
     if odd:

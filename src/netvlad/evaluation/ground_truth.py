@@ -10,7 +10,7 @@ import numpy as np
 
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places
-from netvlad.places.place_matches import same_place
+from netvlad.places.place_matches import place_matches
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +36,12 @@ class Truth:
 
 
 def by_place(queries: Places, database: Places, radius: float, heading: float | None = None) -> Truth:
-    """Right is what is of a query's place (`same_place`) and, where `heading` is given, looks at most so many degrees
-    another way; a photo whose heading is unknown then is right for none.
+    """Right is what is of a query's place (`place_matches`) and, where `heading` is given, looks at most so many
+    degrees another way; a photo whose heading is unknown then is right for none.
 
     Errors: NetvladError where no query or no database photo has the heading that the rule goes by.
     """
-    near = same_place(queries, database, radius)
+    near = place_matches(queries, database, radius)
     if heading is None:
         return Truth(near, len(database))
     for places, which in ((queries, "query"), (database, "database photo")):

@@ -31,10 +31,10 @@ class Task:
 
     def near(self):
         """Which database photos may show one place: Neighbours."""
-        from netvlad.places.place_matches import same_place
+        from netvlad.places.place_matches import place_matches
 
         radius = getattr(self.protocol, "radius", None)
-        return same_place(self.database, self.database, 25.0 if radius is None else radius)
+        return place_matches(self.database, self.database, 25.0 if radius is None else radius)
 
     def judge(self, makers: dict, config: dict):
         """An Evaluation, or where the measure is mean average precision a Retrieval."""

@@ -16,6 +16,7 @@ import numpy as np
 from netvlad.errors import ImageError, PlacesError
 from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.panorama import cut_outs, read_panorama
+from netvlad.places.io.writers import write_places
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import some, texts
 from netvlad.runtime.files import atomic, write_json
@@ -103,7 +104,7 @@ def write_cut_outs(
         why = f": {some([str(s) for s in reasons])}" if reasons else ""
         raise PlacesError(f"none of {len(panoramas)} panoramas could be cut{why}")
     table = _table(panoramas, kept, stems, names, cameras)
-    table.save(out / "places.parquet")
+    write_places(table, out / "places.parquet")
     return replace(table, skipped=tuple(reasons))
 
 

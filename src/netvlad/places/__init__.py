@@ -1,7 +1,9 @@
 """Places: where photos were taken, read from whatever a person has, and the geometry between them."""
 
-from netvlad.places.geometry import Neighbours, PlaceTree, distance, from_utm, is_within, to_utm, within
 from netvlad.places.io.readers import read_places
+from netvlad.places.io.writers import write_places
+from netvlad.places.neighbours import Neighbours, PlaceTree, distance, is_within, radius_neighbors
+from netvlad.places.projection import from_utm, to_utm
 from netvlad.places.splits import HoldOut, hold_out, sessions
 from netvlad.places.table import Places, Skipped
 from netvlad.places.visits import dates, group_places, visits
@@ -18,9 +20,10 @@ __all__ = [
     "group_places",
     "hold_out",
     "is_within",
+    "radius_neighbors",
     "read_places",
     "sessions",
     "to_utm",
     "visits",
-    "within",
+    "write_places",
 ]

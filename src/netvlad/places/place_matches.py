@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from netvlad.places.geometry import Neighbours, is_within, within
+from netvlad.places.neighbours import Neighbours, is_within, radius_neighbors
 from netvlad.places.table import Places
 
 
-def same_place(queries: Places, database: Places, radius: float) -> Neighbours:
+def place_matches(queries: Places, database: Places, radius: float) -> Neighbours:
     """The database rows of each query's place: those within `radius` metres, nearest first, then those that share its
     label where one of the two has no position, in order, with NaN for metres.
 
-    Errors: as `within`.
+    Errors: as `radius_neighbors`.
     """
-    near = within(queries, database, radius)
+    near = radius_neighbors(queries, database, radius)
     if queries.located.all() and database.located.all():
         return near
     query, row = _sharing(queries, database)
@@ -30,7 +30,7 @@ def same_place(queries: Places, database: Places, radius: float) -> Neighbours:
     return Neighbours(offsets.astype(np.int64), np.concatenate([near.ids, row])[order], metres[order])
 
 
-def is_same_place(queries: Places, database: Places, ids: np.ndarray, radius: float) -> np.ndarray:
+def is_place_match(queries: Places, database: Places, ids: np.ndarray, radius: float) -> np.ndarray:
     """Whether database row ids[i, j] is of the place of query i: bool (Q, k), as `ids`; -1, no row, never is.
 
     Errors: as `is_within`.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from netvlad.places.geometry import ecef, from_utm, to_utm
+from netvlad.places.projection import ecef, from_utm, to_utm
 
 AGREE = 100.0  # metres between lat/lon and UTM of one row: more than any rounding, less than any mix-up
 
 
-def settle(
+def resolve_positions(
     lat: np.ndarray,
     lon: np.ndarray,
     easting: np.ndarray,

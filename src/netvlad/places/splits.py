@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.place_matches import same_place
+from netvlad.places.place_matches import place_matches
 from netvlad.places.sun import as_utc, elevation
 from netvlad.places.table import Places
 
@@ -112,7 +112,7 @@ def _latest(label: np.ndarray, share: float) -> np.ndarray:
 
 
 def _met(database: Places, queries: Places) -> bool:
-    found = np.diff(same_place(queries, database, CELL).offsets) > 0
+    found = np.diff(place_matches(queries, database, CELL).offsets) > 0
     return bool(found.mean() >= 0.1)
 
 

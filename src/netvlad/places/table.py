@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.geometry import ecef
-from netvlad.places.positions import leave_planar, settle
+from netvlad.places.positions import leave_planar, resolve_positions
+from netvlad.places.projection import ecef
 from netvlad.places.values import floats, headings, some, texts, times
 from netvlad.places.zones import zones
 
@@ -130,7 +130,7 @@ class Places:
         zone, bad = zones(_column("utm", utm, n, 0), None, numbers["lat"], numbers["northing"])
         wrong |= bad
         label = texts(_column("place", place, n, ""))
-        positions, faults = settle(**numbers, utm=zone, labelled=label != "")
+        positions, faults = resolve_positions(**numbers, utm=zone, labelled=label != "")
         leave_planar(positions, bad, faults)
         wrong = faults | wrong
         angle, bad = headings(_column("heading", heading, n, np.nan))
@@ -208,16 +208,6 @@ class Places:
             xyz = np.stack([self.easting, self.northing, np.where(self.located, 0.0, np.nan)], axis=-1)
         xyz.flags.writeable = False
         return xyz
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the table as .csv, .parquet (GeoParquet) or .geojson; `read_places` reads all columns back.
-
-        Photos below the table's folder are named relative to it, so that the folder can move. The file
-        appears whole or not at all. Errors: PlacesError for another suffix.
-        """
-        from netvlad.places.io.writers import write
-
-        write(self, path)
 
 
 def _column(name: str, values, n: int, missing):

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from netvlad.places.geometry import is_utm
+from netvlad.places.projection import is_utm
 from netvlad.places.values import is_empty, texts
 
 _CODE = re.compile(r"(?:EPSG:+)?(\d{4,5})", re.IGNORECASE)

@@ -18,7 +18,7 @@ import numpy as np
 from netvlad.evaluation.protocol_text import right
 from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.places import distance
-from netvlad.places.geometry import ecef
+from netvlad.places.projection import ecef
 from netvlad.runtime.files import atomic
 
 THUMB = 200  # longest side in pixels

@@ -27,7 +27,7 @@ BLOCK = 256  # entries compared with all others at once
 def distinctive_shares(inverted: InvertedFile, near: Neighbours, entry: np.ndarray | None = None) -> np.ndarray:
     """Of each posting of `inverted` the share of its votes that is the entry's own: (M,) uint8, 255 for all of it.
 
-    near: of each photo the photos that may show the same place (`same_place`, within the distance from which on a
+    near: of each photo the photos that may show the same place (`place_matches`, within the distance from which on a
     photo is a definite negative). entry (N,): of each photo (default: its own). An entry without negatives keeps all.
     Raises NetvladError where `near` is of another number of photos.
     """

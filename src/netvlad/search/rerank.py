@@ -12,7 +12,7 @@ from netvlad.errors import ImageError, NetvladError
 from netvlad.features.store import FeatureStore
 from netvlad.features.verification import LEAST, least_of, verify
 from netvlad.maps.location import Location, Match
-from netvlad.places.geometry import ecef
+from netvlad.places.projection import ecef
 from netvlad.runtime.progress import progress
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netvlad.places.table import Places
+from netvlad.places import Places, write_places
 from netvlad.runtime.files import atomic
 from netvlad.town.capture_plan import SPLITS, Size, neighbourhoods, outline, surveys, wanted_queries
 from netvlad.town.world import EPSG
@@ -30,11 +30,11 @@ def write_tables(folder: Path, split: str, seed: int, size: Size, gps: float, co
     truth = [_truth(folder, seed, size, *row) for row in panoramas + queries]
     rng = np.random.default_rng([seed, SPLITS.index(split), 6])
     taken = _recorded(folder, truth[: len(panoramas)], rng, gps, compass, "panorama", "database")
-    taken.save(folder / "panoramas.parquet")
+    write_places(taken, folder / "panoramas.parquet")
     found = _recorded(folder, truth[len(panoramas) :], rng, gps, None, "", "query")
     database = write_cut_outs(taken, folder / "database", LAYOUTS["tokyo"].sized(*size.photo), workers=workers)
-    found.save(folder / "queries" / "places.parquet")
-    Places.concat([database, found]).save(folder / "places.parquet")
+    write_places(found, folder / "queries" / "places.parquet")
+    write_places(Places.concat([database, found]), folder / "places.parquet")
     _write_truth(folder / "truth.parquet", truth)
 
 

@@ -58,7 +58,7 @@ class Neighbourhood:
     @property
     def origin(self) -> np.ndarray:
         """Easting and northing (UTM, EPSG) of the plan's middle."""
-        from netvlad.places.geometry import to_utm
+        from netvlad.places.projection import to_utm
 
         east, north, _ = to_utm(np.array([LAT]), np.array([LON]))
         row, column = divmod(self.number, 8)

@@ -6,7 +6,7 @@ import numpy as np
 
 from netvlad.errors import PlacesError
 from netvlad.places import Places
-from netvlad.places.place_matches import same_place
+from netvlad.places.place_matches import place_matches
 from netvlad.places.visits import group_places
 from netvlad.training.config import Config
 
@@ -34,7 +34,7 @@ class Classes:
             raise PlacesError(f"no place has two of the {len(places)} photos: nothing tells what stays the same")
         centres = places[np.array([group[0] for group in self.members])]
         reach = config.mining.elsewhere + config.mining.within
-        self._near = same_place(centres, centres, reach)
+        self._near = place_matches(centres, centres, reach)
         if (np.diff(self._near.offsets) == len(self)).all():
             raise PlacesError(
                 f"all {len(self)} places with two photos or more lie within {reach:g} m of each other: two that are "

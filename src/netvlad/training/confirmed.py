@@ -10,7 +10,7 @@ import numpy as np
 
 from netvlad.errors import PlacesError
 from netvlad.places import Places
-from netvlad.places.geometry import Neighbours
+from netvlad.places.neighbours import Neighbours
 
 
 def confirmed(

@@ -13,7 +13,7 @@ import numpy as np
 
 from netvlad.errors import PlacesError
 from netvlad.places import Places
-from netvlad.places.place_matches import same_place
+from netvlad.places.place_matches import place_matches
 from netvlad.places.splits import DAY, NIGHT
 from netvlad.places.sun import elevation
 from netvlad.places.visits import dates
@@ -45,7 +45,7 @@ class Tuples:
         self.seed = seed
         self.size = len(database)
         # one search serves both: whoever is near enough to be a positive is no definite negative either
-        self._near = same_place(queries, database, self.mining.elsewhere)
+        self._near = place_matches(queries, database, self.mining.elsewhere)
         self._positive = self._potential(database, queries)
         own = np.repeat(np.arange(len(queries)), np.diff(self._near.offsets))
         self._positive &= ~self._themselves(database, queries, own)

@@ -11,7 +11,7 @@ from torch import Tensor
 from netvlad.errors import NetvladError, PlacesError
 from netvlad.evaluation.recall import recall_at
 from netvlad.places import Places, dates
-from netvlad.places.place_matches import is_same_place, same_place
+from netvlad.places.place_matches import is_place_match, place_matches
 
 N = 5
 
@@ -28,7 +28,7 @@ class Validation:
     def __init__(
         self, database: Places, queries: Places, *, radius: float, limit: int, other_dates: bool = False, seed: int = 0
     ):
-        near = same_place(queries, database, radius)
+        near = place_matches(queries, database, radius)
         held, asked = dates(database), dates(queries)
         own = np.repeat(np.arange(len(queries)), np.diff(near.offsets))
         possible = database.path[near.ids] != queries.path[own]
@@ -72,5 +72,5 @@ class Validation:
             candidates = torch.cat([ids, torch.as_tensor(rows, device=ids.device).expand(len(ids), -1)], dim=1)
             best, places = torch.cat([best, cosines], dim=1).topk(N, dim=1)
             ids = candidates.gather(1, places).masked_fill(best == -torch.inf, -1)
-        correct = is_same_place(self._queries, self._database, ids.cpu().numpy(), self.radius)
+        correct = is_place_match(self._queries, self._database, ids.cpu().numpy(), self.radius)
         return recall_at(correct, readable, [N])[N]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from netvlad.errors import PlacesError
-from netvlad.places import Places, read_places
+from netvlad.places import Places, read_places, write_places
 
 CSV = "path,lat,lon\na.jpg,31.26,34.8\n"
 NAME = "@543256.96@4178906.70@10@S@37.7564@-122.5089@p7@@90@@@@201311@@.jpg"
@@ -23,7 +23,7 @@ def bare(path):
 @pytest.mark.parametrize("name", ["places.csv", "places.parquet", "places.geojson"])
 def test_a_folder_is_its_table(tmp_path, name, same):
     places = Places.build(path=[tmp_path / "a.jpg"], lat=31.26, lon=34.8)
-    places.save(tmp_path / name)
+    write_places(places, tmp_path / name)
     bare(tmp_path / "b.jpg")
     same(read_places(tmp_path), places)
     same(read_places(str(tmp_path)), places)
@@ -31,7 +31,7 @@ def test_a_folder_is_its_table(tmp_path, name, same):
 
 def test_a_folder_with_two_tables(tmp_path):
     for name in ("places.csv", "places.parquet"):
-        Places.build(path=[tmp_path / "a.jpg"], lat=31.26, lon=34.8).save(tmp_path / name)
+        write_places(Places.build(path=[tmp_path / "a.jpg"], lat=31.26, lon=34.8), tmp_path / name)
     with pytest.raises(PlacesError, match=r"places\.csv and places\.parquet"):
         read_places(tmp_path)
 

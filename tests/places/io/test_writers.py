@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from netvlad.errors import PlacesError
-from netvlad.places import Places, read_places
+from netvlad.places import Places, read_places, write_places
 from netvlad.places.io import writers
 
 FORMATS = (".csv", ".parquet", ".geojson")
@@ -24,7 +24,7 @@ def test_what_is_saved_is_read_back(geodetic, planar, tmp_path, suffix, same):
         ("one_clock", geodetic[:1]),
         ("wall", geodetic[1:]),
     ):
-        places.save(tmp_path / f"{name}{suffix}")
+        write_places(places, tmp_path / f"{name}{suffix}")
         back = read_places(tmp_path / f"{name}{suffix}", strict=True)
         same(back, places)
         assert back.notes == ()
@@ -42,7 +42,7 @@ def test_random_places_survive_to_the_last_bit(tmp_path, suffix, same):
         time=np.datetime64("1960-01-01") + rng.integers(0, 3 * 10**9, n).astype("m8[s]"),
         is_utc=rng.random(n) < 0.5,
     )
-    places.save(tmp_path / f"t{suffix}")
+    write_places(places, tmp_path / f"t{suffix}")
     same(read_places(tmp_path / f"t{suffix}", strict=True), places)
 
 
@@ -54,7 +54,7 @@ def test_utm_that_was_given_survives(tmp_path, suffix, same):
         northing=[4178906.7, 6252266.2],
         utm=["10S", "56S"],
     )
-    places.save(tmp_path / f"t{suffix}")
+    write_places(places, tmp_path / f"t{suffix}")
     same(read_places(tmp_path / f"t{suffix}", strict=True), places)
 
 
@@ -62,14 +62,14 @@ def test_utm_that_was_given_survives(tmp_path, suffix, same):
 def test_the_folder_can_move(geodetic, tmp_path, suffix):
     (tmp_path / "here").mkdir()
     inside = Places.build(path=[tmp_path / "here" / "x" / "a.jpg", tmp_path / "b.jpg"], lat=[1, 2], lon=[1, 2])
-    inside.save(tmp_path / "here" / f"t{suffix}")
+    write_places(inside, tmp_path / "here" / f"t{suffix}")
     shutil.move(tmp_path / "here", tmp_path / "there")
     back = read_places(tmp_path / "there" / f"t{suffix}")
     assert back.path.tolist() == [str(tmp_path / "there" / "x" / "a.jpg"), str(tmp_path / "b.jpg")]
 
 
 def test_csv_is_plain(geodetic, tmp_path):
-    geodetic.save(tmp_path / "t.csv")
+    write_places(geodetic, tmp_path / "t.csv")
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["path"] == "a, b;c.jpg"
@@ -80,17 +80,17 @@ def test_csv_is_plain(geodetic, tmp_path):
 
 
 def test_geojson_is_geojson(geodetic, planar, tmp_path):
-    geodetic.save(tmp_path / "t.geojson")
+    write_places(geodetic, tmp_path / "t.geojson")
     content = json.loads((tmp_path / "t.geojson").read_text())
     assert content["type"] == "FeatureCollection"
     assert content["features"][0]["geometry"] == {"type": "Point", "coordinates": [34.80118454, 31.26196648]}
     assert content["features"][0]["properties"]["heading"] == 12.3
-    planar.save(tmp_path / "t.geojson")
+    write_places(planar, tmp_path / "t.geojson")
     assert json.loads((tmp_path / "t.geojson").read_text())["features"][1]["geometry"] is None
 
 
 def test_parquet_is_geoparquet(geodetic, planar, tmp_path):
-    geodetic.save(tmp_path / "t.parquet")
+    write_places(geodetic, tmp_path / "t.parquet")
     table = pq.read_table(tmp_path / "t.parquet")
     geo = json.loads(table.schema.metadata[b"geo"])
     column = geo["columns"][geo["primary_column"]]
@@ -102,7 +102,7 @@ def test_parquet_is_geoparquet(geodetic, planar, tmp_path):
         table["geometry"][1].as_py().hex()
         == "0101000000" + geodetic.lon[1:2].tobytes().hex() + geodetic.lat[1:2].tobytes().hex()
     )
-    planar.save(tmp_path / "t.parquet")
+    write_places(planar, tmp_path / "t.parquet")
     geo = json.loads(pq.read_schema(tmp_path / "t.parquet").metadata[b"geo"])
     assert geo["columns"]["geometry"]["crs"] is None
 
@@ -110,14 +110,14 @@ def test_parquet_is_geoparquet(geodetic, planar, tmp_path):
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_save_that_fails_leaves_the_last_good_table(geodetic, tmp_path, suffix, monkeypatch, same):
     path = tmp_path / f"t{suffix}"
-    geodetic.save(path)
+    write_places(geodetic, path)
 
     def stop(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(writers.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
-        geodetic[:1].save(path)
+        write_places(geodetic[:1], path)
     monkeypatch.undo()
     same(read_places(path), geodetic)
     assert os.listdir(tmp_path) == [path.name]
@@ -125,17 +125,17 @@ def test_a_save_that_fails_leaves_the_last_good_table(geodetic, tmp_path, suffix
 
 def test_where_nothing_can_be_written(geodetic, tmp_path):
     with pytest.raises(PlacesError, match=r"\.csv, \.parquet, \.geojson, not as \.xlsx"):
-        geodetic.save(tmp_path / "t.xlsx")
+        write_places(geodetic, tmp_path / "t.xlsx")
     with pytest.raises(PlacesError, match="no folder"):
-        geodetic.save(tmp_path / "nowhere" / "t.csv")
+        write_places(geodetic, tmp_path / "nowhere" / "t.csv")
     with pytest.raises(PlacesError, match="rename"):
-        Places.build(path="/\udce9.jpg", lat=1, lon=2).save(tmp_path / "t.csv")
+        write_places(Places.build(path="/\udce9.jpg", lat=1, lon=2), tmp_path / "t.csv")
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_an_empty_table_can_be_saved(tmp_path, suffix):
-    Places.build(path=[]).save(tmp_path / f"t{suffix}")
+    write_places(Places.build(path=[]), tmp_path / f"t{suffix}")
     with pytest.raises(PlacesError, match=r"no rows|no columns"):
         read_places(tmp_path / f"t{suffix}")
 
@@ -144,15 +144,15 @@ def test_an_empty_table_can_be_saved(tmp_path, suffix):
 def test_labels_survive_with_and_without_positions(tmp_path, suffix, same):
     for name, at in (("degrees", {"lat": [1.5, np.nan], "lon": [2.5, np.nan]}), ("none", {})):
         places = Places.build(path=["/a.jpg", "/b.jpg"], place=["x, y", "7"], **at)
-        places.save(tmp_path / f"{name}{suffix}")
+        write_places(places, tmp_path / f"{name}{suffix}")
         same(read_places(tmp_path / f"{name}{suffix}", strict=True), places)
     planar = Places.build(path=["/a.jpg", "/b.jpg"], easting=[5, np.nan], northing=[6, np.nan], place=["", "x"])
-    planar.save(tmp_path / f"planar{suffix}")
+    write_places(planar, tmp_path / f"planar{suffix}")
     same(read_places(tmp_path / f"planar{suffix}", strict=True), planar)
 
 
 def test_geoparquet_bounds_only_what_has_a_position(tmp_path):
-    Places.build(path=list("ab"), lat=[1, np.nan], lon=[2, np.nan], place="x").save(tmp_path / "t.parquet")
+    write_places(Places.build(path=list("ab"), lat=[1, np.nan], lon=[2, np.nan], place="x"), tmp_path / "t.parquet")
     table = pq.read_table(tmp_path / "t.parquet")
     geometry = json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]
     assert geometry["bbox"] == [2, 1, 2, 1]

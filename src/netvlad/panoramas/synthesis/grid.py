@@ -12,7 +12,7 @@ from netvlad.errors import PlacesError
 from netvlad.panoramas.synthesis.cast import thin_things
 from netvlad.places import Places, from_utm, sessions
 from netvlad.places import dates as dates_of
-from netvlad.places.geometry import ecef
+from netvlad.places.projection import ecef
 
 BAND = 2.0  # degrees above and below the horizon in which a panorama looks for what stands in the way
 DATES = ("latest", "all")

@@ -15,7 +15,7 @@ from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.panorama import depth_path
 from netvlad.panoramas.synthesis.grid import clear_view, virtual_positions
 from netvlad.panoramas.synthesis.jobs import jobs, make_all, panorama_depth, view_name
-from netvlad.places import Places
+from netvlad.places import Places, write_places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.progress import progress
 
@@ -188,7 +188,7 @@ def _finish(panoramas, positions, names, holes, made, unusable, out, settings) -
         panorama=[p.name for p in at],
         split=panoramas.split[nearest],
     )
-    places.save(out / "places.parquet")
+    write_places(places, out / "places.parquet")
     share = float(np.mean([holes[view] for _, view, _ in kept]))
     skipped = sum(share > settings.max_holes for share in holes.values())
     return Synthesised(places, made, skipped, share, len(positions), unusable)

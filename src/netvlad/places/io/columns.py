@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.positions import leave_planar, settle
+from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import floats, headings, is_empty, some, texts, times
 from netvlad.places.zones import zones
@@ -98,7 +98,7 @@ def to_places(raw: Raw, strict: bool) -> Places:
     else:
         utm, bad_zone = np.zeros(n, np.int32), {}
     label = texts(cells.get("place", [""] * n))
-    positions, faults = settle(**numbers, utm=utm, labelled=label != "")
+    positions, faults = resolve_positions(**numbers, utm=utm, labelled=label != "")
     faults = {row: unread.get(row, reason) for row, reason in faults.items()}
     # a label makes up for a position that is missing, not for one that is wrong
     faults |= {row: reason for row, reason in unread.items() if np.isnan(positions["easting"][row])}

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.geometry import from_utm
 from netvlad.places.io.columns import refuse, to_places
 from netvlad.places.io.exif import Shot, read_exif
 from netvlad.places.io.filenames import parse_name
 from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
-from netvlad.places.positions import leave_planar, settle
+from netvlad.places.positions import leave_planar, resolve_positions
+from netvlad.places.projection import from_utm
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import headings, some
 
@@ -95,7 +95,7 @@ def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = 
             shots[i] = shot
 
     numbers = {name: np.array([getattr(s, name) for s in shots]) for name in ("lat", "lon", "easting", "northing")}
-    positions, faults = settle(**numbers, utm=np.array([s.utm for s in shots], np.int32))
+    positions, faults = resolve_positions(**numbers, utm=np.array([s.utm for s in shots], np.int32))
     faults = {row: shots[row].trouble or reason for row, reason in faults.items()}
     leave_planar(positions, {}, faults)
     _prefer_utm(positions, [i for i in range(len(paths)) if shots[i].utm and i not in faults])

@@ -5,22 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import PlacesError
+from netvlad.places.table import Places
 from netvlad.runtime.files import atomic
-
-if TYPE_CHECKING:
-    from netvlad.places.table import Places
 
 _NAMES = ("path", "lat", "lon", "easting", "northing", "utm", "heading", "time", "panorama", "split", "place")
 _TEXTS = _NAMES[8:]
 
 
-def write(places: Places, path: str | os.PathLike) -> None:
-    """Write `places` by the suffix of `path`: .csv, .parquet or .geojson; whole or not at all."""
+def write_places(places: Places, path: str | os.PathLike[str]) -> None:
+    """Write a table as .csv, .parquet (GeoParquet) or .geojson, whole or not at all; `read_places` reads it back.
+
+    Photos below the table's folder are named relative to it, so that the folder can move.
+    Raises PlacesError for another suffix, a missing folder and a name that is not text.
+    """
     path = os.path.abspath(os.fspath(path))
     formats = {".csv": _write_csv, ".parquet": _write_parquet, ".geojson": _write_geojson}
     suffix = os.path.splitext(path)[1].lower()

@@ -4,12 +4,10 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pyproj import Geod
 
 from netvlad.errors import PlacesError
-from netvlad.places import Places, PlaceTree, distance, from_utm, geometry, is_within, to_utm, within
+from netvlad.places import Places, PlaceTree, distance, is_within, neighbours, radius_neighbors
 
 GEOD = Geod(ellps="WGS84")
 
@@ -35,63 +33,6 @@ def brute_force(queries: Places, database: Places, radius: float) -> list[list[i
     return found
 
 
-def test_utm_of_places_known_from_maps():
-    # The CN Tower, as the article on UTM gives it: 17T 630084 4833438 for 43 38 33.24 N, 79 23 13.7 W.
-    easting, northing, epsg = to_utm([43 + 38 / 60 + 33.24 / 3600, 0.0], [-(79 + 23 / 60 + 13.7 / 3600), 33.0])
-    np.testing.assert_allclose(easting, [630084, 500000], atol=1)
-    np.testing.assert_allclose(northing, [4833438, 0], atol=1)
-    assert epsg.tolist() == [32617, 32636]
-    assert epsg.dtype == np.int32
-
-
-@pytest.mark.parametrize(
-    ("lat", "lon", "epsg"),
-    [
-        (48, 5.9999, 32631), (48, 6, 32632), (48, 11.9999, 32632), (48, 12, 32633),
-        (-48, 6, 32732), (-1e-9, 33, 32736), (0, 33, 32636),
-        (0, -180, 32601), (0, 180, 32601), (0, 179.99, 32660), (0, 174, 32660), (0, 0, 32631),
-        (60.39, 5.32, 32632), (55.99, 3, 32631), (56, 3, 32632), (63.99, 2.99, 32631), (64, 5.9, 32631),
-        (60, 12, 32633), (71.99, 8, 32632), (72, 8, 32631), (75, 8.99, 32631), (75, 9, 32633),
-        (78.22, 15.65, 32633), (75, 20.99, 32633), (75, 21, 32635), (75, 33, 32637), (75, 41.99, 32637),
-        (75, 42, 32638), (75, -0.01, 32630),
-        (84, 10, 32633), (84.01, 10, 5041), (90, 0, 5041), (-80, 10, 32732), (-80.01, 10, 5042),
-        (-90, 123, 5042),
-    ],
-)  # fmt: skip
-def test_zone(lat, lon, epsg):
-    assert to_utm(lat, lon)[2] == epsg
-
-
-def test_poles_are_the_middle_of_their_grid():
-    easting, northing, _ = to_utm([90.0, -90.0], [0.0, 0.0])
-    np.testing.assert_allclose([easting, northing], 2_000_000, atol=1e-6)
-
-
-@given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=20))
-@settings(max_examples=30, deadline=None)
-def test_utm_leads_back(points):
-    lat, lon = np.array(points).T
-    back_lat, back_lon = from_utm(*to_utm(lat, lon))
-    assert GEOD.inv(lon, lat, back_lon, back_lat)[2] == pytest.approx(0, abs=1e-3)
-
-
-def test_numbers_come_back_as_numbers():
-    easting, northing, epsg = to_utm(31.26, 34.8)
-    assert np.ndim(easting) == np.ndim(northing) == np.ndim(epsg) == 0
-    np.testing.assert_allclose(from_utm(easting, northing, epsg), (31.26, 34.8))
-
-
-@pytest.mark.parametrize(("lat", "lon"), [(90.1, 0), (0, 180.1), (np.nan, 0), (0, np.inf)])
-def test_no_zone_off_the_globe(lat, lon):
-    with pytest.raises(PlacesError, match="position 1 of 2"):
-        to_utm([0, lat], [0, lon])
-
-
-def test_from_utm_refuses_other_frames():
-    with pytest.raises(PlacesError, match="28992"):
-        from_utm(155_000, 463_000, 28992)
-
-
 PAIRS = {
     "zone border at 6 E": ((48.0, 5.9999), (48.0, 6.0001)),
     "zone border at 12 E": ((48.0, 11.9999), (48.00005, 12.0001)),
@@ -114,8 +55,8 @@ def test_distance_is_the_geodesic(pair):
     a, b = table([lat1], [lon1]), table([lat2], [lon2])
     np.testing.assert_allclose(distance(a, b), geodesic, rtol=1e-4)
     # ... and so is what the tree finds: just inside, and not just outside.
-    assert within(a, b, geodesic * 1.001).ids.tolist() == [0]
-    assert within(a, b, geodesic * 0.999).ids.tolist() == []
+    assert radius_neighbors(a, b, geodesic * 1.001).ids.tolist() == [0]
+    assert radius_neighbors(a, b, geodesic * 0.999).ids.tolist() == []
 
 
 @pytest.mark.parametrize("metres", [25, 1e4, 1e6, 5e6])
@@ -141,8 +82,8 @@ def test_distance_refuses_other_lengths():
 @pytest.mark.parametrize(
     ("lat", "lon", "spread"), [(0.0, 180.0, 1e-3), (48.0, 12.0, 1e-3), (84.0, 6.0, 4e-3), (89.9999, 0.0, 170)]
 )
-def test_within_agrees_with_every_pair(lat, lon, spread, monkeypatch):
-    monkeypatch.setattr(geometry, "_PAIRS_AT_ONCE", 50)  # several chunks, some of a single query
+def test_radius_neighbors_agrees_with_every_pair(lat, lon, spread, monkeypatch):
+    monkeypatch.setattr(neighbours, "_PAIRS_AT_ONCE", 50)  # several chunks, some of a single query
     rng = np.random.default_rng(1)
 
     def some_places(n):
@@ -150,7 +91,7 @@ def test_within_agrees_with_every_pair(lat, lon, spread, monkeypatch):
         return table(90 - np.abs(90 - lat - rng.uniform(-1e-3, 1e-3, n)), around)
 
     queries, database = some_places(40), some_places(60)
-    found = within(queries, database, 60.0)
+    found = radius_neighbors(queries, database, 60.0)
     assert len(found) == 40
     assert found.offsets.dtype == found.ids.dtype == np.int64
     assert found.offsets[0] == 0
@@ -166,34 +107,34 @@ def test_within_agrees_with_every_pair(lat, lon, spread, monkeypatch):
         np.testing.assert_allclose(metres, real[2], rtol=1e-5, atol=1e-6)
 
 
-def test_within_on_a_plane_includes_the_limit_and_breaks_ties_by_row():
+def test_radius_neighbors_on_a_plane_includes_the_limit_and_breaks_ties_by_row():
     database = plane([(30, 40), (0, 10), (10, 0), (0, 0), (30.001, 40), (0, 10)])
-    found = within(plane([(0, 0), (1000, 0)]), database, 50)
+    found = radius_neighbors(plane([(0, 0), (1000, 0)]), database, 50)
     assert found.offsets.tolist() == [0, 5, 5]
     assert found.ids.tolist() == [3, 1, 2, 5, 0]
     assert found.metres.tolist() == [0, 10, 10, 10, 50]
     assert found.of(1)[0].tolist() == []
 
 
-def test_within_at_the_ends_of_the_scale():
+def test_radius_neighbors_at_the_ends_of_the_scale():
     places = table([0.0, 0.0, -45.0], [1.0, 1.0, -179.0])
-    assert within(places, places, 0).ids.tolist() == [0, 1, 0, 1, 2]
-    assert len(within(places, places, 3e7).ids) == 9
-    assert len(within(places, places, np.inf).ids) == 9
+    assert radius_neighbors(places, places, 0).ids.tolist() == [0, 1, 0, 1, 2]
+    assert len(radius_neighbors(places, places, 3e7).ids) == 9
+    assert len(radius_neighbors(places, places, np.inf).ids) == 9
     empty = places[[]]
-    assert within(empty, places, 25).offsets.tolist() == [0]
-    assert within(places, empty, 25).offsets.tolist() == [0, 0, 0, 0]
+    assert radius_neighbors(empty, places, 25).offsets.tolist() == [0]
+    assert radius_neighbors(places, empty, 25).offsets.tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("radius", [-1, np.nan])
-def test_within_refuses_a_radius_that_is_none(radius):
+def test_radius_neighbors_refuses_a_radius_that_is_none(radius):
     with pytest.raises(PlacesError, match="radius"):
-        within(plane([(0, 0)]), plane([(0, 0)]), radius)
+        radius_neighbors(plane([(0, 0)]), plane([(0, 0)]), radius)
 
 
 def test_planar_and_geodetic_have_no_distance():
     a, b = table([48.0], [2.0]), plane([(0, 0)])
-    for ask in (lambda: distance(a, b), lambda: within(a, b, 25), lambda: is_within(b, a, [[0]], 25)):
+    for ask in (lambda: distance(a, b), lambda: radius_neighbors(a, b, 25), lambda: is_within(b, a, [[0]], 25)):
         with pytest.raises(PlacesError, match="zone"):
             ask()
 
@@ -203,7 +144,7 @@ def test_is_within_judges_a_ranking_as_the_tree_does():
     queries = table(48 + rng.uniform(0, 2e-3, 30), 6 + rng.uniform(-1e-3, 1e-3, 30))
     database = table(48 + rng.uniform(0, 2e-3, 50), 6 + rng.uniform(-1e-3, 1e-3, 50))
     ids = rng.integers(-1, 50, (30, 8))
-    found = PlaceTree(database).within(queries, 40)
+    found = PlaceTree(database).radius_neighbors(queries, 40)
     expected = [[j in found.of(i)[0] for j in row] for i, row in enumerate(ids)]
     np.testing.assert_array_equal(is_within(queries, database, ids, 40), expected)
     assert 0 < np.mean(expected) < 1
@@ -215,6 +156,6 @@ def test_many_photos_on_one_spot_are_no_trouble():
     rng = np.random.default_rng(3)
     spots = rng.uniform(0, 1000, (500, 2)).repeat(100, axis=0)
     start = time.perf_counter()
-    found = within(plane(spots[:1000]), plane(spots), 1)
+    found = radius_neighbors(plane(spots[:1000]), plane(spots), 1)
     assert time.perf_counter() - start < 5
     assert (np.diff(found.offsets) >= 100).all()
