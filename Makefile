@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up what they need in .venv the first time.
+# Every target sets up what it needs in .venv the first time.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ export NETVLAD_WEIGHTS := $(abspath ../shared/weights)
 endif
 endif
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test check lint types architecture docs notebook examples bench clean
 .DEFAULT_GOAL := test
 
 $(BIN)/.ready: pyproject.toml
@@ -20,15 +20,39 @@ $(BIN)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 
+$(BIN)/.ready-dev: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
 # without PHOTOS a small town is drawn and searched
 demo: $(BIN)/.ready
 	$(BIN)/netvlad demo $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" $(if $(RADIUS),--radius $(RADIUS)) $(foreach m,$(MODELS),--model $(m))
 
+# make test ARGS="-k tree --cov"
 test: $(BIN)/.ready
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto $(ARGS)
 
-lint: $(BIN)/.ready
+check: lint types architecture docs notebook examples
+
+lint: $(BIN)/.ready-dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.ready-dev
+	$(BIN)/mypy
+
+architecture: $(BIN)/.ready-dev
+	$(BIN)/lint-imports
+
+docs: $(BIN)/.ready-dev
+	$(BIN)/mkdocs build --strict --quiet --site-dir out/site
+
+notebook: $(BIN)/.ready-dev
+	mkdir -p out
+	$(BIN)/jupytext --quiet --to ipynb --execute --output out/tutorial.ipynb docs/tutorial.md
+
+examples: $(BIN)/.ready
+	for f in examples/*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
 
 bench: $(BIN)/.ready
 	for f in benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
