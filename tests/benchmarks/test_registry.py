@@ -36,10 +36,10 @@ def test_facts_hold_together(name):
     assert all((one.title, one.licence, one.source, one.how))
     if one.database is not None and one.queries is not None and name not in ("oxford5k", "paris6k", "holidays"):
         assert one.images == one.database + one.queries
-    for rows in one.published.values():
-        assert {*rows} <= {"all", *one.conditions}
-        assert all(0 < value <= 100 for values in rows.values() for value in values)
-        assert all(list(values) == sorted(values) for values in rows.values())
+    for row in one.published:
+        assert {*row.recalls} <= {"all", *one.conditions}
+        assert all(0 < value <= 100 for values in row.recalls.values() for value in values)
+        assert all(list(values) == sorted(values) for values in row.recalls.values())
 
 
 def test_rules_of_the_paper():

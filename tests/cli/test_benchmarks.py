@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from netvlad.benchmarks import benchmark, names
+from netvlad.describe.network import NetworkDescriber
+from netvlad.types import Method
 
 _SPEC = importlib.util.spec_from_file_location("trees", Path(__file__).with_name("trees.py"))
 trees = importlib.util.module_from_spec(_SPEC)
@@ -78,18 +80,8 @@ def test_conditions_are_told_apart(netvlad, tmp_path):
 
 
 def test_published_numbers_stand_beside_the_model_they_are_of(netvlad, tmp_path, monkeypatch):
-    from netvlad.experiments import ranker_factory as methods
-
-    says = methods.Methods._loaded
-
-    def as_rootsift(self, label):
-        from netvlad.report.published import Method
-
-        found = says(self, label)
-        self.known[label] = Method("VLAD", "RootSIFT", 16384, False, False)
-        return found
-
-    monkeypatch.setattr(methods.Methods, "_loaded", as_rootsift)
+    as_rootsift = property(lambda self: Method("VLAD", "RootSIFT", 16384, False, False))
+    monkeypatch.setattr(NetworkDescriber, "method", as_rootsift)
     root = trees.write("tokyo247", tmp_path / "tree")
     given = ["--benchmark", "tokyo247", "--root", root, "--workers", "0"]
     ran = netvlad("evaluate", *given, "--model", MODEL, "--out", tmp_path / "out")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from netvlad.benchmarks.photos import present
+from netvlad.benchmarks.published import PublishedResult, results_on
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
@@ -54,8 +55,7 @@ class Benchmark:
     headings may differ by besides, None any. keep_without_positive: whether queries without a true match stay in the
     denominator. best_per_panorama, other_dates: as in `evaluate.Protocol`. frame_tolerance: frames that a match may
     be off. query_resize: what is done to queries. conditions: sets of queries that are reported apart by
-    `Split.condition`; "sunset/night" are both. published: method -> condition or "all" -> recall@1, 5, 10 in percent,
-    or the first alone (mean average precision where that is the measure).
+    `Split.condition`; "sunset/night" are both.
     """
 
     name: str
@@ -79,7 +79,11 @@ class Benchmark:
     frame_tolerance: int | None = None
     query_resize: str = "as is"
     conditions: tuple[str, ...] = ()
-    published: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+
+    @property
+    def published(self) -> tuple[PublishedResult, ...]:
+        """Published results on it."""
+        return results_on(self.name)
 
     def check(self, root: str | os.PathLike) -> list[str]:
         """What is missing or misplaced in folder `root`, a line each; nothing when it is as published."""

@@ -61,6 +61,5 @@ ALL = (
         layout=LAYOUT,
         kind="map",
         radius=None,
-        published={"NetVLAD VGG-16 + whitening 256-D": {"all": (79.9,)}},
     ),
 )

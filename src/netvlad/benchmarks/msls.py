@@ -140,7 +140,6 @@ ALL = (
         "Mapillary SLS, val: Copenhagen and San Francisco, as the authors' code judges",
         "val",
         **_VAL,
-        published={"NetVLAD DINOv2-B, GSV-Cities": {"all": (92.4,)}},
     ),
     _make(
         "msls-val-40deg",

@@ -106,7 +106,6 @@ ALL = (
         layout=LAYOUT.format(truth="gt_files_170407", query="all_souls_1", more=""),
         kind="map",
         radius=None,
-        published={"NetVLAD VGG-16 + whitening 256-D": {"all": (63.5,)}},
     ),
     Benchmark(
         name="paris6k",
@@ -124,6 +123,5 @@ ALL = (
         ),
         kind="map",
         radius=None,
-        published={"NetVLAD VGG-16 + whitening 256-D": {"all": (73.5,)}},
     ),
 )

@@ -50,25 +50,6 @@ HOW = (
     "part of the photos of 250k"
 )
 LICENCE = "research only, on request (Google Street View)"
-_TEST_250K = {
-    "NetVLAD VGG-16 + whitening 4096-D": {"all": (86.0, 93.2, 95.1)},
-    "NetVLAD VGG-16 32k": {"all": (86.4, 94.1, 95.6)},
-    "NetVLAD AlexNet + whitening": {"all": (80.7, 89.6, 92.1)},
-    "max pooling VGG-16, trained": {"all": (77.0, 88.7, 92.0)},
-    "max pooling VGG-16, off the shelf": {"all": (39.3, 59.3, 67.4)},
-    "VLAD VGG-16, off the shelf": {"all": (76.8, 87.7, 90.7)},
-    "RootSIFT + VLAD + whitening": {"all": (77.9, 87.6, 90.7)},
-    "RootSIFT + VLAD": {"all": (62.2, 74.8, 79.1)},
-    "NetVLAD DINOv2-B, GSV-Cities": {"all": (95.6, 98.7, 99.3)},
-}
-_VAL_30K = {
-    "NetVLAD AlexNet, trained to conv3": {"all": (85.5,)},
-    "NetVLAD AlexNet, trained to conv5": {"all": (84.1,)},
-    "max pooling AlexNet, trained": {"all": (68.5,)},
-    "max pooling AlexNet, trained without Time Machine": {"all": (38.7,)},
-    "max pooling AlexNet, off the shelf": {"all": (33.5,)},
-}
-PUBLISHED = {("250k", "test"): _TEST_250K, ("30k", "val"): _VAL_30K}
 _COUNTS = {  # database, queries
     ("250k", "train"): (91_464, 7_824),
     ("250k", "val"): (78_648, 7_608),
@@ -91,7 +72,6 @@ ALL = tuple(
         source="https://www.di.ens.fr/willow/research/netvlad/",
         how=HOW,
         layout=LAYOUT.format(size=size, split=split),
-        published=PUBLISHED.get((size, split), {}),
     )
     for (size, split), (database, queries) in _COUNTS.items()
 )

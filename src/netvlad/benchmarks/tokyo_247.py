@@ -81,16 +81,5 @@ ALL = (
         best_per_panorama=True,
         query_resize="one by one, as is",
         conditions=("day", "sunset", "night", "sunset/night"),
-        published={
-            "NetVLAD VGG-16 + whitening 4096-D": {"all": (71.7, 82.5, 86.3), "sunset/night": (61.3, 75.6, 80.8)},
-            "NetVLAD VGG-16 32k": {"all": (68.6, 82.2, 86.3), "sunset/night": (56.6, 73.7, 79.9)},
-            "NetVLAD AlexNet + whitening": {"all": (56.8, 65.7, 69.8), "sunset/night": (40.9, 51.4, 57.1)},
-            "max pooling VGG-16, trained": {"all": (38.4, 52.7, 60.0), "sunset/night": (28.1, 42.3, 49.0)},
-            "max pooling VGG-16, off the shelf": {"all": (15.2, 29.2, 40.6), "sunset/night": (10.0, 21.9, 33.3)},
-            "VLAD VGG-16, off the shelf": {"all": (51.1, 61.6, 65.4), "sunset/night": (34.2, 45.7, 50.4)},
-            "RootSIFT + VLAD + whitening": {"all": (54.3, 61.0, 65.1), "sunset/night": (39.9, 47.6, 53.3)},
-            "RootSIFT + VLAD": {"all": (28.6, 40.6, 44.4), "sunset/night": (14.3, 26.6, 30.4)},
-            "24/7 view synthesis": {"all": (66.7, 73.7, 75.9), "sunset/night": (54.7, 63.2, 66.1)},
-        },
     ),
 )

@@ -121,12 +121,13 @@ def _compare(tasks: list, labels: dict, how: dict, out: Path, every: bool) -> li
         say(f"\n{task.title}")
         tell_of(found, methods, task)
         rows = published_rows(methods, task) if not methods.dims else {}
-        beside = {label: (row, task.published[row]) for label, row in rows.items() if row}
-        facts[task.name] = (retrieval_report if task.is_map else recall_report).summary(found, beside)
+        facts[task.name] = (retrieval_report if task.is_map else recall_report).summary(found, rows)
         (map_table if task.is_map else recall_table)(facts[task.name])
         told(facts[task.name]["rules"])
         dims_of |= methods.dims_of
-        panels.append(panels_of(found, _heading(task), task.published, rows, every))
+        panels.append(
+            panels_of(found, _heading(task), [r for r in task.published if every or r in rows.values()], rows)
+        )
     return _write(panels, facts, dims_of, out)
 
 

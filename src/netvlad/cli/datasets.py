@@ -102,9 +102,9 @@ def _facts(one) -> list[str]:
         f"how: {one.how}",
         f"rules: {_rules(one)}",
     ]
-    for method, rows in one.published.items():
-        said = (f"{condition} {' / '.join(f'{value:.1f}' for value in values)}" for condition, values in rows.items())
-        lines.append(f"published: {method}: {'; '.join(said)}")
+    for row in one.published:
+        said = (f"{group} {' / '.join(f'{value:.1f}' for value in values)}" for group, values in row.recalls.items())
+        lines.append(f"published: {row.label}: {'; '.join(said)}")
     return [*lines, one.layout]
 
 

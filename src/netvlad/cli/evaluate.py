@@ -98,7 +98,7 @@ def _judge(task, methods, config: dict, verifying: dict, folder: Path | None) ->
         config["rerank"], makers = verifying, _with_reranked(makers, task.database.path, verifying)
     found = task.judge(makers, config)
     tell_of(found, methods, task)
-    rows = {label: (row, task.published[row]) for label, row in published_rows(methods, task).items() if row}
+    rows = published_rows(methods, task)
     if task.is_map:
         facts = retrieval_report.summary(found, rows)
         map_table(facts)
@@ -108,7 +108,7 @@ def _judge(task, methods, config: dict, verifying: dict, folder: Path | None) ->
     if task.benchmark or task.protocol.best_per_panorama or task.protocol.other_dates:
         told(facts["rules"])
     if task.published and not rows:
-        print(f"Published numbers are of {', '.join(task.published)}.")
+        print(f"Published numbers are of {', '.join(row.label for row in task.published)}.")
     if folder:
         wrote = (retrieval_report if task.is_map else recall_report).write_report(found, folder, published=rows)
         say(f"wrote {wrote}")

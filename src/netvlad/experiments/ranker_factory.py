@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 DISTINCT = "-distinct"
 
@@ -112,14 +113,14 @@ class Methods:
     def _loaded(self, label: str) -> tuple:
         """The describer, and what its vectors depend on."""
         from netvlad.pretrained.zoo import DENSE_VLAD, load
-        from netvlad.report.published import method_of
 
         name = self.labels[label]
         distinct = is_distinct(name)
         name = name.removesuffix(DISTINCT) if distinct else name
         size = {"resize": None} if self.as_is and name != DENSE_VLAD else {}
         describer = load(name, **{**size, **self.options})
-        self.known[label], self.resized[label] = None if distinct else method_of(describer), describer.resize
+        facts = SimpleNamespace(name=describer.name, dim=describer.dim, method=describer.method)
+        self.known[label], self.resized[label] = None if distinct else facts, describer.resize
         key = {"model": describer.identity}
         if not describer.ready:
             key["centres from the database by seed"] = self.seed

@@ -22,8 +22,8 @@ class Task:
     crop: bool = False
 
     @property
-    def published(self) -> dict:
-        return self.benchmark.published if self.benchmark else {}
+    def published(self) -> tuple:
+        return self.benchmark.published if self.benchmark else ()
 
     @property
     def is_map(self) -> bool:
@@ -132,8 +132,9 @@ def tell_of(found, methods, task: Task) -> None:
         tell(f"{task.name} takes photos as they are, and these scale larger ones down", scaled)
 
 
-def published_rows(methods, task: Task) -> dict[str, str | None]:
-    """For each model the published row that speaks of it."""
-    from netvlad.report.published import row_of
+def published_rows(methods, task: Task) -> dict:
+    """Label -> the published result that its model compares with."""
+    from netvlad.benchmarks.published import row_of
 
-    return {label: row_of(method, task.published) for label, method in methods.known.items()}
+    rows = {label: row_of(facts, task.name) for label, facts in methods.known.items() if facts and task.benchmark}
+    return {label: row for label, row in rows.items() if row}

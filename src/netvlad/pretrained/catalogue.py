@@ -1,7 +1,7 @@
-"""Models that others published: where they come from, under which licence, and what they are said to reach.
+"""Models that others published: where they come from and under which licence.
 
-No checksum stands here that its publisher has not published; none of these has. Numbers are recall@1/5/10 in percent
-as the named source prints them.
+No checksum stands here that its publisher has not published; none of these has. What they are said to reach stands in
+`netvlad.benchmarks.published`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class Network:
     files: tuple[str, ...]
     url: str | None
     dim: int
-    numbers: str
     source: str = "the paper"
     sha256: str | None = None
     licence: str = "MIT (of the code)"  # none is stated for the weights alone
@@ -44,7 +43,6 @@ class Hub:
     entry: str
     dim: int
     licence: str
-    numbers: str
     source: str
     weights: str
     arguments: dict = field(default_factory=dict)
@@ -72,19 +70,15 @@ NETWORKS = {
         ("vd16_pitts30k_conv5_3_vlad_preL2_intra_white.mat", "Pitts30K_struct.mat", "VGG16-NetVLAD-Pitts30K.mat"),
         "https://cvg-data.inf.ethz.ch/hloc/netvlad/Pitts30K_struct.mat",
         4096,
-        "Pitts250k 86.0/93.2/95.1",
     ),
     "vgg16-netvlad-tokyotm": Network(
         ("vd16_tokyoTM_conv5_3_vlad_preL2_intra_white.mat", "TokyoTM_struct.mat", "VGG16-NetVLAD-TokyoTM.mat"),
         "https://cvg-data.inf.ethz.ch/hloc/netvlad/TokyoTM_struct.mat",
         4096,
-        "Tokyo 24/7 71.7/82.5/86.3",
     ),
-    "vgg16-max-pitts30k": Network(("vd16_pitts30k_conv5_3_max.mat",), None, 512, "Pitts250k 77.0/88.7/92.0"),
-    "vgg16-max-tokyotm": Network(("vd16_tokyoTM_conv5_3_max.mat",), None, 512, "Tokyo 24/7 38.4/52.7/60.0"),
-    "alexnet-netvlad-pitts30k": Network(
-        ("caffe_pitts30k_conv5_vlad_preL2_intra_white.mat",), None, 4096, "Pitts250k 80.7/89.6/92.1"
-    ),
+    "vgg16-max-pitts30k": Network(("vd16_pitts30k_conv5_3_max.mat",), None, 512),
+    "vgg16-max-tokyotm": Network(("vd16_tokyoTM_conv5_3_max.mat",), None, 512),
+    "alexnet-netvlad-pitts30k": Network(("caffe_pitts30k_conv5_vlad_preL2_intra_white.mat",), None, 4096),
 }
 
 _BOQ = "https://github.com/amaralibey/Bag-of-Queries/releases/download/v1.0"
@@ -101,7 +95,6 @@ HUBS = {
         entry="get_trained_model",
         dim=8448,
         licence="MIT",
-        numbers="in the paper",
         source="arXiv:2502.17237",
         weights="https://github.com/gmberton/MegaLoc/releases/download/v1.0/megaloc.torch",
         input_size=(322, 322),
@@ -111,7 +104,6 @@ HUBS = {
         entry="dinov2_salad",
         dim=8448,
         licence="see the repository",
-        numbers="MSLS-val 92.2/96.4/97.0",
         source="README",
         weights="https://github.com/serizba/salad/releases/download/v1.0.0/dino_salad.ckpt",
         input_size=(322, 322),
@@ -122,7 +114,6 @@ HUBS = {
         arguments={"backbone_name": "dinov2", "output_dim": 12288},
         dim=12288,
         licence="MIT",
-        numbers="Pitts250k 96.6/99.1/99.5, MSLS-val 93.8/96.8/97.0",
         source="README",
         weights=f"{_BOQ}/dinov2_12288.pth",
         input_size=(322, 322),
@@ -134,7 +125,6 @@ HUBS = {
         arguments={"backbone_name": "resnet50", "output_dim": 16384},
         dim=16384,
         licence="MIT",
-        numbers="Pitts250k 95.0/98.5/99.1, MSLS-val 91.2/95.3/96.1",
         source="README",
         weights=f"{_BOQ}/resnet50_16384.pth",
         input_size=(384, 384),
@@ -146,7 +136,6 @@ HUBS = {
         arguments={"channels": 1024, "rows": 4},
         dim=4096,
         licence="see the repository",
-        numbers="Pitts250k 94.3/98.2/98.9, MSLS-val 88.2/93.1/94.3",
         source="README",
         weights="https://github.com/amaralibey/MixVPR#weights",
         files=("resnet50_MixVPR_4096_channels(1024)_rows(4).ckpt", "resnet50_MixVPR_4096.ckpt"),
@@ -159,7 +148,6 @@ HUBS = {
         arguments={"backbone": "ResNet50", "fc_output_dim": 2048},
         dim=2048,
         licence="see the repository",
-        numbers="in the paper",
         source="arXiv:2204.02287",
         weights=f"{_COSPLACE}/ResNet50_2048_cosplace.pth",
     ),
@@ -169,7 +157,6 @@ HUBS = {
         arguments={"backbone": "ResNet18", "fc_output_dim": 512},
         dim=512,
         licence="see the repository",
-        numbers="in the paper",
         source="arXiv:2204.02287",
         weights=f"{_COSPLACE}/ResNet18_512_cosplace.pth",
     ),
@@ -179,7 +166,6 @@ HUBS = {
         arguments={"backbone": "ResNet50", "fc_output_dim": 2048},
         dim=2048,
         licence="MIT",
-        numbers="in the paper",
         source="arXiv:2308.10832",
         weights=f"{_EIGENPLACES}/ResNet50_2048_eigenplaces.pth",
     ),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netvlad.benchmarks.published import PublishedResult
 from netvlad.evaluation.result import Evaluation
 from netvlad.evaluation.retrieval import Retrieval
-from netvlad.report.published import HEADLINE, Published
+from netvlad.report.published import HEADLINE
 
 MAP = "mAP"
 
@@ -35,15 +36,18 @@ class Panel:
 
 
 def panels_of(
-    found: Evaluation | Retrieval, title: str, published: Published, rows: Mapping[str, str | None], every: bool = False
+    found: Evaluation | Retrieval,
+    title: str,
+    published: Sequence[PublishedResult] = (),
+    rows: Mapping[str, PublishedResult] | None = None,
 ) -> list[Panel]:
     """A panel for all queries of an evaluation and one for each of its groups.
 
-    rows: method -> the row of `published` that speaks of it; every: draw the other rows too.
+    published: the published results to draw. rows: name of a ranker -> the one that it compares with.
     """
     if isinstance(found, Retrieval):
         lines = [Line(m.name, {MAP: m.mean}) for m in found.methods]
-        return [Panel(title, lines + _published(published, "all", rows, every, (MAP,)), MAP)]
+        return [Panel(title, lines + _published(published, "all", rows or {}, (MAP,)), MAP)]
     panels = []
     for group in ("all", *found.groups):
         recalls = [(m.name, m.recall if group == "all" else m.groups[group]) for m in found.methods]
@@ -51,26 +55,30 @@ def panels_of(
         judged = int(np.sum(found.judged if group == "all" else found.judged & found.groups[group]))
         queries = f"{judged:,} quer{'y' if judged == 1 else 'ies'}"
         name = title if group == "all" else f"{title}, {group}"
-        panels.append(Panel(f"{name}\n{queries}", lines + _published(published, group, rows, every, HEADLINE)))
+        panels.append(Panel(f"{name}\n{queries}", lines + _published(published, group, rows or {}, HEADLINE)))
     return panels
 
 
-def published_panels(title: str, published: Published, measure: str) -> list[Panel]:
-    """The published numbers alone, a panel for each set of queries that any row speaks of."""
-    groups = list(dict.fromkeys(group for row in published.values() for group in row))
+def published_panels(title: str, published: Sequence[PublishedResult], measure: str) -> list[Panel]:
+    """The published numbers alone, a panel for each set of queries that any of them is about."""
+    groups = list(dict.fromkeys(group for row in published for group in row.recalls))
     keys = (MAP,) if measure == MAP else HEADLINE
     return [
-        Panel(title if group == "all" else f"{title}, {group}", _published(published, group, {}, True, keys), measure)
+        Panel(title if group == "all" else f"{title}, {group}", _published(published, group, {}, keys), measure)
         for group in groups
     ]
 
 
-def _published(published: Published, group: str, rows: Mapping, every: bool, keys: Sequence) -> list[Line]:
-    of = {row: method for method, row in rows.items() if row}
+def _published(
+    published: Sequence[PublishedResult], group: str, rows: Mapping[str, PublishedResult], keys: Sequence[int | str]
+) -> list[Line]:
+    of = {row.label: name for name, row in rows.items()}
     return [
-        Line(name, {key: share / 100 for key, share in zip(keys, row[group], strict=False)}, True, of.get(name, ""))
-        for name, row in published.items()
-        if group in row and (every or name in of)
+        Line(
+            row.label, dict(zip(keys, (n / 100 for n in row.recalls[group]), strict=False)), True, of.get(row.label, "")
+        )
+        for row in published
+        if group in row.recalls
     ]
 
 

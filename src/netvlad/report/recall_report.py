@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from netvlad.benchmarks.published import PublishedResult
 from netvlad.evaluation.protocol_text import right, rules
 from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.report.page import data_uri, evaluation_page, number, short_names
@@ -20,7 +21,11 @@ from netvlad.runtime.files import write_json
 
 
 def write_report(
-    evaluation: Evaluation, folder: str | Path, max_queries: int = 150, *, published: Mapping | None = None
+    evaluation: Evaluation,
+    folder: str | Path,
+    max_queries: int = 150,
+    *,
+    published: Mapping[str, PublishedResult] | None = None,
 ) -> Path:
     """Write results.json, recall.png and index.html into a folder, made if missing; returns the page's path.
 
@@ -42,14 +47,14 @@ def write_report(
     return evaluation_page(evaluation, parts, rows, folder / "index.html")
 
 
-def summary(evaluation: Evaluation, published: Mapping | None = None) -> dict:
+def summary(evaluation: Evaluation, published: Mapping[str, PublishedResult] | None = None) -> dict:
     """What results.json says: everything but the rankings as plain numbers and strings, None where unknown.
 
     Recall as shares 0..1 with N as a string (JSON has no other keys); for each stage its seconds, the photos
     it went through, and ms a photo. A stage named after queries, search, ranking or verification counts
     queries; one named after the database or an index counts database photos; any other ("describe") both. `rules` says
-    what the protocol means; `groups`, where queries are told apart, how many of each are judged. published: method ->
-    (row, group or "all" -> recall@1, 5, 10 in percent), told with the method beside how far it is off.
+    what the protocol means; `groups`, where queries are told apart, how many of each are judged. published: name of a
+    ranker -> the published result that it compares with, told with it beside how far it is off.
     """
     matched, database, queries = evaluation.matched, len(evaluation.database), len(evaluation.queries)
     protocol = evaluation.protocol
@@ -71,7 +76,7 @@ def summary(evaluation: Evaluation, published: Mapping | None = None) -> dict:
     }
 
 
-def _method(method: MethodResult, row: tuple | None, database: int, queries: int) -> dict:
+def _method(method: MethodResult, row: PublishedResult | None, database: int, queries: int) -> dict:
     recalls = {"all": method.recall, **method.groups}
     firsts = {group: [recall.get(n, np.nan) for n in HEADLINE] for group, recall in recalls.items()}
     return {

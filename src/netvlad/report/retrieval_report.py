@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from netvlad.benchmarks.published import PublishedResult
 from netvlad.evaluation.protocol_text import retrieval_rules
 from netvlad.evaluation.retrieval import Retrieval
 from netvlad.report.page import number
@@ -15,10 +16,10 @@ from netvlad.report.recall_report import plain, stage
 from netvlad.runtime.files import write_json
 
 
-def summary(found: Retrieval, published: Mapping | None = None) -> dict:
+def summary(found: Retrieval, published: Mapping[str, PublishedResult] | None = None) -> dict:
     """Everything as plain numbers and strings: of each method mAP, mP@k and each query's average precision, 0..1.
 
-    published: method -> (row, its numbers), as for `report.summary`.
+    published: as for `recall_report.summary`.
     """
     database, queries = len(found.split.database), len(found.split.queries)
     names = found.split.names if found.split.names is not None else found.split.queries.path
@@ -52,7 +53,9 @@ def summary(found: Retrieval, published: Mapping | None = None) -> dict:
     }
 
 
-def write_report(found: Retrieval, folder: str | Path, *, published: Mapping | None = None) -> Path:
+def write_report(
+    found: Retrieval, folder: str | Path, *, published: Mapping[str, PublishedResult] | None = None
+) -> Path:
     """Write results.json into a folder, made if missing; returns its path. The write is atomic."""
     path = Path(folder) / "results.json"
     write_json(path, summary(found, published))
