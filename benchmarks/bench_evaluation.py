@@ -17,7 +17,8 @@ from common import peak_mib
 from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places
-from netvlad.search.rankers import MemoryRanker
+from netvlad.search.rankers import Described, MemoryRanker
+from netvlad.types import Ranking
 
 DATABASE, QUERIES, DIM = 83_952, 8_280, 4096
 CUT_OUTS = 24  # of each panorama of Pittsburgh
@@ -32,7 +33,7 @@ class Given(MemoryRanker):
         super().__init__(Named(), range(len(vectors["describe database"])))
 
     def describe(self, photos, stage):
-        return self.given.pop(stage), []
+        return Described(photos, self.given.pop(stage))
 
 
 class Named:
@@ -88,17 +89,19 @@ def main() -> None:
         del held
         print(f"peak memory with the product {peak_mib() / 1024:25.2f} GiB")
         ranker, _ = timed("MemoryRanker made (its copy of the vectors)", lambda v=vectors: Given(v))
-        (ids, scores), search = timed("best 100 of every query", lambda r=ranker: r.rank(range(q), 100), bare)
+        found, search = timed("best 100 of every query", lambda r=ranker: r.rank(range(q), 100), bare)
 
         class Answered:
-            def rank(self, photos, k, ids=ids, scores=scores):
-                return ids[:, :k], scores[:, :k]
+            name, dim = "answered", None
+
+            def rank(self, photos, k, found=found):
+                return Ranking(found.ids[:, :k], found.scores[:, :k])
 
         timed("judged", lambda a=Answered: evaluate({"m": a()}, database, queries, Protocol()))
         rate = 2 * d * q * DIM / bare / 1e9
         print(f"product {rate:.0f} GFLOP a second of CPU; ranking takes {100 * (search / bare - 1):+.0f} % CPU more")
         print(f"peak memory {peak_mib() / 1024:42.2f} GiB")
-        del ranker, ids, scores
+        del ranker, found
 
 
 if __name__ == "__main__":

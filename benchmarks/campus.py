@@ -25,6 +25,7 @@ from netvlad.describe.stream import describe_all
 from netvlad.describe.whitening import fit_whitening
 from netvlad.evaluation.run import evaluate
 from netvlad.search.flat_index import rank_vectors
+from netvlad.types import Ranking
 
 PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop")
 WHITEN = (512, 128)
@@ -38,13 +39,14 @@ class Given:
     vectors: dict[str, np.ndarray]
     database: str
     queries: str
+    name, dim = "given", None
 
     def rank(self, photos, k):
         import faiss
 
         index = faiss.IndexFlatL2(self.vectors[self.database].shape[1])
         index.add(self.vectors[self.database])
-        return rank_vectors(index.search, self.vectors[self.queries], [], k, index.ntotal)
+        return Ranking(*rank_vectors(index.search, self.vectors[self.queries], [], k, index.ntotal))
 
 
 def one_direction(places, vectors, database: str, queries: str) -> np.ndarray:

@@ -28,6 +28,7 @@ from netvlad.search.hamming import HammingEmbedding
 from netvlad.search.hamming_file import HammingFile
 from netvlad.search.inverted_file import InvertedFile
 from netvlad.search.vocabulary_tree import VocabularyTree
+from netvlad.types import Ranking
 
 PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop", ns=(1, 5, 10))
 FITTED = {"east": (("west_day", "west_night"), 150), "west": (("webcams", "tower"), 25)}  # and how many of a photo
@@ -37,11 +38,13 @@ SIFT = pycolmap.FeatureExtractorType.SIFT
 
 
 class Given:
+    name, dim = "given", None
+
     def __init__(self, ids: np.ndarray):
         self.ids = ids
 
     def rank(self, photos, k):
-        return self.ids[:, :k], np.zeros((len(self.ids), k), np.float32)
+        return Ranking(self.ids[:, :k], np.zeros((len(self.ids), k), np.float32))
 
 
 def table(name: str) -> Path:

@@ -23,6 +23,7 @@ from netvlad.search.informative import most_informative
 from netvlad.search.inverted_file import InvertedFile
 from netvlad.search.rerank import Reranker
 from netvlad.search.vocabulary_tree import VocabularyTree
+from netvlad.types import Ranking
 
 NEGATIVE = 25.0  # metres beyond which a photo is a definite negative
 FEATURES, TRAINING = 2000, 1_000_000  # of a photo at most; that a tree is fitted on at most
@@ -35,17 +36,20 @@ class Vectors:
     def __init__(self, held: np.ndarray, asked: dict[str, np.ndarray], cost: float):
         import faiss
 
+        self.name, self.dim = "vectors", held.shape[1]
         self.asked, self.cost, self.size = asked, cost, 4 * held.shape[1]
         self.index = faiss.IndexFlatL2(held.shape[1])
         self.index.add(np.ascontiguousarray(held, np.float32))
 
     def rank(self, photos, k):
         vectors = np.stack([self.asked[path] for path in photos]).astype(np.float32)
-        return rank_vectors(self.index.search, vectors, [], k, self.index.ntotal)
+        return Ranking(*rank_vectors(self.index.search, vectors, [], k, self.index.ntotal))
 
 
 class Words:
     """A ranker over visual words that are there already, photo by photo: the arguments of `search` before k."""
+
+    name, dim = "words", None
 
     def __init__(self, inverted, asked: dict[str, tuple], cost: float):
         self.inverted, self.asked, self.cost = inverted, asked, cost
@@ -56,7 +60,7 @@ class Words:
         for row, path in enumerate(photos):
             found, score = self.inverted.search(*self.asked[path], k)
             ids[row, : len(found)], scores[row, : len(found)] = found, score
-        return ids, scores
+        return Ranking(ids, scores)
 
 
 class Described:

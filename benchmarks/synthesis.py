@@ -28,6 +28,7 @@ from netvlad.panoramas.panorama import cut_out, depth_path, read_depth, read_pan
 from netvlad.panoramas.synthesis.render import Panorama, render
 from netvlad.panoramas.synthesis.views import Settings, synthesise
 from netvlad.places import Places
+from netvlad.types import Ranking
 
 LIGHTS = ("day", "sunset", "night")
 SIZE = (256, 192)
@@ -113,15 +114,17 @@ def recall(town: Path, every: int, models: list[str], folder: Path) -> None:
 class Ready:
     """A ranker over vectors that are there already."""
 
+    name, dim = "given", None
+
     def __init__(self, database: np.ndarray, queries: np.ndarray, paths):
         self.index = faiss.IndexFlatL2(database.shape[1])
         self.index.add(np.ascontiguousarray(database))
         self.queries, self.row = queries, {path: row for row, path in enumerate(paths)}
 
-    def rank(self, photos, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def rank(self, photos, k: int) -> Ranking:
         asked = np.ascontiguousarray(self.queries[[self.row[path] for path in photos]])
         squared, ids = self.index.search(asked, min(k, self.index.ntotal))
-        return ids, -squared
+        return Ranking(ids, -squared)
 
 
 def compare(name: str, vectors: list[np.ndarray], real: Places, virtual: Places, panoramas: Places, queries: Places):

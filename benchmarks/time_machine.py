@@ -31,6 +31,7 @@ from netvlad.training import network
 from netvlad.training.frozen import Frozen
 from netvlad.training.settings import make_config
 from netvlad.training.trainer import train
+from netvlad.types import Ranking
 
 LIGHTS = ("day", "sunset", "night")
 NS = (1, 5, 10)
@@ -131,6 +132,8 @@ def judge(model: NetworkDescriber, name: str, database: Places, phones: Places) 
 class Given:
     """A ranker over vectors that are there already; photos are known by their paths."""
 
+    name, dim = "given", None
+
     def __init__(self, database: np.ndarray, queries: dict[str, np.ndarray]):
         self.database, self.queries = database, queries
 
@@ -139,7 +142,8 @@ class Given:
 
         index = faiss.IndexFlatL2(self.database.shape[1])
         index.add(self.database)
-        return rank_vectors(index.search, np.stack([self.queries[photo] for photo in photos]), [], k, index.ntotal)
+        vectors = np.stack([self.queries[photo] for photo in photos])
+        return Ranking(*rank_vectors(index.search, vectors, [], k, index.ntotal))
 
 
 def gain(after: list[np.ndarray], before: list[np.ndarray]) -> str:

@@ -22,6 +22,7 @@ from netvlad.features.extraction import rootsift, sift_of, sift_store
 from netvlad.search.informative import most_informative
 from netvlad.search.inverted_file import InvertedFile
 from netvlad.search.vocabulary_tree import VocabularyTree
+from netvlad.types import Ranking
 
 PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop")
 SCORES = [(norm, bursts) for norm in ("length", "features") for bursts in (True, False)]
@@ -29,6 +30,8 @@ SCORES = [(norm, bursts) for norm in ("length", "features") for bursts in (True,
 
 class Words:
     """A ranker over the words of photos, which are there already."""
+
+    name, dim = "words", None
 
     def __init__(self, held: list, asked: list, vocabulary: int, **options):
         self.inverted, self.asked = InvertedFile.build(held, vocabulary, **options), asked
@@ -38,7 +41,7 @@ class Words:
         for row, words in enumerate(self.asked):
             found, score = self.inverted.search(words, k)
             ids[row, : len(found)], scores[row, : len(found)] = found, score
-        return ids, scores
+        return Ranking(ids, scores)
 
 
 def cells(places) -> np.ndarray:

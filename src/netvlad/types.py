@@ -110,7 +110,7 @@ class Saveable(Describer, Protocol):
         """Write weights and a card into `folder`; `netvlad.load(folder)` reads them back."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranking:
     """The best database photos for each query.
 

@@ -223,9 +223,9 @@ def test_models_by_what_is_distinctive(netvlad, refused, seen_again, tmp_path):
     vectors = package.load("test_resnet-max").describe(places.path)
     of_queries = package.load("test_resnet-max").describe(asked)
     squared = ((of_queries[:, None] - distinctive_vectors(vectors, near)) ** 2).sum(-1)
-    np.testing.assert_allclose(answers[1][1], -np.sort(squared, axis=1), atol=1e-5)
-    np.testing.assert_array_equal(answers[1][0], answers[2][0])
-    assert not np.allclose(answers[0][1], answers[1][1])
+    np.testing.assert_allclose(answers[1].scores, -np.sort(squared, axis=1), atol=1e-5)
+    np.testing.assert_array_equal(answers[1].ids, answers[2].ids)
+    assert not np.allclose(answers[0].scores, answers[1].scores)
     why = "test_resnet-max-distinct stands for a way to search with test_resnet-max"
     assert why in refused("index", database, "--out", tmp_path / "i", "--model", names[1])
     assert why in refused("fit", "--model", names[1], "--places", database, "--out", tmp_path / "m")

@@ -12,6 +12,7 @@ from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places
 from netvlad.places.place_matches import is_place_match
+from netvlad.types import Ranking
 
 DAYS = ["2019-05-01", "2019-05-02", None]
 NS = (1, 2, 3, 5, 10)
@@ -95,6 +96,8 @@ def test_radius_and_list_exclude_each_other():
 class ByDistance:
     """Ranks by given distances, ties by row."""
 
+    name, dim = "by distance", None
+
     def __init__(self, distances):
         self.distances = np.array(distances, float)
 
@@ -104,7 +107,7 @@ class ByDistance:
         ids, scores = np.full((len(photos), k), -1), np.full((len(photos), k), -np.inf, np.float32)
         ids[:, : order.shape[1]] = order
         scores[:, : order.shape[1]] = -np.take_along_axis(distances, order, 1)
-        return ids, scores
+        return Ranking(ids, scores)
 
 
 def said(case, q: int, d: int) -> bool:

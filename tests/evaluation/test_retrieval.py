@@ -12,6 +12,7 @@ from netvlad.evaluation.retrieval import Cropping, evaluate_retrieval
 from netvlad.images.read import read_image
 from netvlad.places import Places
 from netvlad.report.retrieval_report import summary, write_report
+from netvlad.types import Ranking
 
 
 def places(name, n) -> Places:
@@ -19,13 +20,14 @@ def places(name, n) -> Places:
 
 
 class Fixed:
-    def __init__(self, ids, **more):
-        self.ids = np.array(ids, np.int64)
-        self.__dict__ |= more
+    name = "fixed"
+
+    def __init__(self, ids, dim=None, **more):
+        self.ids, self.dim, self.more = np.array(ids, np.int64), dim, more
 
     def rank(self, photos, k):
         self.asked = k
-        return self.ids[:, :k], np.zeros(self.ids[:, :k].shape, np.float32)
+        return Ranking(self.ids[:, :k], np.zeros(self.ids[:, :k].shape, np.float32), **self.more)
 
 
 SPLIT = Split(
@@ -118,10 +120,10 @@ def test_the_mean_is_that_of_the_slow_way(case, name):
 class Seeing:
     """Keeps what each query looked like."""
 
-    def __init__(self, unreadable=()):
-        self.unreadable = dict(unreadable)
+    name, dim = "seeing", None
 
     def rank(self, photos, k):
+        unreadable = {}
         self.paths = list(photos)
         self.seen = []
         for photo in photos:
@@ -129,8 +131,9 @@ class Seeing:
                 self.seen.append(read_image(photo))
             except Exception:
                 self.seen.append(None)
-                self.unreadable[photo] = "no such file"
-        return np.zeros((len(photos), k), np.int64), np.zeros((len(photos), k), np.float32)
+                unreadable[photo] = "no such file"
+        scores = np.zeros((len(photos), k), np.float32)
+        return Ranking(np.zeros((len(photos), k), np.int64), scores, unreadable=unreadable)
 
 
 def test_queries_are_cropped(tmp_path):
@@ -140,13 +143,13 @@ def test_queries_are_cropped(tmp_path):
     roi = np.array([[2.4, 3.6, 11.5, 9.0], [20.0, -5.0, 99.0, 99.0], [30.0, 0, 40, 20], [0, 0, 30, 20]])
     inner = Seeing()
     ranker = Cropping(inner, [photo] * 4, roi)
-    ids, _ = ranker.rank([photo] * 4, 2)
-    assert ids.shape == (4, 2)
+    ranking = ranker.rank([photo] * 4, 2)
+    assert ranking.ids.shape == (4, 2)
     np.testing.assert_array_equal(inner.seen[0], pixels[4:9, 2:12])
     np.testing.assert_array_equal(inner.seen[1], pixels[0:20, 20:30])
     assert inner.seen[2] is None
     np.testing.assert_array_equal(inner.seen[3], pixels)
-    assert ranker.unreadable == {photo: "region of interest 30, 0, 40, 20 holds nothing of its 30x20 pixels"}
+    assert ranking.unreadable == {photo: "region of interest 30, 0, 40, 20 holds nothing of its 30x20 pixels"}
     assert not any(path.startswith(str(tmp_path)) for path in inner.paths)
     from pathlib import Path
 

@@ -10,6 +10,7 @@ from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.rules import Rules, best_of_each, first_kept, of_other_dates, panorama_numbers
 from netvlad.evaluation.run import _rank, evaluate
 from netvlad.places import Places
+from netvlad.types import Ranking
 
 DAYS = ["2019-05-01", "2019-05-02", "2019-05-03", "NaT"]
 
@@ -35,6 +36,8 @@ def test_by_hand():
 class Ranker:
     """Ranks all of a database by fixed distances, as the memory ranker does; counts what it is asked for."""
 
+    name, dim = "ranker", None
+
     def __init__(self, distances, unreadable=()):
         self.distances, self.asked, self.gone = np.array(distances, float), [], list(unreadable)
 
@@ -49,7 +52,7 @@ class Ranker:
         for i, row in enumerate(rows):
             if row in self.gone:
                 ids[i], scores[i] = -1, -np.inf
-        return ids, scores
+        return Ranking(ids, scores)
 
 
 def slowly(distances, n, panorama, held, asked, protocol):
@@ -103,7 +106,8 @@ def test_rankings_are_those_of_the_slow_way(best, other, case):
     database = table("db", 100.0 * np.arange(len(held)), held, panorama)
     queries = table("q", 100.0 * np.arange(len(asked)), asked)
     rules = Rules.of(protocol, database, queries)
-    ids, scores, _ = _rank(Ranker(case["distances"]), queries, case["n"], rules)
+    ranking = _rank(Ranker(case["distances"]), queries, case["n"], rules)
+    ids, scores = ranking.ids, ranking.scores
     if not rules.any:  # what was asked for is handed on as it is
         assert ids.shape == scores.shape == (len(asked), case["n"])
     want = slowly(case["distances"], case["n"], panorama, held, asked, protocol)
@@ -139,8 +143,9 @@ def test_only_queries_that_came_out_short_are_asked_deeper():
 def test_photos_of_another_database_in_the_ranking_are_not_its_end():
     class Shared(Ranker):
         def rank(self, photos, k):
-            ids, scores = super().rank(photos, k)
-            return np.where(ids >= 40, ids - 40, -1), scores  # the first 40 of its index are of another table
+            found = super().rank(photos, k)
+            ids = np.where(found.ids >= 40, found.ids - 40, -1)  # the first 40 of its index are of another table
+            return Ranking(ids, found.scores)
 
     database = table("db", np.zeros(10), [DAYS[0]] * 8 + [DAYS[1]] * 2)
     ranker = Shared([np.arange(50)])

@@ -13,6 +13,7 @@ from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import environment, evaluate
 from netvlad.places import Places
 from netvlad.report.recall_report import summary
+from netvlad.types import Ranking
 
 
 def street(*metres, name="db") -> Places:
@@ -23,13 +24,15 @@ def street(*metres, name="db") -> Places:
 class Fixed:
     """Ranks as it was told."""
 
-    def __init__(self, ids, **more):
-        self.ids = np.array(ids, np.int64)
-        self.__dict__ |= more
+    name = "fixed"
+
+    def __init__(self, ids, dim=None, **more):
+        self.ids, self.dim, self.more = np.array(ids, np.int64), dim, more
 
     def rank(self, photos, k):
         self.asked = list(photos), k
-        return self.ids[:, :k], -np.arange(self.ids[:, :k].size, dtype=np.float32).reshape(len(photos), -1)
+        scores = -np.arange(self.ids[:, :k].size, dtype=np.float32).reshape(len(photos), -1)
+        return Ranking(self.ids[:, :k], scores, **self.more)
 
 
 DATABASE = street(0, 10, 20, 100, 200)

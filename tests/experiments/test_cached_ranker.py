@@ -5,21 +5,19 @@ import os
 import numpy as np
 import pytest
 
-from netvlad.experiments.cached_ranker import Kept, stamp
+from netvlad.experiments.cached_ranker import CachedRanker, stamp
+from netvlad.types import Ranking
 
 
 class Counting:
     """Ranks rows 0, 1, 2 ... for each query; counts how often it was asked."""
 
-    dim, asked = 8, 0
-
-    def __init__(self):
-        self.seconds, self.unreadable = {"search": 0.5}, {"/bad.jpg": "is empty"}
+    name, dim, asked = "counting", 8, 0
 
     def rank(self, photos, k):
         type(self).asked += 1
         ids = np.tile(np.arange(k), (len(photos), 1))
-        return ids, -ids.astype(np.float32)
+        return Ranking(ids, -ids.astype(np.float32), {"search": 0.5}, {"/bad.jpg": "is empty"})
 
 
 @pytest.fixture
@@ -33,18 +31,19 @@ def photos(tmp_path):
 @pytest.fixture
 def make(tmp_path, monkeypatch):
     monkeypatch.setattr(Counting, "asked", 0)
-    return lambda **key: Kept(Counting, tmp_path / "answers", {"model": "m", **key}, "m")
+    return lambda **key: CachedRanker(Counting, tmp_path / "answers", {"model": "m", **key}, "m", dim=8)
 
 
 def test_the_same_is_answered_from_disk(make, photos):
     first, again = make(), make()
-    ids, scores = first.rank(photos, 4)
-    kept = again.rank(photos, 4)
+    asked = first.rank(photos, 4)
+    read = again.rank(photos, 4)
     assert Counting.asked == 1
-    np.testing.assert_array_equal(kept[0], ids)
-    np.testing.assert_array_equal(kept[1], scores)
-    assert (kept[0].dtype, kept[1].dtype) == (ids.dtype, scores.dtype)
-    assert (again.dim, again.seconds, again.unreadable) == (8, {"search": 0.5}, {"/bad.jpg": "is empty"})
+    np.testing.assert_array_equal(read.ids, asked.ids)
+    np.testing.assert_array_equal(read.scores, asked.scores)
+    assert (read.ids.dtype, read.scores.dtype) == (asked.ids.dtype, asked.scores.dtype)
+    assert (again.name, again.dim) == ("m", 8)
+    assert (read.seconds, read.unreadable) == ({"search": 0.5}, {"/bad.jpg": "is empty"})
     assert (first.counts, again.counts) == ({"from disk": 0, "anew": 1}, {"from disk": 1, "anew": 0})
 
 
@@ -65,16 +64,16 @@ def test_anything_else_is_asked_anew(make, photos, change):
         os.utime(photos[0], ns=(1, 1))
     elif change == "gone":
         os.unlink(photos[0])
-    assert again.rank(photos, k)[0].shape == (len(photos), k)
+    assert again.rank(photos, k).ids.shape == (len(photos), k)
     assert Counting.asked == 2
 
 
 @pytest.mark.parametrize("size", [0, 1, 50, -1])
 def test_a_file_that_is_not_whole_counts_for_nothing(make, photos, tmp_path, size):
-    ids, _ = make().rank(photos, 4)
+    ids = make().rank(photos, 4).ids
     (file,) = (tmp_path / "answers").iterdir()
     file.write_bytes(file.read_bytes()[:size])
-    np.testing.assert_array_equal(make().rank(photos, 4)[0], ids)
+    np.testing.assert_array_equal(make().rank(photos, 4).ids, ids)
     assert Counting.asked == 2
     make().rank(photos, 4)
     assert Counting.asked == 2  # written anew
@@ -96,7 +95,7 @@ def test_the_ranker_is_made_once_and_only_when_needed(photos, tmp_path):
         made.append(Counting())
         return made[-1]
 
-    kept = Kept(maker, tmp_path / "answers", {}, "m", dim=8)
+    kept = CachedRanker(maker, tmp_path / "answers", {}, "m", dim=8)
     assert (made, kept.dim) == ([], 8)
     kept.rank(photos, 2)
     kept.rank(photos, 3)

@@ -33,7 +33,7 @@ def test_what_is_near_is_asked_for_once(weights, database, tmp_path):
 
 
 def test_answers_depend_on_what_is_near(weights, database, tmp_path):
-    """Kept ones count for the same neighbours, and not for others."""
+    """Cached rankings count for the same neighbours, and not for others."""
     pairs = Neighbours(np.arange(0, 17, 2), np.array([[i, i ^ 1] for i in range(8)]).ravel(), np.zeros(16))
     for near, kept in ((ALONE, False), (ALONE, True), (pairs, False)):
         for name in ("test_resnet-max-distinct", "vocabtree-4x1-distinct"):

@@ -364,7 +364,8 @@ def test_an_empty_index(new, street):
     with pytest.raises(PlaceIndexError, match="holds no photos yet"):
         index.locate_all(["q.jpg"])
     assert index.add(street(0)) == Added()
-    ids, scores = index.rank(street(2).path, 3)
+    ranking = index.rank(street(2).path, 3)
+    ids, scores = ranking.ids, ranking.scores
     assert ids.tolist() == [[-1] * 3] * 2
     assert np.isneginf(scores).all()
 
@@ -430,7 +431,8 @@ def test_rank_is_brute_force_over_the_rows(new, street, grid, tmp_path):
     index.add(places[:15], workers=0)
     missing = str(tmp_path / "none.jpg")
     queries = [*places.path[15:], missing]
-    ids, scores = index.rank(queries, 18)
+    ranking = index.rank(queries, 18)
+    ids, scores = ranking.ids, ranking.scores
     squared = ((grid().describe(places.path[15:])[:, None] - vectors_of(index)) ** 2).sum(-1)
     np.testing.assert_array_equal(ids[:5, :15], np.argsort(squared, axis=1, kind="stable"))
     np.testing.assert_allclose(scores[:5, :15], -np.sort(squared, axis=1), rtol=1e-5, atol=1e-7)
@@ -438,7 +440,7 @@ def test_rank_is_brute_force_over_the_rows(new, street, grid, tmp_path):
     assert (ids[5] == -1).all()
     assert np.isneginf(scores[5]).all()
     assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
-    assert index.unreadable == {missing: "no such file"}
+    assert ranking.unreadable == {missing: "no such file"}
 
 
 # -- confidence ---------------------------------------------------------------------------------------------------

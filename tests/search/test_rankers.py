@@ -10,7 +10,7 @@ from netvlad.errors import NetvladError
 from netvlad.maps.index import PlaceIndex
 from netvlad.places import Neighbours, Places
 from netvlad.search.distinctive import distinctive_vectors
-from netvlad.search.rankers import IndexRanker, MemoryRanker, Sweep
+from netvlad.search.rankers import Described, IndexRanker, MemoryRanker, Sweep
 
 
 def brute_force(describer, database, queries, k: int):
@@ -36,14 +36,15 @@ REASON = "is not an image in a format Pillow can read"
 def test_memory_ranker_is_brute_force(photos, grid):
     database, queries = photos(40), photos(9, seed=1)
     ranker = MemoryRanker(grid(), database, workers=0)
-    ids, scores = ranker.rank(queries, 6)
+    ranking = ranker.rank(queries, 6)
+    ids, scores = ranking.ids, ranking.scores
     want, values = brute_force(grid(), database, queries, 6)
     np.testing.assert_array_equal(ids, want)
     np.testing.assert_allclose(scores, values, atol=1e-5)
     assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
-    assert (ranker.name, ranker.dim, ranker.unreadable) == ("grid", 48, {})
-    assert list(ranker.seconds) == ["describe database", "describe queries", "search"]
-    assert all(s >= 0 for s in ranker.seconds.values())
+    assert (ranker.name, ranker.dim, ranking.unreadable) == ("grid", 48, {})
+    assert list(ranking.seconds) == ["describe database", "describe queries", "search"]
+    assert all(s >= 0 for s in ranking.seconds.values())
 
 
 def test_memory_ranker_by_what_is_distinctive(photos, grid, bad):
@@ -52,7 +53,8 @@ def test_memory_ranker_by_what_is_distinctive(photos, grid, bad):
     database = [good[0], bad("a.jpg"), *good[1:]]
     near = neighbours([{i, i ^ 1} & set(range(13)) for i in range(13)])
     ranker = MemoryRanker(grid(), database, near=near, workers=0)
-    ids, scores = ranker.rank(queries, 12)
+    ranking = ranker.rank(queries, 12)
+    ids, scores = ranking.ids, ranking.scores
     x = np.zeros((13, 48), np.float32)
     x[[0, *range(2, 13)]] = grid().describe(good)
     found = distinctive_vectors(x, near)
@@ -62,7 +64,7 @@ def test_memory_ranker_by_what_is_distinctive(photos, grid, bad):
     order = np.argsort(squared, axis=1, kind="stable")
     np.testing.assert_array_equal(ids, rows[order])
     np.testing.assert_allclose(scores, -np.take_along_axis(squared, order, 1), atol=1e-5)
-    assert list(ranker.seconds)[:2] == ["describe database", "distinctive database"]
+    assert list(ranking.seconds)[:2] == ["describe database", "distinctive database"]
 
 
 def neighbours(rows: list) -> Neighbours:
@@ -74,17 +76,18 @@ def test_memory_ranker_keeps_its_ids_right_with_unreadable_photos(photos, grid, 
     good, queries = photos(5), [*photos(2, seed=1), bad("q.jpg")]
     database = [bad("a.jpg"), good[0], good[1], bad("b.jpg"), bad("c.jpg"), *good[2:]]
     ranker = MemoryRanker(grid(), database)
-    ids, scores = ranker.rank(queries, 7)
+    ranking = ranker.rank(queries, 7)
+    ids, scores = ranking.ids, ranking.scores
     want, _ = brute_force(grid(), good, queries[:2], 5)
     np.testing.assert_array_equal(ids[:2, :5], np.array([1, 2, 5, 6, 7])[want])
     assert (ids[:2, 5:] == -1).all()
     assert (ids[2] == -1).all()
     assert np.isneginf(scores[ids < 0]).all()
-    assert ranker.unreadable == {path: REASON for path in (database[0], database[3], database[4], queries[2])}
+    assert ranking.unreadable == {path: REASON for path in (database[0], database[3], database[4], queries[2])}
 
 
 def test_memory_ranker_of_unreadable_photos_only(photos, grid, bad):
-    ids, _ = MemoryRanker(grid(), [bad("a.jpg")]).rank(photos(1), 3)
+    ids = MemoryRanker(grid(), [bad("a.jpg")]).rank(photos(1), 3).ids
     assert ids.tolist() == [[-1, -1, -1]]
 
 
@@ -92,16 +95,18 @@ def test_index_ranker_is_brute_force_over_the_index(street, grid, tmp_path, phot
     database, queries = street(12), photos(3, seed=1)
     index = PlaceIndex.create(tmp_path / "a.vpr", grid())
     ranker = IndexRanker(index, database)
-    ids, scores = ranker.rank(queries, 5)
+    ranking = ranker.rank(queries, 5)
+    ids, scores = ranking.ids, ranking.scores
     want, values = brute_force(grid(), database.path, queries, 5)
     np.testing.assert_array_equal(ids, want)
     np.testing.assert_allclose(scores, values, atol=2e-3)  # of float16
     assert ranker.dim == 48
-    assert list(ranker.seconds) == ["index database", "describe and search queries"]
+    assert list(ranking.seconds) == ["index database", "describe and search queries"]
     # an index that was there already says nothing of how long describing takes
     again = IndexRanker(PlaceIndex.open(tmp_path / "a.vpr", grid()), database)
-    np.testing.assert_array_equal(again.rank(queries, 5)[0], want)
-    assert list(again.seconds) == ["describe and search queries"]
+    ranking = again.rank(queries, 5)
+    np.testing.assert_array_equal(ranking.ids, want)
+    assert list(ranking.seconds) == ["describe and search queries"]
 
 
 def test_index_ranker_speaks_of_rows_of_the_database(street, grid, tmp_path, bad):
@@ -120,7 +125,8 @@ def test_index_ranker_speaks_of_rows_of_the_database(street, grid, tmp_path, bad
     )
     ranker = IndexRanker(index, database)
     assert index.places.path.tolist() == photos.path[[5, 2, 0, 3, 4]].tolist()
-    ids, scores = ranker.rank(photos.path, 5)
+    ranking = ranker.rank(photos.path, 5)
+    ids, scores = ranking.ids, ranking.scores
     # of a path named twice it is the row whose place is in the index
     row_of = {photos.path[3]: 1, photos.path[0]: 2, photos.path[4]: 3}
     want, _ = brute_force(grid(), index.places.path, photos.path, 5)
@@ -128,16 +134,16 @@ def test_index_ranker_speaks_of_rows_of_the_database(street, grid, tmp_path, bad
     assert np.isfinite(scores).all()
     assert ids[3, 0] == 1
     assert database.lat[1] == index.places.lat[3]
-    assert ranker.unreadable == {broken: REASON}
+    assert ranking.unreadable == {broken: REASON}
 
 
 def test_index_ranker_tells_of_unreadable_queries(street, photos, grid, tmp_path, bad):
     ranker = IndexRanker(PlaceIndex.create(tmp_path / "a.vpr", grid()), street(2))
     broken = bad("q.jpg")
-    ids, _ = ranker.rank([broken, *photos(1, seed=1)], 2)
-    assert ids[0].tolist() == [-1, -1]
-    assert sorted(ids[1]) == [0, 1]
-    assert ranker.unreadable == {broken: REASON}
+    ranking = ranker.rank([broken, *photos(1, seed=1)], 2)
+    assert ranking.ids[0].tolist() == [-1, -1]
+    assert sorted(ranking.ids[1]) == [0, 1]
+    assert ranking.unreadable == {broken: REASON}
 
 
 def test_both_decode_as_they_were_told(street, photos, grid, tmp_path, monkeypatch):
@@ -158,7 +164,7 @@ def test_ties_in_memory_come_in_the_order_of_the_rows():
 
     class Given(MemoryRanker):
         def describe(self, photos, stage):
-            return vectors[np.array(photos)], []
+            return Described(photos, vectors[np.array(photos)])
 
     class Describer:
         name, dim = "given", 4
@@ -166,7 +172,8 @@ def test_ties_in_memory_come_in_the_order_of_the_rows():
     rng = np.random.default_rng(0)
     for n, q, k in ((3000, 40, 1), (3000, 40, 20), (3000, 40, 150), (50, 3, 50), (50, 3, 20), (1500, 19, 100)):
         vectors = rng.integers(-1, 2, (n + q, 4)).astype(np.float32)  # 81 different ones
-        ids, scores = Given(Describer(), range(n)).rank(range(n, n + q), k)
+        ranking = Given(Describer(), range(n)).rank(range(n, n + q), k)
+        ids, scores = ranking.ids, ranking.scores
         squared = ((vectors[n:, None] - vectors[:n]) ** 2).sum(-1)
         want = np.argsort(squared, axis=1, kind="stable")[:, :k]
         np.testing.assert_array_equal(ids, want)
@@ -186,12 +193,13 @@ def test_a_sweep_ranks_by_the_first_numbers_and_describes_once(photos, grid, bad
     sweep = Sweep(make)
     assert not made
     first = sweep.ranker(dim)
-    ids, scores = first.rank(queries, 8)
+    ranking = first.rank(queries, 8)
+    ids, scores = ranking.ids, ranking.scores
     again = sweep.ranker(dim).rank(queries, 8)
-    np.testing.assert_array_equal(ids, again[0])
+    np.testing.assert_array_equal(ids, again.ids)
     assert len(made) == 1
     assert first.dim == dim
-    assert set(first.unreadable) == {database[0], queries[-1]}
+    assert set(ranking.unreadable) == {database[0], queries[-1]}
     a, b = (grid().describe(p)[:, :dim].astype(np.float64) for p in (queries[:-1], good))
     a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
     squared = ((a[:, None] - b) ** 2).sum(-1)

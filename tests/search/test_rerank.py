@@ -17,6 +17,7 @@ from netvlad.places import Places
 from netvlad.search import rerank as module
 from netvlad.search.rankers import MemoryRanker
 from netvlad.search.rerank import Remembering, Reranker, rerank_locations
+from netvlad.types import Ranking
 
 
 class Told:
@@ -26,7 +27,7 @@ class Told:
 
     def __init__(self, answers: dict, size: int):
         self.answers, self.size = answers, size
-        self.seconds, self.unreadable, self.asked = {"search": 0.5}, {}, []
+        self.unreadable, self.asked = {}, []
 
     def rank(self, photos, k: int):
         self.asked.append((list(photos), k))
@@ -36,7 +37,7 @@ class Told:
             found = self.answers.get(photo, [])[:k]
             ids[row, : len(found)] = found
             scores[row, : len(found)] = -1.0 - np.arange(len(found))
-        return ids, scores
+        return Ranking(ids, scores, {"search": 0.5}, self.unreadable)
 
 
 def texture(seed: int) -> np.ndarray:
@@ -76,7 +77,8 @@ def test_the_photo_of_the_same_scene_comes_first(scenes):
     database, queries = scenes
     answers = {queries[i]: [(i + 1) % 6, (i + 2) % 6, i, (i + 3) % 6, (i + 4) % 6] for i in range(6)}
     ranker = Reranker(Told(answers, 6), database, best=4)
-    ids, scores = ranker.rank(queries, 6)
+    ranking = ranker.rank(queries, 6)
+    ids, scores = ranking.ids, ranking.scores
     for i in range(6):
         assert ids[i].tolist() == [i, (i + 1) % 6, (i + 2) % 6, (i + 3) % 6, (i + 4) % 6, -1]
     assert scores.tolist() == [[-1, -2, -3, -4, -5, -np.inf]] * 6
@@ -87,8 +89,8 @@ def test_the_photo_of_the_same_scene_comes_first(scenes):
         assert inliers.tolist() == [len(verify(store.of(query), store.of(database[j]))) for j in row[:4]]
     assert (ranker.inliers[:, 0] > 20).all()
     assert (ranker.inliers[:, 1:] < 12).all()
-    assert (ranker.name, ranker.dim, ranker.unreadable) == ("told + rerank", 7, {})
-    assert list(ranker.seconds) == ["search", "verify queries"]
+    assert (ranker.name, ranker.dim, ranking.unreadable) == ("told + rerank", 7, {})
+    assert list(ranking.seconds) == ["search", "verify queries"]
 
 
 def counts(monkeypatch, of: dict) -> None:
@@ -102,25 +104,26 @@ def test_ties_and_chance_keep_the_order(monkeypatch):
     counts(monkeypatch, {"a": 3, "b": 9, "c": 0, "d": 20, "e": 9, "f": 7, "g": 50, "h": 50})
     told = Told({"q": [0, 1, 2, 3, 4, 5, 6, 7]}, 8)
     ranker = Reranker(told, paths, best=6, least=8)
-    ids, scores = ranker.rank(["q"], 8)
+    ranking = ranker.rank(["q"], 8)
+    ids, scores = ranking.ids, ranking.scores
     assert ids.tolist() == [[3, 1, 4, 0, 2, 5, 6, 7]]
     assert ranker.inliers.tolist() == [[20, 9, 9, 3, 0, 7]]
     assert scores.tolist() == [[-1, -2, -3, -4, -5, -6, -7, -8]]
     assert told.answers["q"] == list(range(8))
-    assert Reranker(told, paths, best=6, least=1).rank(["q"], 3)[0].tolist() == [[3, 1, 4]]
-    assert Reranker(told, paths, best=6, least=21).rank(["q"], 8)[0].tolist() == [list(range(8))]
-    assert Reranker(told, paths, best=6, model="fundamental").rank(["q"], 2)[0].tolist() == [[3, 0]]
-    assert Reranker(told, paths, best=6).rank(["q"], 2)[0].tolist() == [[3, 0]]
+    assert Reranker(told, paths, best=6, least=1).rank(["q"], 3).ids.tolist() == [[3, 1, 4]]
+    assert Reranker(told, paths, best=6, least=21).rank(["q"], 8).ids.tolist() == [list(range(8))]
+    assert Reranker(told, paths, best=6, model="fundamental").rank(["q"], 2).ids.tolist() == [[3, 0]]
+    assert Reranker(told, paths, best=6).rank(["q"], 2).ids.tolist() == [[3, 0]]
     counts(monkeypatch, {"a": 0, "b": 11, "c": 12, "d": 19, "e": 20})
     told = Told({"q": [0, 1, 2, 3, 4]}, 5)
-    assert Reranker(told, paths).rank(["q"], 5)[0].tolist() == [[4, 3, 2, 0, 1]]
-    assert Reranker(told, paths, model="fundamental").rank(["q"], 5)[0].tolist() == [[4, 0, 1, 2, 3]]
+    assert Reranker(told, paths).rank(["q"], 5).ids.tolist() == [[4, 3, 2, 0, 1]]
+    assert Reranker(told, paths, model="fundamental").rank(["q"], 5).ids.tolist() == [[4, 0, 1, 2, 3]]
 
 
 def test_many_without_inliers_keep_their_order(monkeypatch):
     paths = [str(i) for i in range(200)]
     counts(monkeypatch, {path: 30 * (i in (50, 150)) for i, path in enumerate(paths)})
-    ids, _ = Reranker(Told({"q": list(range(200))}, 200), paths, best=200).rank(["q"], 200)
+    ids = Reranker(Told({"q": list(range(200))}, 200), paths, best=200).rank(["q"], 200).ids
     assert ids[0].tolist() == [50, 150, *(i for i in range(200) if i not in (50, 150))]
 
 
@@ -128,15 +131,16 @@ def test_fewer_are_wanted_than_verified_and_the_other_way_round(monkeypatch):
     counts(monkeypatch, {"a": 8, "b": 9, "c": 10, "d": 11})
     told = Told({"q": [0, 1, 2, 3]}, 4)
     ranker = Reranker(told, list("abcd"), best=3, least=8)
-    ids, scores = ranker.rank(["q"], 1)
+    ranking = ranker.rank(["q"], 1)
+    ids, scores = ranking.ids, ranking.scores
     assert (ids.tolist(), scores.tolist(), ranker.inliers.tolist()) == ([[2]], [[-1]], [[10, 9, 8]])
     assert told.asked[-1] == (["q"], 3)
-    assert ranker.rank(["q"], 4)[0].tolist() == [[2, 1, 0, 3]]
+    assert ranker.rank(["q"], 4).ids.tolist() == [[2, 1, 0, 3]]
     assert told.asked[-1] == (["q"], 4)
     more = Reranker(told, list("abcd"), best=9, least=8)
-    assert more.rank(["q"], 4)[0].tolist() == [[3, 2, 1, 0]]
+    assert more.rank(["q"], 4).ids.tolist() == [[3, 2, 1, 0]]
     assert more.inliers.tolist() == [[11, 10, 9, 8, -1, -1, -1, -1, -1]]
-    assert more.rank([], 4)[0].shape == (0, 4)
+    assert more.rank([], 4).ids.shape == (0, 4)
     assert more.inliers.shape == (0, 9)
 
 
@@ -146,11 +150,11 @@ def test_what_no_time_was_left_for_keeps_its_order(monkeypatch):
     monkeypatch.setattr(module, "verify", lambda *given: (time.sleep(0.03), at_once(*given))[1])
     told = Told({"q": [0, 1, 2, 3], "r": [3, 2]}, 4)
     ranker = Reranker(told, list("abcd"), best=4, budget=0.045)
-    ids, _ = ranker.rank(["q", "r"], 4)
+    ids = ranker.rank(["q", "r"], 4).ids
     assert ids.tolist() == [[1, 0, 2, 3], [3, 2, -1, -1]]
     assert ranker.inliers.tolist() == [[30, 8, -1, -1], [99, 99, -1, -1]]
     ranker = Reranker(told, list("abcd"), best=4, budget=1e-9)  # the first always is
-    assert ranker.rank(["q"], 4)[0].tolist() == [[0, 1, 2, 3]]
+    assert ranker.rank(["q"], 4).ids.tolist() == [[0, 1, 2, 3]]
     assert ranker.inliers.tolist() == [[8, -1, -1, -1]]
 
 
@@ -162,14 +166,15 @@ def test_photos_that_cannot_be_read_and_ids_of_none(scenes, tmp_path):
     told = Told({queries[2]: [0, 3, -1, 2], queries[1]: [4, 1], bad: [1, 2], "gone.jpg": []}, 6)
     told.unreadable = {"gone.jpg": "no such file"}
     ranker = Reranker(told, database, best=4)
-    ids, scores = ranker.rank([queries[2], bad, "gone.jpg", queries[1]], 5)
+    ranking = ranker.rank([queries[2], bad, "gone.jpg", queries[1]], 5)
+    ids, scores = ranking.ids, ranking.scores
     assert ids.tolist() == [[2, 0, 3, -1, -1], [1, 2, -1, -1, -1], [-1] * 5, [1, 4, -1, -1, -1]]
     assert scores[0].tolist() == [-1, -2, -3, -4, -np.inf]
     assert ranker.inliers[0, 1] == -1
     assert ranker.inliers[0, 0] > 20
     assert 0 <= ranker.inliers[0, 2] < 12
     assert ranker.inliers[1:3].tolist() == [[-1] * 4] * 2
-    assert ranker.unreadable == {bad: "is not an image in a format Pillow can read", "gone.jpg": "no such file"}
+    assert ranking.unreadable == {bad: "is not an image in a format Pillow can read", "gone.jpg": "no such file"}
 
 
 def test_features_are_worked_out_when_needed_and_once(scenes, tmp_path, extracted):
@@ -181,7 +186,7 @@ def test_features_are_worked_out_when_needed_and_once(scenes, tmp_path, extracte
     assert extracted == [queries[0], database[1], database[0], queries[1]]
     ranker.rank(queries[:2], 3)
     again = Reranker(told, database, best=3, cache=tmp_path / "cache")
-    assert again.rank(queries[:1], 3)[0].tolist() == [[0, 1, 5]]
+    assert again.rank(queries[:1], 3).ids.tolist() == [[0, 1, 5]]
     assert extracted[4:] == [database[5]]
 
 
@@ -199,8 +204,8 @@ def test_an_evaluation_takes_it(scenes, grid):
 def test_what_is_remembered_stays_as_it_was(monkeypatch):
     counts(monkeypatch, {"a": 0, "b": 30})
     first = Remembering(Told({"q": [0, 1]}, 2))
-    assert Reranker(first, list("ab")).rank(["q"], 20)[0][0, :2].tolist() == [1, 0]
-    assert first.rank(["q"], 20)[0][0, :2].tolist() == [0, 1]
+    assert Reranker(first, list("ab")).rank(["q"], 20).ids[0, :2].tolist() == [1, 0]
+    assert first.rank(["q"], 20).ids[0, :2].tolist() == [0, 1]
 
 
 def test_remembering_asks_once():
@@ -208,11 +213,13 @@ def test_remembering_asks_once():
     told.unreadable = {"s": "broken"}
     ranker = Remembering(told)
     for _ in range(2):
-        assert ranker.rank(np.array(["q", "r"], object), 2)[0].tolist() == [[1, 0], [0, -1]]
+        assert ranker.rank(np.array(["q", "r"], object), 2).ids.tolist() == [[1, 0], [0, -1]]
     ranker.rank(["q"], 2)
     ranker.rank(["q"], 1)
     assert told.asked == [(["q", "r"], 2), (["q"], 2), (["q"], 1)]
-    assert (ranker.name, ranker.dim, ranker.seconds, ranker.unreadable) == ("told", 7, told.seconds, {"s": "broken"})
+    assert (ranker.name, ranker.dim) == ("told", 7)
+    ranking = ranker.rank(["q"], 1)
+    assert (ranking.seconds, ranking.unreadable) == ({"search": 0.5}, {"s": "broken"})
 
 
 def test_wrong_settings():

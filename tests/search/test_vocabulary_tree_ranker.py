@@ -15,6 +15,7 @@ from netvlad.search.informative import most_informative
 from netvlad.search.tree_fit import fit_tree
 from netvlad.search.vocabulary_tree import VocabularyTree
 from netvlad.search.vocabulary_tree_ranker import VocabularyTreeRanker, ranker_named
+from netvlad.types import Ranking
 
 SMALL = {"branching": 6, "depth": 4, "workers": 0}
 
@@ -45,19 +46,26 @@ def ranker(scenes):
     return VocabularyTreeRanker(scenes[0], **SMALL)
 
 
+def same(a: Ranking, b: Ranking) -> None:
+    np.testing.assert_array_equal(a.ids, b.ids)
+    np.testing.assert_array_equal(a.scores, b.scores)
+
+
 def features(path: str) -> np.ndarray:
     return FeatureStore().of(path).descriptors
 
 
 def test_the_same_scene_comes_first(scenes, ranker):
-    ids, scores = ranker.rank(scenes[1], 4)
+    ranking = ranker.rank(scenes[1], 4)
+    ids, scores = ranking.ids, ranking.scores
     assert ids[:, 0].tolist() == list(range(6))
     assert (np.diff(scores, axis=1) <= 0).all()
     assert (scores[:, 0] > 1.5 * scores[:, 1]).all()
     assert (ids.dtype, scores.dtype, ids.shape) == (np.int64, np.float32, (6, 4))
-    assert list(ranker.seconds) == ["fit tree on database", "describe database", "describe queries", "search"]
-    assert (ranker.name, ranker.dim, ranker.unreadable) == ("vocabtree", None, {})
-    itself, of = ranker.rank(scenes[0], 1)
+    assert list(ranking.seconds) == ["fit tree on database", "describe database", "describe queries", "search"]
+    assert (ranker.name, ranker.dim, ranking.unreadable) == ("vocabtree", None, {})
+    ranking = ranker.rank(scenes[0], 1)
+    itself, of = ranking.ids, ranking.scores
     assert itself[:, 0].tolist() == list(range(6))
     np.testing.assert_allclose(of, 1, rtol=1e-5)
 
@@ -68,7 +76,8 @@ def test_its_words_are_those_of_its_tree(scenes, ranker):
     for a, b in zip(tree.levels, ranker.tree.levels, strict=True):
         np.testing.assert_array_equal(a[0], b[0])
     words = tree.quantise(features(scenes[1][2]), 5)
-    ids, scores = ranker.rank([scenes[1][2]], 3)
+    ranking = ranker.rank([scenes[1][2]], 3)
+    ids, scores = ranking.ids, ranking.scores
     entries, expected = ranker.inverted.search(words, 3)
     assert (ids[0].tolist(), scores[0].tolist()) == (entries.tolist(), expected.tolist())
 
@@ -78,11 +87,10 @@ def test_a_tree_of_other_photos_and_other_processes(scenes, ranker):
     here = VocabularyTreeRanker(scenes[0], tree, paths=2, workers=0)
     ranked = here.rank(scenes[1], 6)
     here.workers = 1
-    for a, b in zip(ranked, here.rank(scenes[1], 6), strict=True):
-        np.testing.assert_array_equal(a, b)
+    same(ranked, here.rank(scenes[1], 6))
     here.workers = 0
-    assert here.rank(scenes[1], 1)[0][:, 0].tolist() == list(range(6))
-    assert "fit tree on database" not in here.seconds
+    assert here.rank(scenes[1], 1).ids[:, 0].tolist() == list(range(6))
+    assert "fit tree on database" not in ranked.seconds
 
 
 def test_photos_without_features_or_readable_content(scenes, ranker, tmp_path):
@@ -91,16 +99,18 @@ def test_photos_without_features_or_readable_content(scenes, ranker, tmp_path):
     (tmp_path / "bad.jpg").write_text("x")
     odd = [str(tmp_path / name) for name in ("black.png", "small.png", "bad.jpg")]
     for _ in range(2):
-        ids, scores = ranker.rank([*odd, scenes[1][3]], 3)
+        ranking = ranker.rank([*odd, scenes[1][3]], 3)
+        ids, scores = ranking.ids, ranking.scores
         assert ids[:3].tolist() == [[-1] * 3] * 3
         assert np.isneginf(scores[:3]).all()
         assert ids[3, 0] == 3
     reason = {odd[2]: "is not an image in a format Pillow can read"}
-    assert ranker.unreadable == reason
-    ranker.unreadable.clear()
+    assert ranking.unreadable == reason
+    assert ranker.rank(scenes[1][3:4], 1).unreadable == {}
     mixed = VocabularyTreeRanker([odd[0], *scenes[0][:2], odd[2], scenes[0][2]], **SMALL)
-    assert mixed.unreadable == reason
-    ids, scores = mixed.rank(scenes[1][:3], 9)  # more than there are
+    ranking = mixed.rank(scenes[1][:3], 9)  # more than there are
+    assert ranking.unreadable == reason
+    ids, scores = ranking.ids, ranking.scores
     assert ids[:, 0].tolist() == [1, 2, 4]
     assert ids.shape == (3, 9)
     assert not np.isin(ids, (0, 3)).any()
@@ -110,20 +120,22 @@ def test_photos_without_features_or_readable_content(scenes, ranker, tmp_path):
     with pytest.raises(NetvladError, match="in any of 0 photos"):
         VocabularyTreeRanker([], **SMALL)
     empty = VocabularyTreeRanker(odd, ranker.tree, workers=0)
-    assert empty.rank(scenes[1][:1], 2)[0].tolist() == [[-1, -1]]
+    assert empty.rank(scenes[1][:1], 2).ids.tolist() == [[-1, -1]]
 
 
 def test_one_photo(scenes):
-    ids, scores = VocabularyTreeRanker(scenes[0][:1], **SMALL).rank(scenes[1][:2], 3)
+    ranking = VocabularyTreeRanker(scenes[0][:1], **SMALL).rank(scenes[1][:2], 3)
+    ids, scores = ranking.ids, ranking.scores
     assert ids[0].tolist() == [0, -1, -1]
     assert 0 < scores[0, 0] <= 1
-    assert VocabularyTreeRanker(scenes[0][:1], **SMALL).rank([], 3)[0].shape == (0, 3)
+    assert VocabularyTreeRanker(scenes[0][:1], **SMALL).rank([], 3).ids.shape == (0, 3)
 
 
 def test_a_query_of_many_features(scenes, ranker, monkeypatch):
     x = np.random.default_rng(0).integers(0, 256, (50_000, 128)).astype(np.uint8)
     monkeypatch.setattr("netvlad.search.vocabulary_tree_ranker.sift_of", lambda *_, **__: iter([(0, x)]))
-    ids, scores = ranker.rank(["many"], 6)
+    ranking = ranker.rank(["many"], 6)
+    ids, scores = ranking.ids, ranking.scores
     assert sorted(ids[0].tolist()) == list(range(6))
     assert np.isfinite(scores).all()
 
@@ -132,7 +144,7 @@ def test_photos_of_one_place_share_an_entry(scenes):
     photos = [scenes[0][0], scenes[0][1], scenes[1][0], scenes[0][2]]
     shared = VocabularyTreeRanker(photos, places=["z", "b", "z", "a"], **SMALL)
     assert shared.inverted.size == 3
-    ids, _ = shared.rank([scenes[1][0], scenes[1][1], scenes[1][2]], 4)
+    ids = shared.rank([scenes[1][0], scenes[1][1], scenes[1][2]], 4).ids
     assert ids[:, 0].tolist() == [0, 1, 3]
     assert set(ids.ravel().tolist()) <= {-1, 0, 1, 3}
     with pytest.raises(NetvladError, match="a place for each of 4 photos is wanted, got 2"):
@@ -146,7 +158,8 @@ def signed(scenes):
 
 def test_hamming_embedding(scenes, ranker, signed):
     assert len(signed.tree.levels) == 4
-    ids, scores = signed.rank(scenes[1], 4)
+    ranking = signed.rank(scenes[1], 4)
+    ids, scores = ranking.ids, ranking.scores
     assert ids[:, 0].tolist() == list(range(6))
     assert (scores[:, 0] > 3 * scores[:, 1]).all()  # clearer than by words alone
     x = features(scenes[1][2])
@@ -157,8 +170,9 @@ def test_hamming_embedding(scenes, ranker, signed):
     assert len(signed.inverted.entries) == sum(len(features(path)) for path in scenes[0])
     given = VocabularyTreeRanker(scenes[0], ranker.tree, hamming=True, workers=0)
     assert given.tree is ranker.tree
-    assert list(given.seconds) == ["fit tree on database", "describe database"]
-    assert given.rank(scenes[1], 1)[0][:, 0].tolist() == list(range(6))
+    ranking = given.rank(scenes[1], 1)
+    assert list(ranking.seconds)[:2] == ["fit tree on database", "describe database"]
+    assert ranking.ids[:, 0].tolist() == list(range(6))
 
 
 def test_hamming_embedding_of_odd_photos(scenes, signed, tmp_path, monkeypatch):
@@ -166,17 +180,19 @@ def test_hamming_embedding_of_odd_photos(scenes, signed, tmp_path, monkeypatch):
     Image.fromarray(texture(0)[:8, :8]).save(tmp_path / "small.png")
     (tmp_path / "bad.jpg").write_text("x")
     odd = [str(tmp_path / name) for name in ("black.png", "small.png", "bad.jpg")]
-    ids, scores = signed.rank([*odd, scenes[1][3]], 3)
+    ranking = signed.rank([*odd, scenes[1][3]], 3)
+    ids, scores = ranking.ids, ranking.scores
     assert ids[:3].tolist() == [[-1] * 3] * 3
     assert np.isneginf(scores[:3]).all()
     assert ids[3, 0] == 3
     mixed = VocabularyTreeRanker([odd[0], *scenes[0][:2], odd[2]], branching=6, hamming=True, workers=0)
-    assert mixed.rank(scenes[1][:2], 1)[0][:, 0].tolist() == [1, 2]
+    assert mixed.rank(scenes[1][:2], 1).ids[:, 0].tolist() == [1, 2]
     one = VocabularyTreeRanker(scenes[0][:1], branching=6, hamming=True, workers=0)
-    assert one.rank(scenes[1][:1], 2)[0].tolist() == [[0, -1]]
+    assert one.rank(scenes[1][:1], 2).ids.tolist() == [[0, -1]]
     x = np.random.default_rng(0).integers(0, 256, (50_000, 128)).astype(np.uint8)
     monkeypatch.setattr("netvlad.search.vocabulary_tree_ranker.sift_of", lambda *_, **__: iter([(0, x)]))
-    ids, scores = signed.rank(["many"], 6)
+    ranking = signed.rank(["many"], 6)
+    ids, scores = ranking.ids, ranking.scores
     assert np.isfinite(scores[ids >= 0]).all()
 
 
@@ -192,7 +208,7 @@ def test_what_places_share_counts_less(scenes, ranker, hamming):
     if hamming:
         expected = np.repeat(expected, ranker.inverted.counts)
     np.testing.assert_array_equal(learnt.inverted.shares, expected)
-    assert learnt.rank(scenes[1], 1)[0][:, 0].tolist() == list(range(6))
+    assert learnt.rank(scenes[1], 1).ids[:, 0].tolist() == list(range(6))
 
 
 def test_informative_features_alone(scenes, ranker):
@@ -202,7 +218,7 @@ def test_informative_features_alone(scenes, ranker):
     keep = most_informative(np.concatenate(words), photo, np.arange(6), 0.5)
     counts = np.bincount(half.inverted.entries, half.inverted.counts)
     assert counts.tolist() == np.bincount(photo[keep]).tolist()
-    assert half.rank(scenes[1], 1)[0][:, 0].tolist() == list(range(6))
+    assert half.rank(scenes[1], 1).ids[:, 0].tolist() == list(range(6))
     x = np.concatenate([features(path) for path in scenes[0]])
     marked = VocabularyTreeRanker(scenes[0], ranker.tree, informative=0.5, hamming=True, workers=0)
     assert np.bincount(marked.inverted.entries).tolist() == counts.tolist()
@@ -220,8 +236,7 @@ def test_saved_and_loaded(scenes, ranker, tmp_path):
         saved.save(tmp_path / "it")
         again = VocabularyTreeRanker.load(tmp_path / "it", scenes[0], workers=0)
         assert again.paths == saved.paths
-        for a, b in zip(again.rank(scenes[1], 6), saved.rank(scenes[1], 6), strict=True):
-            np.testing.assert_array_equal(a, b)
+        same(again.rank(scenes[1], 6), saved.rank(scenes[1], 6))
         again.save(tmp_path / "copy")
         assert (tmp_path / "copy" / "card.json").read_bytes() == (tmp_path / "it" / "card.json").read_bytes()
     for other in (scenes[1], scenes[0][::-1], scenes[0][:5]):
@@ -237,7 +252,7 @@ def test_how_features_are_found_is_saved_too(scenes, tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 6
     again = VocabularyTreeRanker.load(tmp_path / "it", scenes[0], workers=0)
     assert again.options == {"most": 40, "resize": 300, "enlarge": False}
-    np.testing.assert_array_equal(again.rank(scenes[1], 6)[1], tuned.rank(scenes[1], 6)[1])
+    np.testing.assert_array_equal(again.rank(scenes[1], 6).scores, tuned.rank(scenes[1], 6).scores)
     VocabularyTreeRanker.load(tmp_path / "it", scenes[0], workers=0, cache=tmp_path / "new").rank(scenes[1], 1)
     assert len(list((tmp_path / "new").iterdir())) == 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from netvlad.benchmarks import Benchmark, Split
 from netvlad.errors import ImageError, NetvladError
 from netvlad.evaluation.average_precision import average_precision, precision_at, ranks_of
-from netvlad.evaluation.run import Ranker, environment, timed
+from netvlad.evaluation.run import environment, timed
 from netvlad.images.read import read_image
+from netvlad.types import Ranker, Ranking
 
 KS = (1, 5, 10)
 
@@ -62,13 +63,14 @@ def evaluate_retrieval(
     if split.positives is None:
         raise NetvladError(f"{benchmark.name} lists no right photos: average precision has nothing to go by")
     queries, size = split.queries, len(split.database)
-    found, unreadable = {}, {}
+    found: dict[str, tuple] = {}
+    unreadable: dict[str, str] = {}
     for name, ranker in rankers.items():
-        ranker = ranker if hasattr(ranker, "rank") else ranker()
-        ids, _, seconds = timed(ranker, queries.path, size)
-        ranks = [ranks_of(ids[q], split.positives[q], _junk(split, q)) for q in range(len(queries))]
-        unreadable |= getattr(ranker, "unreadable", {})
-        found[name] = (ranks, seconds, getattr(ranker, "dim", None))
+        ranker = ranker if isinstance(ranker, Ranker) else ranker()
+        ranking = timed(ranker, queries.path, size)
+        ranks = [ranks_of(ranking.ids[q], split.positives[q], _junk(split, q)) for q in range(len(queries))]
+        unreadable |= ranking.unreadable
+        found[name] = (ranks, dict(ranking.seconds), ranker.dim)
         del ranker
     counts = np.array([_count(split, q) for q in range(len(queries))])
     readable = np.array([path not in unreadable for path in queries.path], bool)
@@ -108,29 +110,27 @@ class Cropping:
     edge is cut off there. Crops are PNG files in a folder that is gone afterwards.
     """
 
-    def __init__(self, ranker, queries: Sequence[str], roi: np.ndarray):
+    def __init__(self, ranker: Ranker, queries: Sequence[str], roi: np.ndarray):
         self.ranker, self.queries, self.roi = ranker, list(queries), roi
-        self.dim = getattr(ranker, "dim", None)
-        self.seconds: dict[str, float] = {}
-        self.unreadable: dict[str, str] = {}
+        self.name, self.dim = ranker.name, ranker.dim
 
-    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
         """As the ranker's own; `photos` are the queries, all and in order (one photo may be asked for twice)."""
         if list(photos) != self.queries:
             raise NetvladError("regions of interest are known for the queries in their order; ask for those")
+        unreadable: dict[str, str] = {}
         with tempfile.TemporaryDirectory() as folder:
             paths = [os.path.join(folder, f"{i:05d}.png") for i in range(len(photos))]
             for i, (photo, path) in enumerate(zip(photos, paths, strict=True)):
                 try:
                     _write_crop(photo, self.roi[i], path)
                 except ImageError as e:
-                    self.unreadable[photo] = str(e).partition(": ")[2] or str(e)
-            ids, scores = self.ranker.rank(paths, k)
+                    unreadable[photo] = str(e).removeprefix(f"{photo}: ")
+            found = self.ranker.rank(paths, k)
             named = dict(zip(paths, photos, strict=True))
-        for path, reason in getattr(self.ranker, "unreadable", {}).items():
-            self.unreadable.setdefault(named.get(path, path), reason)
-        self.seconds = dict(getattr(self.ranker, "seconds", None) or {})
-        return ids, scores
+        for path, reason in found.unreadable.items():
+            unreadable.setdefault(named.get(path, path), reason)
+        return replace(found, unreadable=unreadable)
 
 
 def _write_crop(photo: str, roi: np.ndarray, path: str | Path) -> None:
@@ -141,5 +141,5 @@ def _write_crop(photo: str, roi: np.ndarray, path: str | Path) -> None:
     left, top, right, bottom = np.clip(np.round(roi), 0, (width, height, width, height)).astype(int)
     if right <= left or bottom <= top:
         box = ", ".join(f"{x:g}" for x in roi)
-        raise ImageError(f"{photo}: region of interest {box} holds nothing of its {width}x{height} pixels")
+        raise ImageError(f"region of interest {box} holds nothing of its {width}x{height} pixels", path=photo)
     Image.fromarray(image[top:bottom, left:right]).save(path, compress_level=1)

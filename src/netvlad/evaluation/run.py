@@ -7,9 +7,9 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol as Interface
 
 import numpy as np
 
@@ -19,15 +19,7 @@ from netvlad.evaluation.recall import recall_at
 from netvlad.evaluation.result import Evaluation, MethodResult, Protocol
 from netvlad.evaluation.rules import Rules
 from netvlad.places import Places
-
-
-class Ranker(Interface):
-    """Whatever ranks database photos for query photos; `rank` as in `PlaceIndex.rank`.
-
-    It may have `dim` (length of its vectors), `seconds` (stage -> s) and `unreadable` (path -> reason).
-    """
-
-    def rank(self, photos, k: int) -> tuple[np.ndarray, np.ndarray]: ...
+from netvlad.types import Ranker, Ranking
 
 
 def evaluate(
@@ -55,21 +47,22 @@ def evaluate(
     rules = Rules.of(protocol, database, queries)
     truth = _truth(protocol, database, queries, positives)
     matched = rules.matched(truth.near)
-    rankings, unreadable = {}, {}
+    rankings: dict[str, tuple[Ranking, int | None]] = {}
+    unreadable: dict[str, str] = {}
     for name, ranker in rankers.items():
-        ranker = ranker if hasattr(ranker, "rank") else ranker()
-        ids, scores, seconds = _rank(ranker, queries, max(protocol.ns), rules)
-        unreadable |= getattr(ranker, "unreadable", {})
-        rankings[name] = (ids, scores, seconds, getattr(ranker, "dim", None))
+        ranker = ranker if isinstance(ranker, Ranker) else ranker()
+        rankings[name] = _rank(ranker, queries, max(protocol.ns), rules), ranker.dim
+        unreadable |= rankings[name][0].unreadable
         del ranker
     readable = np.array([path not in unreadable for path in queries.path])
     judged = readable & (matched | (protocol.unmatched == "keep"))
     methods = []
-    for name, (ids, scores, seconds, dim) in rankings.items():
-        correct = truth.correct(ids)
+    for name, (found, dim) in rankings.items():
+        correct = truth.correct(found.ids)
         recall = recall_at(correct, judged, protocol.ns)
         apart = {group: recall_at(correct, judged & of_it, protocol.ns) for group, of_it in (groups or {}).items()}
-        methods.append(MethodResult(name, ids, scores, correct, recall, seconds, dim, apart))
+        seconds = dict(found.seconds)
+        methods.append(MethodResult(name, found.ids, found.scores, correct, recall, seconds, dim, apart))
     config = {**(config or {}), "environment": environment()}
     groups = dict(groups or {})
     return Evaluation(database, queries, protocol, methods, judged, matched, unreadable, config, groups)
@@ -88,31 +81,32 @@ def _truth(protocol: Protocol, database: Places, queries: Places, positives: Seq
     return by_list(positives, len(database))
 
 
-def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-    """The n best that the rules leave of each ranking, and seconds: ask for enough, and again where it was not.
+def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> Ranking:
+    """The n best that the rules leave of each ranking: ask for enough, and again where it was not.
 
     What a query needs is known only by asking: few of a date's photos are near the top, but all may be.
     """
     k = rules.depth(n)
-    found, scored, seconds = timed(ranker, queries.path, k)
+    first = timed(ranker, queries.path, k)
     if not rules.any:
-        return found, scored, seconds
-    ids, scores, short = rules.apply(found, scored, np.arange(len(queries)), n, k)
+        return first
+    ids, scores, short = rules.apply(first.ids, first.scores, np.arange(len(queries)), n, k)
+    seconds = dict(first.seconds)
     start = time.perf_counter()
     while len(short):
         k *= 2
-        found, scored = ranker.rank(queries.path[short], k)
-        ids[short], scores[short], left = rules.apply(found, scored, short, n, k)
+        deeper = ranker.rank(queries.path[short], k)
+        ids[short], scores[short], left = rules.apply(deeper.ids, deeper.scores, short, n, k)
         short = short[left]
         seconds["search queries deeper"] = time.perf_counter() - start
-    return ids, scores, seconds
+    return replace(first, ids=ids, scores=scores, seconds=seconds)
 
 
-def timed(ranker: Ranker, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-    """What `ranker` answers, and its seconds, or how long it took where it does not tell."""
+def timed(ranker: Ranker, photos: Sequence[str], k: int) -> Ranking:
+    """The ranking, with how long it took where the ranker does not say."""
     start = time.perf_counter()
-    ids, scores = ranker.rank(photos, k)
-    return ids, scores, dict(getattr(ranker, "seconds", None) or {"rank": time.perf_counter() - start})
+    found = ranker.rank(photos, k)
+    return found if found.seconds else replace(found, seconds={"rank": time.perf_counter() - start})
 
 
 def environment() -> dict:

@@ -156,12 +156,12 @@ class Methods:
 
     def _kept(self, label: str, make: Callable, key: dict, database, more: dict, dim: int | None):
         from netvlad import __version__
-        from netvlad.experiments.cached_ranker import Kept, stamp
+        from netvlad.experiments.cached_ranker import CachedRanker, stamp
 
         if self.folder is None:
             return make()
         key = {**key, "database": stamp(database), "netvlad": __version__, **more}
-        ranker = Kept(make, self.folder, key, label, dim)
+        ranker = CachedRanker(make, self.folder, key, label, dim)
         self._counts[label] = ranker.counts  # not the ranker: it holds vectors
         return ranker
 

@@ -20,6 +20,7 @@ from netvlad.places import Places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.locks import only_writer
 from netvlad.search.flat_index import Exact, rank_vectors
+from netvlad.types import Ranking
 
 FORMAT = 1
 RADIUS = 25.0
@@ -34,7 +35,6 @@ class PlaceIndex:
     def __init__(self, folder: Path, model=None, radius: float = RADIUS):
         self.folder = folder
         self.radius = radius
-        self.unreadable: dict[str, str] = {}  # photos that `rank` could not read, path -> reason
         self._model = model
 
     # -- making and opening -------------------------------------------------------------------------------------
@@ -94,6 +94,16 @@ class PlaceIndex:
 
             self._model = load_folder(self.folder / "model")
         return self._model
+
+    @property
+    def name(self) -> str:
+        """What results call its describer."""
+        return self.model.name
+
+    @property
+    def dim(self) -> int:
+        """Length of its vectors."""
+        return self.model.dim
 
     @cached_property
     def store(self) -> Store:
@@ -196,16 +206,13 @@ class PlaceIndex:
             for name, d, row in zip(names, squared, ids, strict=True)
         ]
 
-    def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The k best database rows for each photo: ids (Q, k) int64 and scores (Q, k) float32, larger is better.
-
-        -1 and -inf where there is none, and throughout for a photo that cannot be read.
-        """
+    def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> Ranking:
+        """The k best database rows for each photo; none for a photo that cannot be read."""
         from netvlad.describe.stream import describe_all
 
         vectors, unreadable = describe_all(self.model, photos, what="describing queries", workers=workers)
-        self.unreadable |= {photos[row]: reason for row, reason in unreadable.items()}
-        return rank_vectors(self._exact.search, vectors, list(unreadable), k, len(self))
+        ids, scores = rank_vectors(self._exact.search, vectors, list(unreadable), k, len(self))
+        return Ranking(ids, scores, unreadable={photos[row]: reason for row, reason in unreadable.items()})
 
 
 def read_manifest(folder: Path) -> dict:

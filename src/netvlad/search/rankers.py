@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +13,27 @@ from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places
 from netvlad.search.distinctive import distinctive_vectors
 from netvlad.search.flat_index import rank_vectors
+from netvlad.types import Ranking
+
+if TYPE_CHECKING:
+    from netvlad.maps.index import PlaceIndex
+    from netvlad.types import Describer, FloatArray, IntArray
 
 BLOCK = 4096  # vectors that are cropped together
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """Photos and their vectors (N, dim) float32. reasons: row -> why it cannot be read; seconds: stage -> seconds."""
+
+    photos: Sequence[str]
+    vectors: FloatArray
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        return {self.photos[row]: reason for row, reason in self.reasons.items()}
 
 
 class MemoryRanker:
@@ -20,48 +41,52 @@ class MemoryRanker:
 
     near: of each photo the photos that may show the same place; where given, the photos' vectors are replaced by what
     is distinctive of them (`distinctive_vectors`).
-    seconds: stage -> seconds spent; unreadable: path -> reason, of database and query photos.
     """
 
-    def __init__(self, describer, photos: Sequence[str], *, near: Neighbours | None = None, workers: int | None = None):
+    def __init__(
+        self, describer: Describer, photos: Sequence[str], *, near: Neighbours | None = None, workers: int | None = None
+    ) -> None:
         import faiss
 
         self.describer = describer
         self.name, self.dim = describer.name, describer.dim
         self.workers = workers
-        self.seconds: dict[str, float] = {}
-        self.unreadable: dict[str, str] = {}
-        vectors, bad = self.describe(photos, "describe database")
+        database = self.describe(photos, "describe database")
+        self._unreadable, self._seconds = database.unreadable, dict(database.seconds)
+        vectors = database.vectors
         if near is not None:
             start = time.perf_counter()
             vectors = distinctive_vectors(vectors, near)  # unreadable photos are zeros, which explain nothing
-            self.seconds["distinctive database"] = time.perf_counter() - start
-        self.rows = np.delete(np.arange(len(photos)), bad)
+            self._seconds["distinctive database"] = time.perf_counter() - start
+        self.rows = np.delete(np.arange(len(photos)), list(database.reasons))
         self.index = faiss.IndexFlatL2(self.dim)
-        self.index.add(vectors if not bad else vectors[self.rows])  # faiss has its own copy: a third were too many
+        # faiss has its own copy: a third were too many
+        self.index.add(vectors[self.rows] if database.reasons else vectors)
 
-    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """ids (Q, k) int64, -1 where there is none; scores (Q, k) float32, negative squared distances; ties in the
-        order of the rows."""
-        vectors, bad = self.describe(photos, "describe queries")
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
+        """Rank by negative squared distances; ties in the order of the rows."""
+        return self.search(self.describe(photos, "describe queries"), k)
+
+    def search(self, queries: Described, k: int, index: Any = None) -> Ranking:
+        """Rank for queries that are described already. index: a faiss index to search in place of the ranker's own."""
         start = time.perf_counter()
-        ids, scores = rank_vectors(self._search, vectors, bad, k, len(self.rows))
-        self.seconds["search"] = time.perf_counter() - start
-        return ids, scores
+        index = index or self.index
 
-    def _search(self, vectors: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-        squared, found = self.index.search(vectors, n)
-        return squared, self.rows[found]
+        def nearest(vectors: FloatArray, n: int) -> tuple[FloatArray, IntArray]:
+            squared, found = index.search(vectors, n)
+            return squared, self.rows[found]
 
-    def describe(self, photos: Sequence[str], stage: str) -> tuple[np.ndarray, list[int]]:
-        """Vectors of `photos` (n, dim) float32, and the rows that could not be read; timed as `stage`."""
+        ids, scores = rank_vectors(nearest, queries.vectors, list(queries.reasons), k, len(self.rows))
+        seconds = {**self._seconds, **queries.seconds, "search": time.perf_counter() - start}
+        return Ranking(ids, scores, seconds, self._unreadable | queries.unreadable)
+
+    def describe(self, photos: Sequence[str], stage: str) -> Described:
+        """Describe `photos`, timed as `stage`."""
         from netvlad.describe.stream import describe_all
 
         start = time.perf_counter()
         vectors, bad = describe_all(self.describer, photos, what=f"{self.name}: {stage}", workers=self.workers)
-        self.seconds[stage] = time.perf_counter() - start
-        self.unreadable |= {photos[row]: reason for row, reason in bad.items()}
-        return vectors, list(bad)
+        return Described(photos, vectors, bad, {stage: time.perf_counter() - start})
 
 
 class Sweep:
@@ -71,9 +96,10 @@ class Sweep:
     and normalised again, as in the paper (section 5.2); nothing is fitted anew.
     """
 
-    def __init__(self, make):
-        self._make, self._full = make, None
-        self._queries: tuple[list[str], np.ndarray, list[int]] | None = None
+    def __init__(self, make: Callable[[], MemoryRanker]) -> None:
+        self._make = make
+        self._full: MemoryRanker | None = None
+        self._queries: Described | None = None
 
     @property
     def full(self) -> MemoryRanker:
@@ -81,11 +107,11 @@ class Sweep:
             self._full = self._make()
         return self._full
 
-    def queries(self, photos: Sequence[str]) -> tuple[np.ndarray, list[int]]:
-        """Vectors of `photos` and the unreadable rows; the last ones asked for are remembered."""
-        if self._queries is None or self._queries[0] != list(photos):
-            self._queries = (list(photos), *self.full.describe(photos, "describe queries"))
-        return self._queries[1:]
+    def queries(self, photos: Sequence[str]) -> Described:
+        """Describe `photos`; the last ones asked for are remembered."""
+        if self._queries is None or list(self._queries.photos) != list(photos):
+            self._queries = self.full.describe(photos, "describe queries")
+        return self._queries
 
     def ranker(self, dim: int) -> CroppedRanker:
         """The ranker of the first `dim` numbers. Raises NetvladError when there are not so many."""
@@ -97,32 +123,23 @@ class Sweep:
 class CroppedRanker:
     """As MemoryRanker, over the first `dim` numbers of the vectors of a `Sweep`, normalised again."""
 
-    def __init__(self, sweep: Sweep, dim: int):
+    def __init__(self, sweep: Sweep, dim: int) -> None:
         import faiss
 
         full = sweep.full
         self.sweep, self.dim, self.name = sweep, dim, full.name
-        self.seconds, self.unreadable = dict(full.seconds), dict(full.unreadable)
         self._index = faiss.IndexFlatL2(dim)
         held = faiss.rev_swig_ptr(full.index.get_xb(), full.index.ntotal * full.dim).reshape(-1, full.dim)
         for start in range(0, len(held), BLOCK):
             self._index.add(cropped(held[start : start + BLOCK], dim))
 
-    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
         """As MemoryRanker.rank."""
-        vectors, bad = self.sweep.queries(photos)
-        full, start = self.sweep.full, time.perf_counter()
-        ids, scores = rank_vectors(self._search, cropped(vectors, self.dim), bad, k, len(full.rows))
-        self.seconds = {**full.seconds, "search": time.perf_counter() - start}
-        self.unreadable |= full.unreadable
-        return ids, scores
-
-    def _search(self, vectors: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-        squared, found = self._index.search(vectors, n)
-        return squared, self.sweep.full.rows[found]
+        queries = self.sweep.queries(photos)
+        return self.sweep.full.search(replace(queries, vectors=cropped(queries.vectors, self.dim)), k, self._index)
 
 
-def cropped(vectors: np.ndarray, dim: int) -> np.ndarray:
+def cropped(vectors: FloatArray, dim: int) -> FloatArray:
     """The first `dim` numbers of each vector (n, D), normalised again: (n, dim) float32."""
     first = np.ascontiguousarray(vectors[:, :dim])
     return first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12)
@@ -131,22 +148,22 @@ def cropped(vectors: np.ndarray, dim: int) -> np.ndarray:
 class IndexRanker:
     """A PlaceIndex as a ranker over the rows of `database`, which is added to it first (what is in stays)."""
 
-    def __init__(self, index, database: Places, *, workers: int | None = None):
+    def __init__(self, index: PlaceIndex, database: Places, *, workers: int | None = None) -> None:
         start = time.perf_counter()
         added = index.add(database, workers=workers)
-        self.index, self.dim, self.workers = index, index.model.dim, workers
+        self.index, self.name, self.dim, self.workers = index, index.name, index.dim, workers
         # an index that was there already tells nothing of how long describing takes
-        self.seconds = {"index database": time.perf_counter() - start} if added.new > added.known else {}
-        self.unreadable = dict(added.unreadable)
+        self._seconds = {"index database": time.perf_counter() - start} if added.new > added.known else {}
+        self._unreadable = dict(added.unreadable)
         row_of: dict[str, int] = {}
         for row, path in enumerate(database.path):
             row_of.setdefault(path, row)  # of a path that is there twice the first is in
         self._rows = np.array([row_of.get(path, -1) for path in index.places.path], np.int64)
 
-    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
         """As MemoryRanker.rank."""
         start = time.perf_counter()
-        ids, scores = self.index.rank(photos, k, workers=self.workers)
-        self.seconds["describe and search queries"] = time.perf_counter() - start
-        self.unreadable |= self.index.unreadable
-        return np.where(ids >= 0, self._rows[ids], -1), scores
+        found = self.index.rank(photos, k, workers=self.workers)
+        seconds = {**self._seconds, "describe and search queries": time.perf_counter() - start}
+        ids = np.where(found.ids >= 0, self._rows[found.ids], -1)
+        return Ranking(ids, found.scores, seconds, self._unreadable | dict(found.unreadable))

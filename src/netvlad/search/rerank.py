@@ -14,6 +14,7 @@ from netvlad.features.verification import LEAST, least_of, verify
 from netvlad.maps.location import Location, Match
 from netvlad.places.projection import ecef
 from netvlad.runtime.progress import progress
+from netvlad.types import Ranker, Ranking
 
 
 class Reranker:
@@ -26,13 +27,12 @@ class Reranker:
 
     Photos with as many inliers, and all those without any or not verified, keep their order among each other.
     After `rank`, `inliers` (Q, best) int64 tells those of the photos in ids[:, :best], a further sign of confidence: -1
-    where not verified (no time was left, no such photo, unreadable). `seconds` and `unreadable` are as the ranker's,
-    with "verify queries" and the photos that could not be read here.
+    where not verified (no time was left, no such photo, unreadable).
     """
 
     def __init__(
         self,
-        ranker,
+        ranker: Ranker | None,
         database_paths: Sequence[str],
         *,
         kind: str = "rootsift",
@@ -49,35 +49,33 @@ class Reranker:
         if budget is not None and not budget > 0:
             raise NetvladError(f"the time for a query must be more than 0 seconds, got {budget}")
         self.ranker, self.paths = ranker, list(database_paths)
-        self.name = f"{getattr(ranker, 'name', type(ranker).__name__)} + rerank"
-        self.dim = getattr(ranker, "dim", None)
+        if ranker is not None:
+            self.name, self.dim = f"{ranker.name} + rerank", ranker.dim
         self.model, self.best, self.budget = model, best, budget
         self.least = LEAST[model] if least is None else least
         self.features = FeatureStore(kind, folder=cache, **options)
         self.inliers = np.empty((0, best), np.int64)
-        self.seconds: dict[str, float] = {}
-        self.unreadable: dict[str, str] = {}
+        self._unreadable: dict[str, str] = {}
 
-    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """ids (Q, k) int64 and scores (Q, k) float32 as the ranker's.
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
+        """Rank as the ranker does, the best by their inliers.
 
         A score is that of the place in the ranking, what the ranker gave to the photo that stood there: scores fall
         from first to last, and those beyond `best` compare with them as ever. What a photo gained is in `inliers`.
         """
-        ids, scores = self.ranker.rank(photos, max(k, self.best))
+        found = self.ranker.rank(photos, max(k, self.best))
         start = time.perf_counter()
-        ids, counts = ids.copy(), np.full((len(photos), self.best), -1, np.int64)
+        ids, counts = found.ids.copy(), np.full((len(photos), self.best), -1, np.int64)
         head = ids[:, : self.best]
         with progress(f"{self.name}: verify", len(photos), "queries") as advance:
-            for query, row, found in zip(photos, head, counts, strict=True):
-                self._verify(query, row, found[: len(row)])
-                order = self._order(found[: len(row)])
-                row[:], found[: len(row)] = row[order], found[order]
+            for query, row, inliers in zip(photos, head, counts, strict=True):
+                self._verify(query, row, inliers[: len(row)])
+                order = self._order(inliers[: len(row)])
+                row[:], inliers[: len(row)] = row[order], inliers[order]
                 advance(1)
         self.inliers = counts
-        self.seconds = {**(getattr(self.ranker, "seconds", None) or {}), "verify queries": time.perf_counter() - start}
-        self.unreadable |= getattr(self.ranker, "unreadable", {})
-        return ids[:, :k], scores[:, :k]
+        seconds = {**found.seconds, "verify queries": time.perf_counter() - start}
+        return Ranking(ids[:, :k], found.scores[:, :k], seconds, {**self._unreadable, **found.unreadable})
 
     def _order(self, inliers: np.ndarray) -> np.ndarray:
         """Of photos with so many `inliers` (n,), best first."""
@@ -99,12 +97,12 @@ class Reranker:
                 return
 
     def _features(self, path: str):
-        if path in self.unreadable:
+        if path in self._unreadable:
             return None
         try:
             return self.features.of(path)
         except ImageError as e:
-            self.unreadable[path] = str(e).removeprefix(f"{path}: ")
+            self._unreadable[path] = str(e).removeprefix(f"{path}: ")
             return None
 
 
@@ -141,20 +139,12 @@ def _metres(a: Match, b: Match) -> float:
 class Remembering:
     """A ranker that answers from memory what it was asked before, for whoever ranks the same queries in two ways."""
 
-    def __init__(self, ranker):
+    def __init__(self, ranker: Ranker) -> None:
         self.ranker = ranker
-        self.name, self.dim = getattr(ranker, "name", type(ranker).__name__), getattr(ranker, "dim", None)
-        self._answers: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self.name, self.dim = ranker.name, ranker.dim
+        self._answers: dict[tuple, Ranking] = {}
 
-    @property
-    def seconds(self) -> dict[str, float]:
-        return getattr(self.ranker, "seconds", None) or {}
-
-    @property
-    def unreadable(self) -> dict[str, str]:
-        return getattr(self.ranker, "unreadable", {})
-
-    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
         asked = (k, *photos)
         if asked not in self._answers:
             self._answers[asked] = self.ranker.rank(photos, k)

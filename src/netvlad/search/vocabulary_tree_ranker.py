@@ -24,6 +24,7 @@ from netvlad.search.inverted_file import InvertedFile
 from netvlad.search.tree_fit import draw_features, fit_tree, numbered
 from netvlad.search.vocabulary_tree import KIND as TREE
 from netvlad.search.vocabulary_tree import VocabularyTree
+from netvlad.types import Ranking
 
 BLOCK = 64  # photos whose features go down the tree together
 KIND = "vocabulary tree ranker"
@@ -67,7 +68,6 @@ class VocabularyTreeRanker:
     which has a norm of its own), those of a query in its 3 nearest words; by default a tree fitted here is 4 deep
     then, else 5. near: of each photo the photos that may show the same place; where given, what an entry shares with
     others counts less (`distinctive_shares`). options: `FeatureStore`'s most, resize, enlarge and folder.
-    seconds: stage -> seconds spent; unreadable: path -> reason, of database and query photos.
     """
 
     name, dim = "vocabtree", None
@@ -95,7 +95,7 @@ class VocabularyTreeRanker:
         self._fit(photos, tree, hamming, seed, {**how, "informative": informative, "places": places})
         start = time.perf_counter()
         words, signatures = [], []
-        for found, signed in self._words(photos, "database", 1):
+        for found, signed in self._words(photos, "database", 1, self._unreadable):
             words.append(found[:, 0])
             signatures.append(None if signed is None else signed[:, 0])
         self._rows, entry = numbered(photos, places)
@@ -107,7 +107,7 @@ class VocabularyTreeRanker:
         if hamming:
             self.inverted = HammingFile.of_words(self.inverted, words, signatures, entry)
         self._digest = _digest(photos)
-        self.seconds["describe database"] = time.perf_counter() - start
+        self._seconds["describe database"] = time.perf_counter() - start
 
     def _set(self, paths: int, workers: int | None, options: dict) -> None:
         if paths < 1:
@@ -115,8 +115,8 @@ class VocabularyTreeRanker:
         self.paths, self.workers, self.options = paths, workers, options
         self._store = sift_store(**options)
         self.embedding: HammingEmbedding | None = None
-        self.seconds: dict[str, float] = {}
-        self.unreadable: dict[str, str] = {}
+        self._seconds: dict[str, float] = {}  # of building, and photos of the database that could not be read
+        self._unreadable: dict[str, str] = {}
 
     def _fit(self, photos: Sequence[str], tree: VocabularyTree | None, hamming: bool, seed: int, how: dict) -> None:
         """The tree, if it is not there, and the embedding, if wanted, on features of `photos` drawn once."""
@@ -130,32 +130,31 @@ class VocabularyTreeRanker:
         if hamming:
             words = self.tree.quantise(drawn.x, self.paths)
             self.embedding = HammingEmbedding.fit(drawn.x, words, self.tree.words, seed=seed)
-        self.seconds["fit tree on database"] = time.perf_counter() - start
+        self._seconds["fit tree on database"] = time.perf_counter() - start
 
-    def rank(self, photos: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """ids (Q, k) int64 and scores (Q, k) float32, larger is better.
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
+        """Rank by the visual words in common: photos without any are left out of a query's ranking.
 
-        -1 and -inf where no further photo has a word in common with the query: throughout for one without features
-        (black, a few pixels wide) or one that cannot be read.
+        It is empty for a query without features (black, a few pixels wide) and for one that cannot be read.
         """
         ids = np.full((len(photos), k), -1, np.int64)
         scores = np.full((len(photos), k), -np.inf, np.float32)
         start, searching = time.perf_counter(), 0.0
-        several = SEVERAL if self.embedding else 1
-        for row, (words, signatures) in enumerate(self._words(photos, "queries", several)):
+        several, unreadable = SEVERAL if self.embedding else 1, dict(self._unreadable)
+        for row, (words, signatures) in enumerate(self._words(photos, "queries", several, unreadable)):
             began = time.perf_counter()
             asked = (words[:, 0],) if signatures is None else (words, signatures)
             entries, found = self.inverted.search(*asked, k)
             ids[row, : len(found)], scores[row, : len(found)] = self._rows[entries], found
             searching += time.perf_counter() - began
-        self.seconds["describe queries"] = time.perf_counter() - start - searching
-        self.seconds["search"] = searching
-        return ids, scores
+        described = time.perf_counter() - start - searching
+        seconds = {**self._seconds, "describe queries": described, "search": searching}
+        return Ranking(ids, scores, seconds, unreadable)
 
-    def _words(self, photos: Sequence[str], which: str, several: int) -> Iterator[tuple]:
+    def _words(self, photos: Sequence[str], which: str, several: int, unreadable: dict[str, str]) -> Iterator[tuple]:
         """The visual words (n, several) of each photo and, under Hamming embedding, their signatures, else None.
 
-        A photo that cannot be read has none.
+        A photo that cannot be read has none, and is added to `unreadable`.
         """
         waiting: list[np.ndarray] = []
 
@@ -172,7 +171,7 @@ class VocabularyTreeRanker:
         with progress(f"{self.name}: describe {which}", len(photos)) as advance:
             for row, found in sift_of(photos, self._store, workers=self.workers):
                 if isinstance(found, str):
-                    self.unreadable[photos[row]] = found
+                    unreadable[photos[row]] = found
                     found = NO_FEATURES
                 waiting.append(found)
                 if len(waiting) == BLOCK:
