@@ -11,7 +11,7 @@ from PIL import Image
 
 import netvlad
 from netvlad.errors import ImageError, ModelError, PlaceIndexError
-from netvlad.images.read import decode
+from netvlad.images import decode
 from netvlad.maps import adding
 from netvlad.maps import index as module
 from netvlad.maps import store as store_module
