@@ -7,6 +7,7 @@ EXAMPLE = "Example: NETVLAD_WEIGHTS=weights/ netvlad models"
 
 def run() -> None:
     """List models: dimensions, where the weights come from, their licence, what they are said to reach."""
+    from netvlad.benchmarks.published import numbers_of
     from netvlad.cli.common import table
     from netvlad.pretrained.zoo import dense_vlad_centres, known, others
 
@@ -20,7 +21,10 @@ def run() -> None:
         "avg, gem, vlad (hard assignment), netvlad (the paper's initialisation), netvlad2 (equation 4).\n"
         f"densevlad needs no backbone: dense RootSIFT, VLAD (K=128), 16384-D; centres: {dense_vlad_centres()}."
     )
-    rows = [[m.name, str(m.dim), m.size, m.numbers, m.source, m.licence, m.here] for m in others()]
+    rows = [
+        [m.name, str(m.dim), m.size, numbers_of(m.name) or "in the paper", m.source, m.licence, m.here]
+        for m in others()
+    ]
     table(["published model", "dim", "photos", "recall@1/5/10", "source", "licence", "weights"], rows)
     print(
         "Published models are used by their name, e.g. --model megaloc. No publisher gives a checksum. Those of "

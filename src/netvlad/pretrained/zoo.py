@@ -152,17 +152,14 @@ class Listed:
     dim: int
     size: str
     licence: str
-    numbers: str
     source: str
     here: str
 
 
 def others() -> list[Listed]:
     """The models that others published, and whether they are here; none is loaded or downloaded."""
-    from netvlad.benchmarks.published import numbers_of
-
     return [
-        Listed(name, m.dim, m.size, m.licence, numbers_of(name) or "in the paper", m.source, _whereabouts(name, m))
+        Listed(name, m.dim, m.size, m.licence, m.source, _whereabouts(name, m))
         for name, m in {**NETWORKS, **HUBS}.items()
     ]
 
