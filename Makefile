@@ -45,7 +45,7 @@ architecture: $(BIN)/.ready-dev
 	$(BIN)/lint-imports
 
 docs: $(BIN)/.ready-dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir out/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir out/site
 
 notebook: $(BIN)/.ready-dev
 	mkdir -p out

@@ -68,7 +68,7 @@ def _join(spots: list, pairs: list, seen: list[set], radius: float) -> list[int]
 
 
 def visits(places: Places, labels: np.ndarray) -> list[dict[np.datetime64, np.ndarray]]:
-    """For each place its dates in order, and the rows of the photos taken on each: visits(...)[place][date] -> (n,).
+    """For each place its dates in order, and the rows of the photos taken on each: `visits(...)[place][date]` is (n,).
 
     labels (N,): as `group_places` gives them. Photos without a date are left out; a place may have no date at all.
     Errors: PlacesError when there are not as many labels as photos.
