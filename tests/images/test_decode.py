@@ -193,11 +193,11 @@ def test_a_reader_that_fails_leaves_no_workers(many):
 
 
 def test_workers_by_default(many, monkeypatch):
-    monkeypatch.setattr("netvlad.images.decode._decode_ahead", lambda chunks, options, workers: iter([workers]))
-    for cores, workers in ((None, 1), (1, 1), (3, 3), (64, 4)):
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+    monkeypatch.setattr("netvlad.images.decode.in_chunks", lambda run, chunks, workers, crashed: iter([workers]))
+    for cores, workers in ((1, 1), (3, 3), (64, 4)):
+        monkeypatch.setattr("netvlad.runtime.workers.cores", lambda cores=cores: cores)
         assert list(decode_photos(many[: FEW + 1])) == [workers]
-    assert len(flat(decode_photos(many[:FEW]))) == FEW  # a handful is decoded here
+    assert list(decode_photos(many[:FEW])) == [0]  # a handful is decoded here
     assert list(decode_photos(many, rows=[1, 2], workers=2)) == [2]  # unless workers are asked for
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import netvlad
-from netvlad.errors import ImageError, ModelError, PlaceIndexError
+from netvlad.errors import ImageError, ModelError, NetvladError, PlaceIndexError
 from netvlad.images import decode
 from netvlad.maps import adding
 from netvlad.maps import index as module
@@ -106,7 +106,7 @@ def test_of_two_that_are_made_at_once_one_is_refused(weights, tmp_path, photos):
     with pytest.raises(PlaceIndexError, match=r"a\.vpr was made by another process meanwhile: open it"):
         second.add(places)  # its centres would be others
     assert len(PlaceIndex.open(first.folder)) == 2
-    with only_writer(tmp_path / "b.vpr"), pytest.raises(PlaceIndexError, match="another process is adding"):
+    with only_writer(tmp_path / "b.vpr"), pytest.raises(NetvladError, match="another process is writing"):
         PlaceIndex.create(tmp_path / "b.vpr", netvlad.load("test_resnet-max"))
 
 
@@ -206,9 +206,9 @@ def test_what_is_in_is_not_read_again(new, street, monkeypatch):
     index.add(places[:3])
     read, whole = [], decode._decode_one
 
-    def noted(row, path, resize):
-        read.append(path)
-        return whole(row, path, resize)
+    def noted(options, photo):
+        read.append(photo[1])
+        return whole(options, photo)
 
     monkeypatch.setattr(decode, "_decode_one", noted)
     assert index.add(places) == Added(new=2, known=3)
@@ -315,7 +315,7 @@ def test_many_batches_are_merged(street, new, monkeypatch, assert_same_index, as
 
 def test_one_writer_at_a_time(new, street):
     index, places = new(), street(2)
-    with only_writer(index.folder), pytest.raises(PlaceIndexError, match=r"another process is adding to .*a\.vpr"):
+    with only_writer(index.folder), pytest.raises(NetvladError, match=r"a\.vpr: another process is writing"):
         index.add(places)
     assert index.add(places).new == 2
 

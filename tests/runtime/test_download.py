@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netvlad.errors import ModelError
+from netvlad.errors import NetvladError
 from netvlad.runtime import download as module
 from netvlad.runtime.download import cache_folder, download
 
@@ -102,7 +102,7 @@ def test_what_broke_off_goes_on_where_it_stopped(server, fetch):
 def test_another_call_goes_on(server, fetch, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     server.breaks = [300_000, 0]
-    with pytest.raises(ModelError, match=r"model\.pth: broke off after 300000 bytes; the next attempt goes on from"):
+    with pytest.raises(NetvladError, match=r"model\.pth: broke off after 300000 bytes; the next attempt goes on from"):
         fetch()
     part = tmp_path / "cache" / "model.pth.part"
     assert part.read_bytes() == DATA[:300_000]
@@ -115,7 +115,7 @@ def test_another_call_goes_on(server, fetch, tmp_path, monkeypatch):
 def test_another_file_is_not_glued_to_the_first(server, fetch, monkeypatch):
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     server.breaks = [300_000, 0]
-    with pytest.raises(ModelError):
+    with pytest.raises(NetvladError):
         fetch()
     server.data, server.etag = DATA[::-1], '"b"'
     assert fetch().read_bytes() == DATA[::-1]
@@ -130,7 +130,7 @@ def test_a_server_that_cannot_resume_is_asked_for_all(server, fetch, etag, range
 def test_a_part_longer_than_the_file_now(server, fetch, monkeypatch):
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     server.breaks = [300_000, 0]
-    with pytest.raises(ModelError):
+    with pytest.raises(NetvladError):
         fetch()
     monkeypatch.setattr(module, "ATTEMPTS", 3)
     server.data = DATA[:1000]  # under the same mark, which a server should not do
@@ -138,7 +138,7 @@ def test_a_part_longer_than_the_file_now(server, fetch, monkeypatch):
 
 
 def test_a_wrong_checksum_leaves_nothing(server, fetch, tmp_path):
-    with pytest.raises(ModelError) as error:
+    with pytest.raises(NetvladError) as error:
         fetch(sha256_hex="0" * 64)
     assert f"came with SHA-256 {DIGEST}, published is {'0' * 64}" in str(error.value)
     assert not (tmp_path / "cache" / "model.pth").exists()
@@ -148,7 +148,7 @@ def test_a_wrong_checksum_leaves_nothing(server, fetch, tmp_path):
 @pytest.mark.parametrize(("status", "attempts"), [(404, 1), (403, 1), (503, module.ATTEMPTS)])
 def test_a_server_that_has_no_such_file(server, fetch, status, attempts):
     server.status = status
-    with pytest.raises(ModelError, match=rf"model\.pth: the server says {status} "):
+    with pytest.raises(NetvladError, match=rf"model\.pth: the server says {status} "):
         fetch()
     assert len(server.asked) == attempts
 
@@ -157,7 +157,7 @@ def test_no_connection(tmp_path):
     with socket.socket() as free:  # a port where nobody listens
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/a"
-        with pytest.raises(ModelError, match=r"/a: .*refused.*; the next attempt goes on from byte 0"):
+        with pytest.raises(NetvladError, match=r"/a: .*refused.*; the next attempt goes on from byte 0"):
             download(url, tmp_path / "a", pause=0)
 
 
@@ -170,7 +170,7 @@ def test_a_name_that_does_not_resolve_is_asked_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", nothing)
     monkeypatch.setattr("urllib.request.getproxies", dict)
-    with pytest.raises(ModelError, match="Name or service not known"):
+    with pytest.raises(NetvladError, match="Name or service not known"):
         download("http://nowhere.invalid/a", tmp_path / "a", pause=0)
     assert len(asked) == 2  # by the request, and by the question whether another would help
 

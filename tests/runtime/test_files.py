@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from netvlad.runtime.files import atomic, write_json, write_text
+from netvlad.runtime.files import atomic, flush, sha256, write_json, write_text
 
 
 def test_a_new_file_takes_its_place_at_the_end(tmp_path):
@@ -67,3 +68,16 @@ def test_what_json_cannot_say_leaves_the_old_file(tmp_path, data):
         write_json(path, {"x": data})
     assert path.read_text() == "1\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_and_folders_are_flushed(tmp_path, monkeypatch):
+    write_text(tmp_path / "a", "x")
+    flushed = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_ino))
+    flush(tmp_path / "a", str(tmp_path))
+    assert flushed == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")  # the first example of FIPS 180-2
+    assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -5,14 +5,17 @@ import sys
 
 import pytest
 
-from netvlad.errors import PlaceIndexError
+from netvlad.errors import NetvladError
 from netvlad.runtime.locks import only_writer
 
 
 def test_one_at_a_time(tmp_path):
     folder = tmp_path / "new" / "a.vpr"
     with only_writer(folder):
-        with pytest.raises(PlaceIndexError, match=r"another process is adding to .*a\.vpr; wait"), only_writer(folder):
+        with (
+            pytest.raises(NetvladError, match=r"a\.vpr: another process is writing to this folder; wait"),
+            only_writer(folder),
+        ):
             pass
         with only_writer(tmp_path / "b.vpr"):  # another folder is free
             pass
@@ -37,7 +40,7 @@ time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-S", "-c", script], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"held\n"
-        with pytest.raises(PlaceIndexError, match="another process"), only_writer(tmp_path):
+        with pytest.raises(NetvladError, match="another process"), only_writer(tmp_path):
             pass
         process.kill()
         process.wait()

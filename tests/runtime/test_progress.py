@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import pytest
@@ -41,8 +42,8 @@ def test_lines_with_rate_and_time_left(capsys, clock):
 def test_other_units_and_long_times(capsys, clock):
     with progress("searching", 10_000, unit="queries") as advance:
         clock.now += 100
-        advance(50)  # 2 seconds each: 9,950 queries take 331 minutes and 40 seconds
-    assert capsys.readouterr().err == "searching: 50/10000, 0.5 queries/s, 331:40 left\n"
+        advance(50)  # 2 seconds each: 9,950 queries take 5:31:40
+    assert capsys.readouterr().err == "searching: 50/10000, 0.5 queries/s, 5:31:40 left\n"
 
 
 def test_short_work_says_nothing(capsys, clock):
@@ -59,7 +60,25 @@ def test_nothing_done_yet(capsys, clock):
     with progress("describing", 5) as advance:
         clock.now += 30
         advance(0)
-    assert capsys.readouterr().err.startswith("describing: 0/5, 0.0 photos/s")
+    assert capsys.readouterr().err == "describing: 0/5, 0.0 photos/s\n"
+
+
+def test_notes_and_what_an_earlier_run_did(capsys, clock):
+    with progress("training", 1000, "queries", done=400) as advance:
+        for loss in (3, 2):
+            clock.now += 20
+            advance(100, f"loss 0.{loss}")  # 100 in 20 s: nothing is known of how long the 400 took
+    assert capsys.readouterr().err.splitlines() == [
+        "training: loss 0.3, 5.0 queries/s, 1:40 left",
+        "training: loss 0.2, 5.0 queries/s, 1:20 left",
+    ]
+
+
+def test_quiet(capsys, clock):
+    with progress("training", 10, quiet=True) as advance:
+        clock.now += 100
+        advance(10, "epoch 1/1")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_error_inside_is_not_swallowed(clock):
@@ -71,7 +90,7 @@ def test_an_error_inside_is_not_swallowed(clock):
         work()
 
 
-def test_a_bar_on_a_terminal(monkeypatch):
+def on_terminal(monkeypatch) -> io.StringIO:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -81,10 +100,25 @@ def test_a_bar_on_a_terminal(monkeypatch):
     for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "stderr", Terminal())
+    return sys.stderr
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    terminal = on_terminal(monkeypatch)
     with progress("describing", 40) as advance:
         for _ in range(4):
             advance(10)
-    drawn = sys.stderr.getvalue()
+    drawn = terminal.getvalue()
     assert "describing" in drawn
     assert "40/40" in drawn
     assert "photos/s" in drawn
+
+
+def test_a_bar_with_notes(monkeypatch):
+    terminal = on_terminal(monkeypatch)
+    with progress("training", 10, "queries") as advance:
+        advance(4, "epoch 1/2, loss 0.5")
+        advance(6, "epoch 2/2, loss 0.25")
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert "epoch 2/2, loss 0.25" in drawn
+    assert "queries/s" in drawn

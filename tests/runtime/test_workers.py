@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
-from loky.process_executor import TerminatedWorkerError
 
-from netvlad.runtime.workers import in_order, pool
+from netvlad.errors import NetvladError
+from netvlad.runtime.workers import cores, default_workers, in_chunks, in_order, pool
 
 # A main process that starts a worker, tells its number, and waits to be killed.
 MAIN = """
@@ -60,7 +60,7 @@ def test_in_other_processes_in_order():
     results = in_order(slow_at_first, jobs(), 2)
     first = next(results)
     assert first[0] == 0
-    assert len(taken) == 5  # a little ahead, not all
+    assert len(taken) == 4  # a little ahead, not all
     found = [first, *results]
     assert [value for value, _ in found] == list(range(0, 120, 10))
     assert os.getpid() not in {worker for _, worker in found}
@@ -89,8 +89,49 @@ def test_a_worker_that_dies_is_noticed():
         os.kill(os.getpid(), signal.SIGKILL)
         return job
 
-    with pytest.raises(TerminatedWorkerError):
+    with pytest.raises(NetvladError, match="a worker process died"):
         list(in_order(dying, [1], 1))
+
+
+def suicidal(job: int) -> int:
+    if job in (3, 5):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 10 * job
+
+
+CHUNKS = [[0, 1], [2, 3], [4, 5, 6], [7]]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("pause", [0.0, 0.3])  # workers die also while the reader is slow to ask for more
+def test_a_job_that_takes_its_worker_down_loses_nothing_else(workers, pause):
+    found = []
+    for results in in_chunks(suicidal, CHUNKS, workers, lambda job: -job):
+        found.append(results)
+        time.sleep(pause)
+    assert found == [[0, 10], [20, -3], [40, -5, 60], [70]]
+
+
+def test_chunks_here():
+    assert list(in_chunks(times_ten, CHUNKS, 0, lambda job: -job)) == [[0, 10], [20, 30], [40, 50, 60], [70]]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs CPU affinity")
+def test_cores_by_affinity():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cores() == 1
+        assert default_workers(100, None) == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_workers_by_default(monkeypatch):
+    monkeypatch.setattr("netvlad.runtime.workers.cores", lambda: 64)
+    assert [default_workers(jobs, None, few=4) for jobs in (0, 1, 4, 5, 100)] == [0, 0, 0, 4, 4]
+    assert [default_workers(jobs, None) for jobs in (1, 2)] == [0, 4]
+    assert [default_workers(1, workers) for workers in (0, 1, 7)] == [0, 1, 7]
 
 
 def test_a_reader_that_stops_ends_the_workers():
@@ -109,19 +150,22 @@ def test_a_reader_that_stops_ends_the_workers():
 def test_workers_stand_back():
     """They leave Ctrl-C to the main process, and the cores to whoever has more urgent work."""
 
-    def manners() -> tuple[bool, int, int]:
+    def manners() -> tuple[bool, int, int, int]:
+        import cv2
+
         ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         os.kill(os.getpid(), signal.SIGINT)
-        return ignored, os.nice(0), threading.active_count()
+        return ignored, os.nice(0), threading.active_count(), cv2.getNumThreads()
 
     executor = pool(1)
     try:
-        ignored, nice, threads = executor.submit(manners).result()
+        ignored, nice, threads, of_opencv = executor.submit(manners).result()
     finally:
         executor.shutdown(wait=False, kill_workers=True)
     assert ignored
     assert nice == min(19, os.nice(0) + 10)
     assert threads >= 2  # one of them watches the main process
+    assert of_opencv == 1
 
 
 def assert_ends(worker: int) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from netvlad.describe import weights
 from netvlad.describe.alexnet import AlexNet
 from netvlad.errors import ModelError
+from netvlad.runtime.files import sha256
 
 # the stage a backbone is cropped at where none is named: the paper's for its two, and for the others the deepest with a
 # stride of 16, which keeps enough locations to aggregate
@@ -86,7 +87,7 @@ def load_backbone(name: str, stage: str | None = None) -> Backbone:
         cfg = weights_config(file.stem, backbone)
         backbone.mean, backbone.std = cfg["mean"], cfg["std"]
         licence = cfg.get("license") or "not stated"
-        backbone.provenance = {"file": file.name, "sha256": weights.sha256(file), "licence": licence}
+        backbone.provenance = {"file": file.name, "sha256": sha256(file), "licence": licence}
     else:
         cfg = backbone.body.pretrained_cfg
         _download(backbone)

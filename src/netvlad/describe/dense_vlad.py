@@ -16,12 +16,13 @@ from torch import nn
 from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.network import LONGEST_SIDE
 from netvlad.describe.vlad import EPS, VLAD
-from netvlad.describe.weights import folders, sha256
+from netvlad.describe.weights import folders
 from netvlad.describe.whitening import Whitened, Whitening, make_whitening
 from netvlad.errors import ModelError
 from netvlad.features import dense_sift
 from netvlad.features.dense_sift import DIM
 from netvlad.images.read import read_image
+from netvlad.runtime.files import sha256
 from netvlad.types import Method
 
 CLUSTERS = 128

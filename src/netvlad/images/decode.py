@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from netvlad.errors import ImageError
 from netvlad.images.read import read_image
-from netvlad.runtime.workers import pool
+from netvlad.runtime.workers import default_workers, in_chunks
 
 CHUNK = 32  # photos that travel together; also the rows a describer sees at once
 FEW = 16  # below this, starting workers takes longer than decoding
@@ -49,46 +48,16 @@ def decode_photos(
     chunks: dict[int, list[tuple[int, str]]] = {}
     for row in rows:
         chunks.setdefault(row // CHUNK, []).append((row, paths[row]))
-    if workers is None:
-        workers = 0 if len(rows) <= FEW else min(4, os.cpu_count() or 1)
-    if workers == 0:
-        for chunk in chunks.values():
-            yield _decode_chunk(chunk, options)
-        return
-    yield from _decode_ahead(list(chunks.values()), options, workers)
+    workers = default_workers(len(rows), workers, FEW)
+    yield from in_chunks(partial(_decode_one, options), chunks.values(), workers, _crashed)
 
 
-def _decode_ahead(chunks, options, workers) -> Iterator[list[Decoded]]:
-    from loky.process_executor import TerminatedWorkerError
-
-    executor = pool(workers)
-    todo, waiting = deque(chunks), deque()
-    try:
-        while todo or waiting:
-            try:
-                while todo and len(waiting) < workers + 2:
-                    waiting.append((todo[0], executor.submit(_decode_chunk, todo[0], options)))
-                    todo.popleft()
-                decoded = waiting[0][1].result()
-                waiting.popleft()
-            except TerminatedWorkerError:  # of `submit` too: whoever reads us takes long, and workers die meanwhile
-                # a decoder took its process down: go on with fresh workers, but first one photo at a time
-                executor.shutdown(wait=False, kill_workers=True)
-                executor = pool(workers)
-                todo.extendleft(chunk for chunk, _ in reversed(waiting))
-                waiting.clear()
-                decoded = _decode_singly(todo.popleft(), options)
-            yield decoded
-        executor.shutdown(wait=True)  # workers killed while they tidy up would have loky complain of leaks at the end
-    finally:
-        executor.shutdown(wait=False, kill_workers=True)
+def _crashed(photo: tuple[int, str]) -> Decoded:
+    return Decoded(photo[0], None, b"", "the decoder crashed on it")
 
 
-def _decode_chunk(chunk: list[tuple[int, str]], options: dict) -> list[Decoded]:
-    return [_decode_one(row, path, options) for row, path in chunk]
-
-
-def _decode_one(row: int, path: str, options: dict) -> Decoded:
+def _decode_one(options: dict, photo: tuple[int, str]) -> Decoded:
+    row, path = photo
     digest = b""
     try:
         with open(path, "rb") as file:
@@ -103,22 +72,3 @@ def _decode_one(row: int, path: str, options: dict) -> Decoded:
         return Decoded(row, None, digest, f"is not a path ({e})")
     except MemoryError:
         return Decoded(row, None, digest, "not enough memory to decode it")
-
-
-def _decode_singly(chunk: list[tuple[int, str]], options: dict) -> list[Decoded]:
-    """Photo by photo in a process of their own, so that only those that crash it are lost."""
-    from loky.process_executor import TerminatedWorkerError
-
-    decoded = []
-    executor = pool(1)
-    try:
-        for row, path in chunk:
-            try:
-                decoded.append(executor.submit(_decode_one, row, path, options).result())
-            except TerminatedWorkerError:
-                decoded.append(Decoded(row, None, b"", "the decoder crashed on it"))
-                executor.shutdown(wait=False, kill_workers=True)
-                executor = pool(1)
-    finally:
-        executor.shutdown(wait=False, kill_workers=True)
-    return decoded

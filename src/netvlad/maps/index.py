@@ -127,8 +127,8 @@ class PlaceIndex:
         """Describe and append `places`, skipping photos whose content is in.
 
         Batches are on the disk every few seconds: after Ctrl-C or a kill the same call goes on where it stopped.
-        Unreadable photos are left out and told of. Raises PlaceIndexError if another process is adding, or for photos
-        that are known by a place label alone.
+        Unreadable photos are left out and told of. Raises NetvladError if another process is adding, PlaceIndexError
+        for photos that are known by a place label alone.
         """
         nowhere = places.path[~places.located]
         if len(nowhere):

@@ -12,6 +12,7 @@ import numpy as np
 from netvlad.errors import PlaceIndexError
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
+from netvlad.runtime.files import flush
 
 BLOCK_BYTES = 1 << 26  # of vectors read at once
 FRAGMENTS = 64  # more files than this are merged when an `add` ends
@@ -79,12 +80,7 @@ class Store:
         data, versions = self.folder / "data", self.folder / "_versions"
         newest = self._table.get_fragments()[-1].data_files()[0].path
         manifest = max(versions.glob("*.manifest"), key=lambda file: file.stat().st_mtime_ns)
-        for path in (data / newest, data, manifest, versions):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        flush(data / newest, data, manifest, versions)
 
     def merge(self) -> None:
         """Merge many small files into few, once they are many; rows keep their order.

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from netvlad.places.table import Places, Skipped
 from netvlad.places.values import some, texts
 from netvlad.runtime.files import atomic, write_json
 from netvlad.runtime.progress import progress
+from netvlad.runtime.workers import default_workers, in_chunks
 
 QUALITY = 92  # of the JPEGs: about 100 kB at 640x480
 FEW = 4  # panoramas; below this, starting workers takes longer than cutting
@@ -183,54 +184,9 @@ def _table(panoramas: Places, kept: np.ndarray, stems: dict, names: dict, camera
 
 def _cut_all(jobs: list[_Job], workers: int | None) -> Iterator[str]:
     """For each job in turn why nothing could be cut, "" where it was."""
-    if workers is None:
-        workers = 0 if len(jobs) <= FEW else min(4, os.cpu_count() or 1)
-    if workers == 0:
-        yield from map(_cut, jobs)
-        return
-    from loky.process_executor import TerminatedWorkerError
-
-    from netvlad.runtime.workers import pool
-
-    executor, todo, waiting = pool(workers), deque(jobs), deque()
-    try:
-        while todo or waiting:
-            try:
-                while todo and len(waiting) < 2 * workers:
-                    waiting.append((todo[0], executor.submit(_cut_here, todo[0])))
-                    todo.popleft()
-                reason = waiting[0][1].result()
-                waiting.popleft()
-            except TerminatedWorkerError:  # a decoder took its process down: which panorama it was, trying them tells
-                executor.shutdown(wait=False, kill_workers=True)
-                todo.extendleft(job for job, _ in reversed(waiting))
-                waiting.clear()
-                reason = _cut_apart(todo.popleft())
-                executor = pool(workers)
-            yield reason
-    finally:
-        executor.shutdown(wait=False, kill_workers=True)
-
-
-def _cut_apart(job: _Job) -> str:
-    from loky.process_executor import TerminatedWorkerError
-
-    from netvlad.runtime.workers import pool
-
-    executor = pool(1)
-    try:
-        return executor.submit(_cut_here, job).result()
-    except TerminatedWorkerError:
-        return "the decoder crashed on it"
-    finally:
-        executor.shutdown(wait=False, kill_workers=True)
-
-
-def _cut_here(job: _Job) -> str:
-    import cv2
-
-    cv2.setNumThreads(1)  # the processes are as many as the cores already
-    return _cut(job)
+    workers = default_workers(len(jobs), workers, FEW)
+    for reasons in in_chunks(_cut, [[job] for job in jobs], workers, lambda job: "the decoder crashed on it"):
+        yield from reasons
 
 
 def _cut(job: _Job) -> str:

@@ -23,7 +23,7 @@ from netvlad.describe.folder import digest, fill, read_state, save_folder
 from netvlad.describe.network import LONGEST_SIDE, PIXELS_AT_ONCE
 from netvlad.describe.weights import find_file, first_line
 from netvlad.describe.whitening import Whitened, Whitening, make_whitening
-from netvlad.errors import ModelError
+from netvlad.errors import ModelError, NetvladError
 from netvlad.images.read import read_image
 from netvlad.pretrained.catalogue import HUBS, IMAGENET, Hub
 from netvlad.pretrained.mixvpr import load_mixvpr
@@ -196,7 +196,10 @@ def _place(spec: Hub) -> None:
         return
     given = find_file([file.name])
     if given is None:
-        download(spec.weights, file, sha256_hex=spec.sha256)
+        try:
+            download(spec.weights, file, sha256_hex=spec.sha256)
+        except NetvladError as e:
+            raise ModelError(e.reason, path=e.path) from e
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)  # a link to what is no longer there

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from netvlad.describe.network import LONGEST_SIDE
-from netvlad.describe.weights import sha256
 from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.pretrained.matconvnet_layers import BACKBONE_TYPES, Layer, backbone_layers, four, is_l2, list_layers
 from netvlad.pretrained.matlab import CLASS, read_mat
 from netvlad.pretrained.simplenn import LayerBackbone, SimpleNNDescriber
+from netvlad.runtime.files import sha256
 
 # custom layers, by their class where the file tells it and by their name where they were turned into structs
 POOLINGS = {"layerTotalMaxPool": "max", "max:core": "max", "layerTotalAvgPool": "avg", "avg:core": "avg"}

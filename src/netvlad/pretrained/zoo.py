@@ -15,7 +15,7 @@ from netvlad.describe.dense_vlad import CENTRES, DenseVLAD, find_centres, load_d
 from netvlad.describe.network import LONGEST_SIDE, NetworkDescriber
 from netvlad.describe.pooling import POOLINGS
 from netvlad.describe.weights import find_file, find_weights
-from netvlad.errors import ModelError
+from netvlad.errors import ModelError, NetvladError
 from netvlad.pretrained.catalogue import HUBS, NETWORKS, Hub, Network
 from netvlad.pretrained.hub import HubDescriber, checkpoint, load_hub
 from netvlad.pretrained.matconvnet import import_matconvnet
@@ -100,7 +100,7 @@ def _network(name: str, resize: int | None) -> Describer:
         raise ModelError(f"{name}: no address of its file is known; {elsewhere}")
     try:
         file = download(entry.url, cache_folder() / entry.url.rpartition("/")[2], sha256_hex=entry.sha256)
-    except ModelError as e:
+    except NetvladError as e:
         raise ModelError(f"{name}: {e}. Or {elsewhere}") from e
     model = import_matconvnet(file, resize=resize, name=name)
     model.backbone.provenance |= {"source": entry.url, "licence": entry.licence}

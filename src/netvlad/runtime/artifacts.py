@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from netvlad import __version__
 from netvlad.errors import PlaceIndexError
-from netvlad.runtime.files import atomic, write_json
+from netvlad.runtime.files import atomic, flush, sha256, write_json
 from netvlad.runtime.locks import only_writer
 
 FORMAT = 1
@@ -22,8 +21,8 @@ def save_arrays(folder: str | os.PathLike, arrays: dict[str, np.ndarray], *, kin
     """Write `arrays` as safetensors and card.json, which names that file, its checksum, the `kind` and the `facts`.
 
     The card is written last and in one step: until then what the folder held before is what it holds. Both are on the
-    disk when this returns. Raises PlaceIndexError for a folder that holds something else, or that another process is
-    writing.
+    disk when this returns. Raises PlaceIndexError for a folder that holds something else, NetvladError for one that
+    another process is writing.
     """
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and _only_ours(folder, kind)):
@@ -34,8 +33,7 @@ def save_arrays(folder: str | os.PathLike, arrays: dict[str, np.ndarray], *, kin
         file, checksum = _write(folder, arrays)
         card = {"format": FORMAT, "kind": kind, **facts, "file": file.name, "checksum": checksum}
         write_json(folder / "card.json", {**card, "netvlad": __version__})
-        _flush(folder / "card.json")
-        _flush(folder)
+        flush(folder / "card.json", folder)
         for other in folder.glob(f"{PREFIX}*.safetensors"):
             if other != file:
                 other.unlink()
@@ -49,10 +47,10 @@ def _write(folder: Path, arrays: dict[str, np.ndarray]) -> tuple[Path, str]:
     unnamed = folder / ".arrays"
     with atomic(unnamed) as temporary:
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary)
-        checksum = _checksum(temporary)
+        checksum = sha256(temporary)
     file = folder / f"{PREFIX}{checksum[:16]}.safetensors"
     os.replace(unnamed, file)
-    _flush(file)
+    flush(file)
     return file, checksum
 
 
@@ -68,7 +66,7 @@ def read_arrays(folder: str | os.PathLike, *, kind: str) -> tuple[dict[str, np.n
         raise PlaceIndexError(f"{folder}: is {found}; a {kind} of format {FORMAT} is wanted")
     file = folder / str(card.get("file"))
     try:
-        if _checksum(file) != card.get("checksum"):
+        if sha256(file) != card.get("checksum"):
             raise PlaceIndexError(f"{file}: is not the file that card.json describes (checksum differs)")
         return load_file(file), card
     except (OSError, SafetensorError) as e:
@@ -86,14 +84,6 @@ def read_card(folder: Path) -> dict:
     return card
 
 
-def _checksum(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _only_ours(folder: Path, kind: str) -> bool:
     """Nothing in the folder, a card of this kind, or what an interrupted first `save_arrays` leaves."""
     if (folder / "card.json").exists():
@@ -102,12 +92,3 @@ def _only_ours(folder: Path, kind: str) -> bool:
         except PlaceIndexError:
             return False
     return all(f.name.startswith((PREFIX, ".")) for f in folder.iterdir())
-
-
-def _flush(path: Path) -> None:
-    """Onto the disk: a rename alone outlives a kill, not a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

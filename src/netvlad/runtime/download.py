@@ -1,4 +1,4 @@
-"""Files from the internet: with progress, resumed where they broke off, checked, and whole or not there."""
+"""Downloads: with progress, resumed after a break, checked, and whole or not there."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlparse
 
-from netvlad.describe.weights import sha256
-from netvlad.errors import ModelError
+from netvlad.errors import NetvladError
+from netvlad.runtime.files import sha256
+from netvlad.runtime.locks import only_writer
 from netvlad.runtime.progress import progress
 
 BLOCK = 1 << 18
 TIMEOUT = 30.0  # seconds without a byte
-ATTEMPTS = 5  # in a row that brought nothing new, before giving up
+ATTEMPTS = 5  # attempts in a row that bring no new bytes, before giving up
 
 
 def cache_folder() -> Path:
-    """$NETVLAD_CACHE, or the platform's folder for what can be fetched again."""
+    """$NETVLAD_CACHE, or else the platform's cache folder."""
     if os.environ.get("NETVLAD_CACHE"):
         return Path(os.environ["NETVLAD_CACHE"]).expanduser()
     if sys.platform == "darwin":
@@ -35,29 +35,30 @@ def cache_folder() -> Path:
 
 
 def download(url: str, file: Path, *, sha256_hex: str | None = None, pause: float = 1.0) -> Path:
-    """`url` as `file`, which is whole and checked or not there; returned at once where it is there already.
+    """Download `url` to `file` and return `file`; does nothing if it exists.
 
-    What has come is kept beside it as `.part` and gone on with, by this call or the next, if the server still has the
-    same file. Checked against `sha256_hex` where a checksum is published, else against the size that the server tells.
-    Raises ModelError: no connection, no such file, broken off again and again, another checksum.
+    A partial download is kept beside it as `.part`, and this call or the next resumes it if the server still has the
+    same file. The file is checked against `sha256_hex` if that is given, else against the size that the server reports.
+    pause: seconds to wait after a failed attempt, longer after each one that follows.
+    Raises NetvladError: no connection, no such file, repeated breaks, another checksum.
     """
     if file.is_file():
         return file
-    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(file.name + ".part")
-    with _alone(part):
-        if not file.is_file():  # else another process brought it meanwhile
+    with only_writer(file.parent, wait=True):
+        if not file.is_file():  # another process may have downloaded it meanwhile
             _fetch(url, part, pause)
             if sha256_hex and (found := sha256(part)) != sha256_hex.lower():
                 part.unlink()
-                raise ModelError(f"{url}: came with SHA-256 {found}, published is {sha256_hex}; it was thrown away")
+                reason = f"came with SHA-256 {found}, published is {sha256_hex}; it was thrown away"
+                raise NetvladError(reason, path=url)
             _mark(part).unlink(missing_ok=True)
             os.replace(part, file)
     return file
 
 
 def _fetch(url: str, part: Path, pause: float) -> None:
-    """Fill `part`, going on after each break as long as something comes."""
+    """Complete `part`, resuming after each break as long as attempts bring new bytes."""
     failures = 0
     while True:
         before = _size(part)
@@ -66,23 +67,23 @@ def _fetch(url: str, part: Path, pause: float) -> None:
                 return
             reason = f"broke off after {_size(part)} bytes"
         except urllib.error.HTTPError as e:
-            if e.code == 416:  # nothing at that position: the file has changed, so begin again
+            if e.code == 416:  # no such range: the file has changed, so start over
                 part.unlink(missing_ok=True)
                 reason = "the server has another file now"
             elif e.code < 500:
-                raise ModelError(f"{url}: the server says {e.code} {e.reason}") from e
+                raise NetvladError(f"the server says {e.code} {e.reason}", path=url) from e
             else:
                 reason = f"the server says {e.code} {e.reason}"
         except (OSError, http.client.HTTPException) as e:  # URLError is an OSError
             reason = str(getattr(e, "reason", None) or e or type(e).__name__)
         failures = 0 if _size(part) > before else failures + 1
         if failures >= ATTEMPTS or (failures and _offline(url)):
-            raise ModelError(f"{url}: {reason}; the next attempt goes on from byte {_size(part)}")
+            raise NetvladError(f"{reason}; the next attempt goes on from byte {_size(part)}", path=url)
         time.sleep(pause * failures)
 
 
 def _go_on(url: str, part: Path) -> bool:
-    """Fetch what `part` lacks; whether it is whole then. The server's own mark tells whether it is still that file."""
+    """Fetch what `part` lacks; True if it is whole then. `If-Range` keeps two versions of a file apart."""
     have, mark = _size(part), _mark(part)
     known = mark.read_text() if mark.is_file() else ""
     headers = {"User-Agent": "netvlad", "Accept-Encoding": "identity"}
@@ -90,7 +91,7 @@ def _go_on(url: str, part: Path) -> bool:
         headers |= {"Range": f"bytes={have}-", "If-Range": known}
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
         whole, start = _extent(answer)
-        if start != have:  # the server sends it all: it cannot resume, or has another file
+        if start != have:  # the server sends the whole file: it cannot resume, or has another one
             start = 0
         _mark(part).write_text(_identity(answer))
         done, total = 0, whole - start if whole is not None else 0
@@ -102,8 +103,8 @@ def _go_on(url: str, part: Path) -> bool:
     return whole is None or _size(part) == whole
 
 
-def _extent(answer) -> tuple[int | None, int]:
-    """The size of the whole file, where told, and the byte that the answer begins with."""
+def _extent(answer: HTTPResponse) -> tuple[int | None, int]:
+    """Size of the whole file, None if unknown, and the position of the response's first byte in it."""
     span = answer.headers.get("Content-Range", "")  # bytes 100-999/1000
     if answer.status == 206 and "/" in span:
         first, _, whole = span.removeprefix("bytes ").partition("/")
@@ -112,8 +113,8 @@ def _extent(answer) -> tuple[int | None, int]:
     return int(length) if length else None, 0
 
 
-def _identity(answer) -> str:
-    """What If-Range compares: a strong ETag, or the date of the last change."""
+def _identity(answer: HTTPResponse) -> str:
+    """The value for `If-Range`: a strong ETag, or the date of the last change."""
     etag = answer.headers.get("ETag", "")
     return etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified", "")
 
@@ -135,7 +136,7 @@ def _name(url: str) -> str:
 
 
 def _offline(url: str) -> bool:
-    """Whether the server's name does not even resolve, so that there is no use in waiting."""
+    """Whether the server's name does not resolve, so that waiting is of no use."""
     if urllib.request.getproxies():
         return False
     try:
@@ -143,16 +144,3 @@ def _offline(url: str) -> bool:
     except OSError:
         return True
     return False
-
-
-@contextmanager
-def _alone(part: Path) -> Iterator[None]:
-    """Of several processes that want one file, one fetches it; the others wait."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with open(part.parent / ".lock", "w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield

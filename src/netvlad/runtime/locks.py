@@ -1,4 +1,4 @@
-"""One writer at a time."""
+"""One writer of a folder at a time."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netvlad.errors import PlaceIndexError
+from netvlad.errors import NetvladError
 
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. It goes with the process, however that ends. Raises PlaceIndexError when it is held."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: no lock, as Lance still refuses two commits of one version
-        yield
-        return
+def only_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of `folder`, which is created if missing. The lock ends with the process, even if that is killed.
+
+    Raises NetvladError while another process holds the lock, unless told to `wait` for it.
+    """
+    from filelock import FileLock, Timeout
+
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as e:
-            raise PlaceIndexError(f"another process is adding to {folder}; wait until it is done") from e
+    lock = FileLock(folder / ".lock", timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise NetvladError("another process is writing to this folder; wait until it is done", path=folder) from None
+    try:
         yield
+    finally:
+        lock.release()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,8 @@ from netvlad import __version__
 from netvlad.errors import NetvladError
 from netvlad.panoramas.camera import Camera, panorama_rays
 from netvlad.runtime.files import atomic, write_json
+from netvlad.runtime.progress import progress
+from netvlad.runtime.workers import cores, in_order
 from netvlad.town.camera_pipeline import develop
 from netvlad.town.capture_plan import SPLITS, Size, find_size, neighbourhoods, surveys, wanted_queries
 from netvlad.town.light import Moment
@@ -64,7 +65,7 @@ def build_town(
     if not (seed >= 0 and 0 <= gps < np.inf and 0 <= compass < np.inf):
         raise NetvladError(f"a town of seed {seed}, gps {gps}, compass {compass}: 0 or more is wanted of each")
     _claim(out, {"seed": seed, **json.loads(json.dumps(asdict(size))), "gps": gps, "compass": compass})
-    workers = (os.cpu_count() or 1) if workers is None else workers
+    workers = cores() if workers is None else workers
     _take(list(_jobs(out, seed, size)), workers)
     for split in SPLITS:
         if neighbourhoods(size)[split]:
@@ -127,9 +128,6 @@ def _parts(wanted: list) -> Iterator[tuple]:
 
 
 def _take(jobs: list[_Job], workers: int) -> None:
-    from netvlad.runtime.progress import progress
-    from netvlad.runtime.workers import in_order
-
     with progress("building the town", sum(len(j.shots) + len(j.drawn) for j in jobs)) as advance:
         for done in in_order(_work, jobs, workers if len(jobs) > 1 else 0):
             advance(done)

@@ -11,9 +11,9 @@ import torch
 
 from netvlad.describe.network import NetworkDescriber, evaluating
 from netvlad.places import Places
+from netvlad.runtime.progress import progress
 from netvlad.training.config import Config
 from netvlad.training.contrast import Contrast
-from netvlad.training.live import live
 from netvlad.training.loss import Diverged
 from netvlad.training.network import Network
 from netvlad.training.optimizer import copies, make_optimizer, only_trainable, put_back
@@ -113,7 +113,8 @@ class Training:
             record.kept = self.network.source.kept
             resumed = resume and self.folder is not None and self.folder.restore(self)
             done = (self.at.epoch - 1) * record.queries + self.at.done
-            with live(config.epochs * record.queries, done, self.network.devices.rank) as self.tell:
+            total, quiet = config.epochs * record.queries, self.network.devices.rank > 0
+            with progress("training", total, "queries", done=done, quiet=quiet) as self.tell:
                 if not resumed:
                     self.begin()
                 while self.at.epoch <= config.epochs:

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
@@ -25,7 +25,7 @@ from netvlad.features.verification import LEAST, least_of, verify
 from netvlad.places import Places
 from netvlad.runtime.files import atomic
 from netvlad.runtime.progress import progress
-from netvlad.runtime.workers import in_order
+from netvlad.runtime.workers import default_workers, in_order
 
 SECONDS = 20.0  # of work lost at most when it is killed
 TOGETHER = 32  # pairs of a query that are one piece of work
@@ -119,7 +119,7 @@ def verified_pairs(
         settings = (kind, most, resize, str(features or temporary))
         asked, held = sorted({q for q, _ in todo}), sorted({d for _, d in todo})
         photos = dict.fromkeys([*queries.path[asked], *database.path[held]])
-        unreadable |= _find_features(settings, list(photos), _processes(workers, len(photos)))
+        unreadable |= _find_features(settings, list(photos), default_workers(len(photos), workers))
         said = time.monotonic()
         with progress("verifying pairs", len(todo), "pairs") as advance:
             for pieces, counts in _verified(settings, model, database, queries, todo, unreadable, workers):
@@ -158,26 +158,11 @@ def _known(file, how: dict) -> tuple[dict[tuple[int, int], int], dict[str, str]]
     return {(q, d): n for q, d, n in zip(*columns, strict=True)}, {}
 
 
-def _processes(workers: int | None, jobs: int) -> int:
-    return (min(4, os.cpu_count() or 1) if workers is None else workers) if jobs > 1 else 0
-
-
-def _worked_out(function: Callable, jobs: Iterable, workers: int) -> Iterator:
-    from loky.process_executor import TerminatedWorkerError
-
-    try:
-        yield from in_order(partial(_alone, function) if workers else function, jobs, workers)
-    except TerminatedWorkerError:
-        raise NetvladError(
-            "a worker process died, perhaps for want of memory; call again to go on, with fewer workers"
-        ) from None
-
-
 def _find_features(settings: tuple, photos: list[str], workers: int) -> dict[str, str]:
     """Put the features of all photos into the folder of the settings; those that cannot be read: path -> reason."""
     unreadable = {}
     with progress("local features", len(photos)) as advance:
-        for path, reason in zip(photos, _worked_out(partial(_find, settings), photos, workers), strict=True):
+        for path, reason in zip(photos, in_order(partial(_find, settings), photos, workers), strict=True):
             if reason:
                 unreadable[path] = reason
             advance(1)
@@ -197,17 +182,10 @@ def _verified(settings, model, database, queries, todo, unreadable, workers) -> 
             yield [None if path in unreadable else path for path in paths]
 
     function = partial(_count, settings, model)
-    yield from zip(pieces, _worked_out(function, jobs(), _processes(workers, len(pieces))), strict=True)
+    yield from zip(pieces, in_order(function, jobs(), default_workers(len(pieces), workers)), strict=True)
 
 
 # -- in the worker processes ------------------------------------------------------------------------------------------
-
-
-def _alone(function: Callable, job):
-    import cv2
-
-    cv2.setNumThreads(1)  # there is a worker for each core
-    return function(job)
 
 
 @lru_cache(maxsize=1)

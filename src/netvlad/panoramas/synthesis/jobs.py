@@ -16,7 +16,7 @@ from netvlad.panoramas.synthesis.grid import VirtualPosition
 from netvlad.panoramas.synthesis.render import Panorama, fill_narrow, render
 from netvlad.places import Places
 from netvlad.runtime.files import atomic
-from netvlad.runtime.workers import in_order
+from netvlad.runtime.workers import default_workers, in_order
 
 QUALITY = 90  # of WebP; its alpha is kept without loss
 
@@ -78,25 +78,7 @@ def jobs(
 
 def make_all(todo: list[Job], workers: int | None) -> Iterator[Made]:
     """`make` of each job, in order; workers: as for `synthesise`. Errors: NetvladError when a worker dies."""
-    workers = min(4, os.cpu_count() or 1) if workers is None else workers
-    if workers == 0 or len(todo) < 2:
-        yield from map(make, todo)
-        return
-    from loky.process_executor import TerminatedWorkerError
-
-    try:
-        yield from in_order(_make_alone, todo, workers)
-    except TerminatedWorkerError:
-        raise NetvladError(
-            "a worker process died, perhaps for want of memory; run the same command again to go on, with fewer workers"
-        ) from None
-
-
-def _make_alone(job: Job) -> Made:
-    import cv2
-
-    cv2.setNumThreads(1)  # there is a worker for each core
-    return make(job)
+    yield from in_order(make, todo, default_workers(len(todo), workers))
 
 
 def make(job: Job) -> Made:
