@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from common import peak_mib
-from netvlad.evaluation.result import Protocol
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places
 from netvlad.search.rankers import Described, MemoryRanker

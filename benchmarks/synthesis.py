@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 
 import netvlad
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.describe.fit import fit
 from netvlad.describe.stream import describe_all
 from netvlad.describe.whitening import fit_whitening
-from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.cut_outs import LAYOUTS, write_cut_outs

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 import netvlad
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.stream import describe_all
-from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places, dates
 from netvlad.search.flat_index import rank_vectors

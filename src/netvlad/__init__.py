@@ -22,16 +22,16 @@ _WHERE = {
     "read_places": "netvlad.places",
     "write_places": "netvlad.places",
     "read_image": "netvlad.images.read",
-    "Protocol": "netvlad.evaluation.result",
+    "Protocol": "netvlad.benchmarks.protocol",
     "NetvladError": "netvlad.errors",
 }
 __all__ = ["__version__", *_WHERE]
 
 if TYPE_CHECKING:
+    from netvlad.benchmarks.protocol import Protocol
     from netvlad.describe.fit import fit
     from netvlad.describe.stream import describe_all
     from netvlad.errors import NetvladError
-    from netvlad.evaluation.result import Protocol
     from netvlad.images.read import read_image
     from netvlad.maps.index import PlaceIndex
     from netvlad.places import Places, read_places, write_places

@@ -59,3 +59,25 @@ def test_split_of_lengths_that_differ():
     places = Places.build(path=["a", "b"], lat=31.0, lon=34.0)
     with pytest.raises(PlacesError, match="positives of 1 queries, but there are 2"):
         Split(places, places, positives=[np.array([0])])
+
+
+def test_the_protocol_bears_the_name():
+    known = benchmark("tokyo247")
+    assert known.protocol.benchmark == "tokyo247"
+    assert replace(known, name="other").protocol == replace(known.protocol, benchmark="other")
+
+
+def test_queries_in_groups():
+    def split(*conditions: str) -> Split:
+        database = Places.build(path=["a"], lat=31.0, lon=34.0)
+        return Split(database, database[[0] * len(conditions)], condition=np.array(conditions, object))
+
+    found = benchmark("tokyo247").groups(split("day", "sunset", "night", "day"))
+    assert {name: of_it.astype(int).tolist() for name, of_it in found.items()} == {
+        "day": [1, 0, 0, 1],
+        "sunset": [0, 1, 0, 0],
+        "night": [0, 0, 1, 0],
+        "sunset/night": [0, 1, 1, 0],
+    }
+    assert benchmark("campus-day-night").groups(split("night", "night")) == {}  # all queries are no group of their own
+    assert benchmark("tokyo247").groups(replace(split("day"), condition=None)) == {}

@@ -20,7 +20,7 @@ def test_both_directions(tmp_path, touch):
     split = benchmark("campus-night-day").read(tmp_path)
     assert (len(split.database), split.condition.tolist()) == (1, ["day", "day"])
     known = benchmark("campus-day-night")
-    assert (known.radius, known.keep_without_positive) == (10.0, False)
+    assert (known.protocol.radius, known.protocol.unmatched) == (10.0, "drop")
     (tmp_path / "photos/b.jpg").unlink()
     assert known.check(tmp_path)[0] == f"1 of 2 database photos are absent in {tmp_path}: photos/b.jpg"
     write(tmp_path, "day", [("a", 31.262), ("b", "")])
@@ -35,5 +35,5 @@ def test_real_campus(campus, name, judged):
     known = benchmark(name)
     assert known.check(campus) == []
     split = known.read(campus)
-    near = radius_neighbors(split.queries, split.database, known.radius)
+    near = radius_neighbors(split.queries, split.database, known.protocol.radius)
     assert sum(len(near.of(i)[0]) > 0 for i in range(len(split.queries))) == judged

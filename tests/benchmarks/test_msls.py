@@ -84,9 +84,9 @@ def test_train_takes_all_but_panoramas(tmp_path, touch):
 
 
 def test_rules_of_the_two_readings():
-    assert benchmark("msls-val").heading_tolerance is None
-    assert benchmark("msls-val-40deg").heading_tolerance == 40.0
-    assert not benchmark("msls-val").keep_without_positive
+    assert benchmark("msls-val").protocol.heading is None
+    assert benchmark("msls-val-40deg").protocol.heading == 40.0
+    assert benchmark("msls-val").protocol.unmatched == "drop"
 
 
 def test_what_is_wrong(val):

@@ -26,7 +26,7 @@ def test_ten_frames_along_the_list_of_clean_ones(raw):
         assert rows.tolist() == [j for j in range(25) if abs(i - j) <= 10]
     assert not split.database.located.any()
     assert split.database.place[3] == "00003"
-    assert (known.frame_tolerance, known.radius, known.queries) == (10, None, 27_592)
+    assert (known.protocol.frames, known.protocol.radius, known.queries) == (10, None, 27_592)
 
 
 def test_the_other_direction_takes_every_tenth_frame(raw):
@@ -35,7 +35,7 @@ def test_the_other_direction_takes_every_tenth_frame(raw):
     assert split.database.path[0] == str(raw / "winter" / NAMES[0])
     assert split.queries.path.tolist() == [str(raw / "summer" / NAMES[i]) for i in (0, 10, 20)]
     assert [rows.tolist() for rows in split.positives] == [[0, 1], [9, 10, 11], [19, 20, 21]]
-    assert (known.frame_tolerance, known.queries) == (1, 2760)
+    assert (known.protocol.frames, known.queries) == (1, 2760)
 
 
 def test_the_downloaders_layout(tmp_path, touch):

@@ -34,7 +34,7 @@ def test_oxford(oxford):
     assert [rows.tolist() for rows in split.junk] == [[1], []]
     assert not split.database.located.any()
     known = benchmark("oxford5k")
-    assert (known.kind, known.radius) == ("map", None)
+    assert (known.kind, known.protocol.radius) == ("map", None)
     assert known.check(oxford) == [
         "5 database photos are listed where the published set has 5063",
         "2 query photos are listed where the published set has 55",

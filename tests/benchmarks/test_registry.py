@@ -31,6 +31,7 @@ def test_parts_of_a_benchmark():
 def test_facts_hold_together(name):
     one = benchmark(name)
     assert one.kind in ("recall", "map", "train")
+    assert one.protocol.benchmark == name
     assert one.layout.startswith("ROOT/\n")
     assert "{" not in one.layout + one.how + one.title
     assert all((one.title, one.licence, one.source, one.how))
@@ -45,11 +46,12 @@ def test_facts_hold_together(name):
 def test_rules_of_the_paper():
     pitts, tokyo, machine = (benchmark(name) for name in ("pitts250k-test", "tokyo247", "tokyo-tm-val"))
     for one in (pitts, tokyo, machine):
-        assert (one.radius, one.keep_without_positive, one.kind) == (25.0, True, "recall")
-        assert one.ns == (1, 2, 3, 4, 5, *range(10, 101, 5))
-    assert (pitts.best_per_panorama, tokyo.best_per_panorama, machine.best_per_panorama) == (False, True, False)
-    assert (pitts.other_dates, tokyo.other_dates, machine.other_dates) == (False, False, True)
-    assert tokyo.query_resize == "one by one, as is"
+        assert (one.protocol.radius, one.protocol.unmatched, one.kind) == (25.0, "keep", "recall")
+        assert one.protocol.ns == (1, 2, 3, 4, 5, *range(10, 101, 5))
+    protocols = [one.protocol for one in (pitts, tokyo, machine)]
+    assert [one.best_per_panorama for one in protocols] == [False, True, False]
+    assert [one.other_dates for one in protocols] == [False, False, True]
+    assert tokyo.protocol.query_resize == "one by one, as is"
     splits = [benchmark(f"pitts250k-{split}") for split in ("train", "val", "test")]
     assert sum(one.database for one in splits) == 10_586 * 24  # panoramas, each in 24 cut-outs
     assert all(one.queries % 24 == 0 for one in splits)

@@ -46,7 +46,7 @@ def test_three_protocols(tree, protocol, positives, junk):
     assert split.names.tolist() == QUERIES
     assert split.queries.path[1] == str(root / "jpg" / "new_1.jpg")
     assert split.database.path[4] == str(root / "jpg" / "ox_5.jpg")
-    assert (known.kind, known.keep_without_positive) == ("map", False)
+    assert (known.kind, known.protocol.unmatched) == ("map", "drop")
 
 
 def test_a_pickle_is_not_loaded(tmp_path):

@@ -51,4 +51,4 @@ def test_read(tmp_path, touch, write_struct):
     assert benchmark("tokyo-tm-val").check(tmp_path) == []
     assert split.queries.path[0] == split.database.path[0] == str(tmp_path / "images/a/1.png")
     assert (dates(split.database) != dates(split.queries)[0]).tolist() == [False, True, True]
-    assert benchmark("tokyo-tm-val").other_dates
+    assert benchmark("tokyo-tm-val").protocol.other_dates

@@ -84,7 +84,7 @@ def test_pairs_know_their_match_by_label_not_by_the_stand_in_position(tmp_path, 
     assert (labels == split.queries.place).tolist() == [True, True, False]
     assert [len(rows) for rows in split.positives] == [1, 1, 0]
     assert not split.database.located.any()
-    assert benchmark("amstertime").radius is None
+    assert benchmark("amstertime").protocol.radius is None
     touch(tmp_path, "images/test/queries/@0@1000@@@@@@@@@@@@@.jpg")
     with pytest.raises(PlacesError, match="1 of 4 photos in .* do not tell their place in the seventh field"):  # noqa: RUF043
         benchmark("amstertime").read(tmp_path)

@@ -52,7 +52,7 @@ def test_evaluate(name, netvlad, tmp_path):
         assert method["precision_at"]["1"] == 1.0
     else:
         assert method["recall"]["1"] == 1.0
-        assert list(method["recall"]) == [str(n) for n in known.ns]
+        assert list(method["recall"]) == [str(n) for n in known.protocol.ns]
     assert all(term in facts["rules"] for term in ("A match is right", "Queries without any true match"))
 
 

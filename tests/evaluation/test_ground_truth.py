@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
 from netvlad.evaluation import run
 from netvlad.evaluation.ground_truth import by_list, by_place
-from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places
 from netvlad.places.place_matches import is_place_match

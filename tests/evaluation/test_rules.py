@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
-from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.rules import Rules, best_of_each, first_kept, of_other_dates, panorama_numbers
 from netvlad.evaluation.run import _rank, evaluate
 from netvlad.places import Places

@@ -7,9 +7,9 @@ import weakref
 import numpy as np
 import pytest
 
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError, PlacesError
 from netvlad.evaluation import run
-from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import environment, evaluate
 from netvlad.places import Places
 from netvlad.report.recall_report import summary

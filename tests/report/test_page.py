@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netvlad.evaluation.result import Evaluation, MethodResult, Protocol
+from netvlad.benchmarks.protocol import Protocol
+from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.places import Places
 from netvlad.report.page import answer_in_words, location_page, script_json, short_names
 from netvlad.report.recall_report import write_report

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netvlad.evaluation.result import Evaluation, MethodResult, Protocol
+from netvlad.benchmarks.protocol import Protocol
+from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.places import Places
 from netvlad.report.plots import recall_curves, reliability_diagram, wilson
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netvlad.evaluation.result import Evaluation, MethodResult, Protocol
+from netvlad.benchmarks.protocol import Protocol
+from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.places import Places
 from netvlad.report import page
 from netvlad.report.recall_report import choose_queries, summary, write_report

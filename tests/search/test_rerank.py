@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
-from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.features.store import FeatureStore
 from netvlad.features.verification import verify

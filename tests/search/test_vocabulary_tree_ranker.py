@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError, PlaceIndexError
-from netvlad.evaluation.result import Protocol
 from netvlad.evaluation.run import evaluate
 from netvlad.features.store import FeatureStore
 from netvlad.places import Neighbours, Places

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from netvlad.benchmarks.photos import present
+from netvlad.benchmarks.protocol import STANDARD, Protocol
 from netvlad.benchmarks.published import PublishedResult, results_on
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
-
-NS = (1, 2, 3, 4, 5, *range(10, 101, 5))  # the paper's, section 5.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +50,9 @@ class Benchmark:
     each the published set lists; None where that depends on how it was made, or is not known for certain.
     gigabytes: about that much on disk, None unknown. licence, source, how, layout: for a person.
 
-    Rules. kind: "recall" (recall@N at `ns`), "map" (mean average precision) or "train" (no queries).
-    radius: metres within which a match counts, None where `Split.positives` says. heading_tolerance: degrees that the
-    headings may differ by besides, None any. keep_without_positive: whether queries without a true match stay in the
-    denominator. best_per_panorama, other_dates: as in `evaluate.Protocol`. frame_tolerance: frames that a match may
-    be off. query_resize: what is done to queries. conditions: sets of queries that are reported apart by
-    `Split.condition`; "sunset/night" are both.
+    kind: "recall" (recall@N), "map" (mean average precision) or "train" (no queries). protocol: the rules; its
+    `benchmark` becomes this one's name. conditions: sets of queries that are reported apart by `Split.condition`;
+    "sunset/night" are both.
     """
 
     name: str
@@ -69,21 +66,24 @@ class Benchmark:
     database: int | None = None
     queries: int | None = None
     gigabytes: float | None = None
-    kind: str = "recall"
-    radius: float | None = 25.0
-    heading_tolerance: float | None = None
-    ns: tuple[int, ...] = NS
-    keep_without_positive: bool = True
-    best_per_panorama: bool = False
-    other_dates: bool = False
-    frame_tolerance: int | None = None
-    query_resize: str = "as is"
+    kind: Literal["recall", "map", "train"] = "recall"
+    protocol: Protocol = STANDARD
     conditions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "protocol", replace(self.protocol, benchmark=self.name))
 
     @property
     def published(self) -> tuple[PublishedResult, ...]:
         """Published results on it."""
         return results_on(self.name)
+
+    def groups(self, split: Split) -> dict[str, np.ndarray]:
+        """Each condition -> (Q,) bool: its queries. A condition of all queries, or of none, is left out."""
+        if split.condition is None:
+            return {}
+        found = {name: np.isin(split.condition.astype(str), name.split("/")) for name in self.conditions}
+        return {name: of_it for name, of_it in found.items() if of_it.any() and not of_it.all()}
 
     def check(self, root: str | os.PathLike) -> list[str]:
         """What is missing or misplaced in folder `root`, a line each; nothing when it is as published."""

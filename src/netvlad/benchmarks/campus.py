@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.places.io.readers import read_places
 
 
@@ -37,8 +39,7 @@ def _make(database: str, queries: str, counts: tuple[int, int]) -> Benchmark:
         source="a folder with these CSV files",
         how="from whoever has the folder",
         layout=LAYOUT,
-        radius=10.0,  # the campus is small: 25 m hold half of a plaza
-        keep_without_positive=False,
+        protocol=replace(STANDARD, radius=10.0, unmatched="drop"),  # 25 m would hold half of a plaza
         conditions=(queries,),
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.readers import photos_below
 from netvlad.places.table import Places
@@ -60,6 +62,6 @@ ALL = (
         how="jpg1.tar.gz and jpg2.tar.gz of the source, unpacked in one folder",
         layout=LAYOUT,
         kind="map",
-        radius=None,
+        protocol=replace(STANDARD, radius=None),
     ),
 )

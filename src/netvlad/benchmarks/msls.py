@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.positions import AGREE
 from netvlad.places.projection import ecef, from_utm, to_utm
@@ -116,7 +118,7 @@ LAYOUT = """ROOT/
         images/KEY.jpg ..."""
 
 
-def _make(name: str, title: str, split: str, **facts) -> Benchmark:
+def _make(name: str, title: str, split: str, heading: float | None = None, **facts) -> Benchmark:
     return Benchmark(
         name=name,
         title=title,
@@ -125,7 +127,7 @@ def _make(name: str, title: str, split: str, **facts) -> Benchmark:
         source="https://www.mapillary.com/dataset/places",
         how="log in, download images_vol_1..6.zip and metadata.zip, unpack all in one folder, then the patch over it",
         layout=LAYOUT.format(cities=", ".join(CITIES[split][:3]) + (", ..." if split == "train" else "")),
-        keep_without_positive=False,
+        protocol=replace(STANDARD, unmatched="drop", heading=heading),
         conditions=("day", "night"),
         **facts,
     )
@@ -146,6 +148,6 @@ ALL = (
         "Mapillary SLS, val, with the 40 degrees between headings that papers state",
         "val",
         **_VAL,
-        heading_tolerance=40.0,
+        heading=40.0,
     ),
 )

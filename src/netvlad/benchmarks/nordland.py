@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
@@ -78,8 +80,7 @@ def _make(database: str, queries: str, tolerance: int, every: int, whose: str) -
         source="https://nrkbeta.no/2013/01/15/nordlandsbanen-minute-by-minute-season-by-season/",
         how=f"summer.tar.gz, winter.tar.gz and {LIST}: links in download_nordland.py of {utm_filenames.DOWNLOADER}",
         layout=LAYOUT,
-        radius=None,
-        frame_tolerance=tolerance,
+        protocol=replace(STANDARD, radius=None, frames=tolerance),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.readers import photos_below
 from netvlad.places.table import Places
@@ -105,7 +107,7 @@ ALL = (
         how="oxbuild_images-v1.tgz and gt_files_170407.tgz of the source",
         layout=LAYOUT.format(truth="gt_files_170407", query="all_souls_1", more=""),
         kind="map",
-        radius=None,
+        protocol=replace(STANDARD, radius=None),
     ),
     Benchmark(
         name="paris6k",
@@ -122,6 +124,6 @@ ALL = (
             truth="paris_120310", query="defense_1", more="\n  corrupt.txt                   (a name a line; left out)"
         ),
         kind="map",
-        radius=None,
+        protocol=replace(STANDARD, radius=None),
     ),
 )

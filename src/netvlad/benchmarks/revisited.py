@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
@@ -92,8 +94,7 @@ ALL = tuple(
         how=f"{photos}, and {_TRUTH_URL.format(name=name)}",
         layout=LAYOUT.format(name=name),
         kind="map",
-        radius=None,
-        keep_without_positive=False,
+        protocol=replace(STANDARD, radius=None, unmatched="drop"),
     )
     for name, (town, database, photos, gigabytes) in _SETS.items()
     for protocol in PROTOCOLS

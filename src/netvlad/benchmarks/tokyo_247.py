@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.dbstruct import read_struct
 from netvlad.benchmarks.photos import one_of, under
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
@@ -78,8 +80,7 @@ ALL = (
         how="photos: ask the authors of NetVLAD by e-mail; split: netvlad_v100_datasets.tar.gz on the project page. "
         "About 4 GB as the downloader's JPEG, several times that as the authors' PNG",
         layout=LAYOUT,
-        best_per_panorama=True,
-        query_resize="one by one, as is",
+        protocol=replace(STANDARD, best_per_panorama=True, query_resize="one by one, as is"),
         conditions=("day", "sunset", "night", "sunset/night"),
     ),
 )

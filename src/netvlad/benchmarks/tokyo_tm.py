@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.dbstruct import read_struct
 from netvlad.benchmarks.photos import one_of, under
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.benchmarks.tokyo_247 import ZONE
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
@@ -76,7 +78,7 @@ ALL = tuple(
         source="https://www.di.ens.fr/willow/research/netvlad/",
         how="photos: ask the authors of NetVLAD by e-mail; splits: netvlad_v100_datasets.tar.gz on the project page",
         layout=LAYOUT.format(split=split),
-        other_dates=True,
+        protocol=replace(STANDARD, other_dates=True),
     )
     for split, images in (("train", 49_104), ("val", 49_056))
 )

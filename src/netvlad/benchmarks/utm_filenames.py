@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.exif import Shot
 from netvlad.places.io.filenames import parse_name
@@ -126,7 +128,7 @@ def _size(database: int, queries: int, gigabytes: float | None = None) -> dict:
 
 _RUN = "run {} of the downloader; it writes this layout"
 _SVOX = {"how": _RUN.format("download_svox.py"), "licence": "research only (Google Street View, Oxford RobotCar)"}
-_PAIRS = {"reader": read_pairs, "radius": None, "licence": "see the source"}
+_PAIRS = {"reader": read_pairs, "protocol": replace(STANDARD, radius=None), "licence": "see the source"}
 _WEATHERS = {"night": 823, "overcast": 872, "rain": 937, "snow": 870, "sun": 854}
 
 ALL = (

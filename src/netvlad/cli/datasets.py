@@ -111,21 +111,22 @@ def _facts(one) -> list[str]:
 def _rules(one) -> str:
     if one.kind == "train":
         return "none: it is to train on"
+    protocol = one.protocol
     rules = ["mean average precision" if one.kind == "map" else "recall@N"]
-    if one.frame_tolerance is not None:
-        rules.append(f"right up to {one.frame_tolerance} {'frame' if one.frame_tolerance == 1 else 'frames'} off")
-    elif one.radius is None:
+    if protocol.frames is not None:
+        rules.append(f"right up to {protocol.frames} {'frame' if protocol.frames == 1 else 'frames'} off")
+    elif protocol.radius is None:
         rules.append("the benchmark says which photos are right")
     else:
-        rules.append(f"right within {one.radius:g} m")
-    if one.heading_tolerance is not None:
-        rules.append(f"and {one.heading_tolerance:g} degrees")
-    rules.append(f"queries without a match {'count' if one.keep_without_positive else 'are left out'}")
-    if one.best_per_panorama:
+        rules.append(f"right within {protocol.radius:g} m")
+    if protocol.heading is not None:
+        rules.append(f"and {protocol.heading:g} degrees")
+    rules.append(f"queries without a match {'count' if protocol.unmatched == 'keep' else 'are left out'}")
+    if protocol.best_per_panorama:
         rules.append("of each panorama only the best cut-out counts")
-    if one.other_dates:
+    if protocol.other_dates:
         rules.append("photos of the query's date do not count")
-    rules.append(f"queries {one.query_resize}")
+    rules.append(f"queries {protocol.query_resize}")
     if one.conditions:
         rules.append(f"also apart: {', '.join(one.conditions)}")
     return "; ".join(rules)

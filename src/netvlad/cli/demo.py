@@ -30,9 +30,9 @@ def run(
     Whole sessions are held out where times are known (by night, if there are photos by day and by night). Without
     photos: phone pictures of a generated town by day, at sunset and by night, against panoramas of other days.
     """
+    from netvlad.benchmarks.protocol import Protocol
     from netvlad.cli.common import read_places, recall_table, say, tell_unreadable
     from netvlad.cli.index import open_or_create
-    from netvlad.evaluation.result import Protocol
     from netvlad.evaluation.run import evaluate
     from netvlad.places import hold_out
     from netvlad.report.recall_report import summary, write_report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netvlad.evaluation.result import Protocol
+from netvlad.benchmarks.protocol import Protocol
 
 OTHER_DATES = "do not count, neither as matches nor as true ones."
 
@@ -61,14 +61,15 @@ def runs(numbers: Sequence[int]) -> str:
     return ", ".join(words)
 
 
-def retrieval_rules(benchmark: str, cropped: bool, keep: bool, query_resize: str) -> dict[str, str]:
+def retrieval_rules(protocol: Protocol, cropped: bool) -> dict[str, str]:
     """As `rules`, of an evaluation by mean average precision."""
-    fate = "count with a precision of 0" if keep else "are left out of the mean"
+    fate = "count with a precision of 0" if protocol.unmatched == "keep" else "are left out of the mean"
+    whole = "cropped to their region of interest" if cropped else "whole"
     return {
-        "Benchmark": f"{benchmark}.",
+        "Benchmark": f"{protocol.benchmark}.",
         "A match is right": "when the benchmark lists it.",
         "Junk": "what the benchmark lists as neither right nor wrong is taken out of a ranking before it is judged.",
         "Measure": "mean average precision by trapezoids; mP@k: mean share of right ones among the first k.",
         "Queries without any true match": f"{fate}.",
-        "Queries are described": f"{query_resize}, {'cropped to their region of interest' if cropped else 'whole'}.",
+        "Queries are described": f"{protocol.query_resize}, {whole}.",
     }

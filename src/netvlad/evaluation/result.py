@@ -6,34 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.places import Places
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a ranking is judged.
-
-    A query counts at N when one of its N best lies within `radius` metres (protocol of the paper, section 5.1), or has
-    its place label where either has no position (`netvlad.places.place_matches`).
-    `unmatched` says what becomes of queries without any true match in the database: "keep" leaves them in the
-    denominator, as the authors' code does; "drop" leaves them out. Either way they are counted and reported.
-    `best_per_panorama` keeps only the best cut-out of each panorama before a ranking is cut at N, the rule of
-    Tokyo 24/7. `other_dates` does not count database photos of the query's own date, the rule of Tokyo Time Machine:
-    they leave the ranking before it is cut at N, and a query with no other true match has none (see `rules`).
-    `heading`: degrees that the headings of a query and its match may differ by besides, None any. radius None: a
-    benchmark lists the true matches; `frames` then says by how many frames of a video they may be off, where that is
-    its rule. benchmark: its name. query_resize: what that does to queries before they are described, in words.
-    """
-
-    radius: float | None = 25.0
-    ns: tuple[int, ...] = (1, 2, 3, 4, 5, *range(10, 101, 5))
-    unmatched: str = "drop"
-    best_per_panorama: bool = False
-    other_dates: bool = False
-    heading: float | None = None
-    frames: int | None = None
-    benchmark: str = ""
-    query_resize: str = ""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def evaluate_retrieval(
         del ranker
     counts = np.array([_count(split, q) for q in range(len(queries))])
     readable = np.array([path not in unreadable for path in queries.path], bool)
-    judged = readable & ((counts > 0) | benchmark.keep_without_positive)
+    judged = readable & ((counts > 0) | (benchmark.protocol.unmatched == "keep"))
     methods = [_method(name, *of_it, counts, judged) for name, of_it in found.items()]
     config = {**(config or {}), "environment": environment()}
     cropped = crop and split.roi is not None

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
-from netvlad.evaluation.result import Protocol
 from netvlad.places import Neighbours, Places, dates
 
 

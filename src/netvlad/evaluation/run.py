@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
 from netvlad.evaluation.ground_truth import Truth, by_list, by_place
 from netvlad.evaluation.recall import recall_at
-from netvlad.evaluation.result import Evaluation, MethodResult, Protocol
+from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.evaluation.rules import Rules
 from netvlad.places import Places
 from netvlad.types import Ranker, Ranking

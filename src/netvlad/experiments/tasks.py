@@ -68,7 +68,6 @@ def of_benchmarks(names: Sequence[str], root: Path | None, *, whole: bool = Fals
     """
     from netvlad.benchmarks import benchmark
     from netvlad.errors import NetvladError
-    from netvlad.evaluation.protocols import groups_of, protocol_of
 
     known = [benchmark(name) for name in names]
     if root is None:
@@ -79,7 +78,7 @@ def of_benchmarks(names: Sequence[str], root: Path | None, *, whole: bool = Fals
             raise NetvladError(f"{one.name} has no queries: it is to train on")
         split = one.read(root)
         crop = split.roi is not None and not whole
-        groups, protocol = groups_of(one, split), None if one.kind == "map" else protocol_of(one)
+        groups, protocol = one.groups(split), None if one.kind == "map" else one.protocol
         tasks.append(Task(one.name, one.title, split.database, split.queries, protocol, groups, one, split, crop))
     return tasks
 
@@ -97,8 +96,8 @@ def of_tables(database: Path | None, queries: Path | None, protocol, strict: boo
 
 def own_rules(radius: float | None, unmatched: bool, best_per_panorama: bool, other_dates: bool, benchmarks):
     """The protocol of photos of one's own. Errors: NetvladError for rules beside a benchmark, which has its own."""
+    from netvlad.benchmarks.protocol import Protocol
     from netvlad.errors import NetvladError
-    from netvlad.evaluation.result import Protocol
 
     if benchmarks and (radius is not None or unmatched or best_per_panorama or other_dates):
         raise NetvladError(
@@ -115,7 +114,7 @@ def own_rules(radius: float | None, unmatched: bool, best_per_panorama: bool, ot
 
 def as_is(tasks: Sequence[Task]) -> bool:
     """Whether all of them want photos described at their size."""
-    return all(task.benchmark is not None and "as is" in task.benchmark.query_resize for task in tasks)
+    return all(task.benchmark is not None and "as is" in task.benchmark.protocol.query_resize for task in tasks)
 
 
 def tell_of(found, methods, task: Task) -> None:

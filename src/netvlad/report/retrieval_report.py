@@ -23,11 +23,8 @@ def summary(found: Retrieval, published: Mapping[str, PublishedResult] | None = 
     """
     database, queries = len(found.split.database), len(found.split.queries)
     names = found.split.names if found.split.names is not None else found.split.queries.path
-    benchmark = found.benchmark
     return {
-        "rules": retrieval_rules(
-            benchmark.name, found.cropped, benchmark.keep_without_positive, benchmark.query_resize
-        ),
+        "rules": retrieval_rules(found.benchmark.protocol, found.cropped),
         "counts": {
             "database": database,
             "queries": queries,
