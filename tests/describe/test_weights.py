@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 
@@ -10,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from netvlad.describe.backbone import load_backbone
-from netvlad.describe.weights import find_file, find_weights, load_into, local_state, notice_offline, sha256
+from netvlad.describe.weights import find_file, find_weights, load_into, local_state, notice_offline
 from netvlad.errors import ModelError
 
 
@@ -223,12 +222,6 @@ def test_names_of_other_publishers_are_timms(folder):
     found = local_state(model, folder / "test_vit.pth")
     assert set(model.state_dict()) <= set(found)
     assert load_backbone("test_vit").dim == 64
-
-
-def test_sha256(tmp_path):
-    data = os.urandom(3_000_000)
-    (tmp_path / "a").write_bytes(data)
-    assert sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
 
 
 # -- without a network ----------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 
@@ -81,3 +82,6 @@ def test_files_and_folders_are_flushed(tmp_path, monkeypatch):
 def test_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")  # the first example of FIPS 180-2
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    data = os.urandom(3_000_000)
+    (tmp_path / "b").write_bytes(data)
+    assert sha256(tmp_path / "b") == hashlib.sha256(data).hexdigest()
