@@ -21,7 +21,7 @@ from netvlad.search.hamming import HammingEmbedding
 from netvlad.search.hamming_file import HammingFile
 from netvlad.search.informative import most_informative
 from netvlad.search.inverted_file import InvertedFile
-from netvlad.search.rerank import Reranker
+from netvlad.search.rerank import Reranker, RerankOptions
 from netvlad.search.vocabulary_tree import VocabularyTree
 from netvlad.types import Ranking
 
@@ -184,9 +184,9 @@ def distinct(vectors: dict, database: Places, cost: float) -> Vectors:
 
 def reranked(ranker, database: Places, queries: Places, cache: Path, kind: str, best: int) -> Reranker:
     """With the local features' time and room added to the ranker's; they are found before a query is timed."""
-    found = Reranker(ranker, database.path, kind=kind, best=best, cache=cache)
+    found = Reranker(ranker, database.path, RerankOptions(best, kind), cache=cache)
     for path in (*database.path, *queries.path):
-        found.features.of(path)
+        found.verifier.features.of(path)
     some = database.path[:: max(1, len(database) // TIMED)]
     store = FeatureStore(kind)
     start = time.process_time()

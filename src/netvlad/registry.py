@@ -11,6 +11,7 @@ from netvlad.errors import ModelError, NetvladError, PlacesError
 
 if TYPE_CHECKING:
     from netvlad.benchmarks.base import Benchmark
+    from netvlad.types import Ranker
 
 T = TypeVar("T")
 
@@ -94,8 +95,12 @@ models: Registry[Callable[..., Any]] = Registry("model", "netvlad.models", error
 poolings: Registry[Callable[[int, int], Any]] = Registry(
     "pooling", "netvlad.poolings", ("netvlad.describe.pooling",), ModelError
 )
-# ranker: (database: Places, **options) -> Ranker
-rankers: Registry[Callable[..., Any]] = Registry("ranker", "netvlad.rankers")
+# ranker: (database: Places, *, variant: str, near, seed: int, workers: int | None, **options) -> Ranker of its rows.
+# variant: what follows the registered name, see `ranker_named`. near: None, or a function that returns the database
+# photos near each (Neighbours). options: those of netvlad.load that were given and concern photos, that is `resize`.
+rankers: Registry[Callable[..., Ranker]] = Registry(
+    "ranker", "netvlad.rankers", ("netvlad.search.vocabulary_tree_ranker",)
+)
 benchmarks: Registry[Benchmark] = Registry(
     "benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError
 )
@@ -105,6 +110,19 @@ register_model = models.register
 register_pooling = poolings.register
 register_ranker = rankers.register
 register_loss = losses.register
+
+
+def ranker_named(name: str) -> tuple[Callable[..., Ranker], str] | None:
+    """The factory and the variant that `name` stands for; None where no ranker is called so.
+
+    A name is that of a registered ranker, or one followed by a hyphen and a variant, which the factory interprets:
+    vocabtree-10x5 is the variant 10x5 of vocabtree.
+    """
+    hyphens = [i for i, letter in enumerate(name[:-1]) if letter == "-"]
+    for end in (len(name), *reversed(hyphens)):
+        if name[:end] in rankers:
+            return rankers.get(name[:end]), name[end + 1 :]
+    return None
 
 
 def register_benchmark(benchmark: Benchmark) -> Benchmark:

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from netvlad.experiments.cached_ranker import CachedRanker, stamp
+from netvlad.experiments.cached_ranker import CachedRanker, MemoizedRanker, stamp
 from netvlad.types import Ranking
 
 
@@ -104,3 +104,17 @@ def test_the_ranker_is_made_once_and_only_when_needed(photos, tmp_path):
 
 def test_stamps_of_paths_no_file_can_have():
     assert stamp(["a\0b", "\udcff"]) == stamp(["a\0b", "\udcff"]) != stamp(["a\0b"])
+
+
+def test_memoized_rankings(monkeypatch):
+    monkeypatch.setattr(Counting, "asked", 0)
+    ranker = MemoizedRanker(Counting())
+    first = ranker.rank(np.array(["q", "r"], object), 2)
+    assert ranker.rank(["q", "r"], 2) is first
+    assert first.ids.tolist() == [[0, 1], [0, 1]]
+    assert (first.seconds, first.unreadable) == ({"search": 0.5}, {"/bad.jpg": "is empty"})
+    assert Counting.asked == 1
+    assert ranker.rank(["q"], 2).ids.tolist() == [[0, 1]]
+    assert ranker.rank(["q"], 1).ids.tolist() == [[0]]
+    assert Counting.asked == 3
+    assert (ranker.name, ranker.dim) == ("counting", 8)

@@ -2,21 +2,19 @@ from __future__ import annotations
 
 import time
 
-import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
 from netvlad.evaluation.run import evaluate
+from netvlad.experiments.cached_ranker import MemoizedRanker
 from netvlad.features.store import FeatureStore
 from netvlad.features.verification import verify
-from netvlad.maps.location import Location, Match
 from netvlad.places import Places
 from netvlad.search import rerank as module
 from netvlad.search.rankers import MemoryRanker
-from netvlad.search.rerank import Remembering, Reranker, rerank_locations
+from netvlad.search.rerank import Reranker, RerankOptions
 from netvlad.types import Ranking
 
 
@@ -40,26 +38,6 @@ class Told:
         return Ranking(ids, scores, {"search": 0.5}, self.unreadable)
 
 
-def texture(seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    parts = [cv2.resize(rng.uniform(-1, 1, (150 // s + 2, 200 // s + 2, 3)), (200, 150)) for s in (3, 6, 12, 24)]
-    return np.clip(128 + 60 * sum(parts), 0, 255).astype(np.uint8)
-
-
-@pytest.fixture
-def scenes(tmp_path):
-    """Paths of photos of 6 scenes, and of each seen again from elsewhere."""
-    first, again = [], []
-    turn = cv2.getRotationMatrix2D((100, 75), 8, 0.92)
-    for i in range(6):
-        image = texture(i)
-        seen = cv2.warpAffine(image, turn, (200, 150), borderMode=cv2.BORDER_REFLECT)
-        for paths, pixels, name in ((first, image, "a"), (again, seen, "b")):
-            paths.append(str(tmp_path / f"{name}{i}.png"))
-            Image.fromarray(pixels).save(paths[-1])
-    return first, again
-
-
 @pytest.fixture
 def extracted(monkeypatch) -> list[str]:
     """Paths of the photos whose features were worked out, in turn."""
@@ -76,7 +54,7 @@ def extracted(monkeypatch) -> list[str]:
 def test_the_photo_of_the_same_scene_comes_first(scenes):
     database, queries = scenes
     answers = {queries[i]: [(i + 1) % 6, (i + 2) % 6, i, (i + 3) % 6, (i + 4) % 6] for i in range(6)}
-    ranker = Reranker(Told(answers, 6), database, best=4)
+    ranker = Reranker(Told(answers, 6), database, RerankOptions(best=4))
     ranking = ranker.rank(queries, 6)
     ids, scores = ranking.ids, ranking.scores
     for i in range(6):
@@ -85,10 +63,10 @@ def test_the_photo_of_the_same_scene_comes_first(scenes):
     assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
     # the inliers are those of `verify`, in the order of the ids
     store = FeatureStore()
-    for query, row, inliers in zip(queries, ids, ranker.inliers, strict=True):
+    for query, row, inliers in zip(queries, ids, ranking.inliers, strict=True):
         assert inliers.tolist() == [len(verify(store.of(query), store.of(database[j]))) for j in row[:4]]
-    assert (ranker.inliers[:, 0] > 20).all()
-    assert (ranker.inliers[:, 1:] < 12).all()
+    assert (ranking.inliers[:, 0] > 20).all()
+    assert (ranking.inliers[:, 1:] < 12).all()
     assert (ranker.name, ranker.dim, ranking.unreadable) == ("told + rerank", 7, {})
     assert list(ranking.seconds) == ["search", "verify queries"]
 
@@ -103,45 +81,46 @@ def test_ties_and_chance_keep_the_order(monkeypatch):
     paths = list("abcdefgh")
     counts(monkeypatch, {"a": 3, "b": 9, "c": 0, "d": 20, "e": 9, "f": 7, "g": 50, "h": 50})
     told = Told({"q": [0, 1, 2, 3, 4, 5, 6, 7]}, 8)
-    ranker = Reranker(told, paths, best=6, least=8)
+    ranker = Reranker(told, paths, RerankOptions(best=6, least=8))
     ranking = ranker.rank(["q"], 8)
     ids, scores = ranking.ids, ranking.scores
     assert ids.tolist() == [[3, 1, 4, 0, 2, 5, 6, 7]]
-    assert ranker.inliers.tolist() == [[20, 9, 9, 3, 0, 7]]
+    assert ranking.inliers.tolist() == [[20, 9, 9, 3, 0, 7]]
     assert scores.tolist() == [[-1, -2, -3, -4, -5, -6, -7, -8]]
     assert told.answers["q"] == list(range(8))
-    assert Reranker(told, paths, best=6, least=1).rank(["q"], 3).ids.tolist() == [[3, 1, 4]]
-    assert Reranker(told, paths, best=6, least=21).rank(["q"], 8).ids.tolist() == [list(range(8))]
-    assert Reranker(told, paths, best=6, model="fundamental").rank(["q"], 2).ids.tolist() == [[3, 0]]
-    assert Reranker(told, paths, best=6).rank(["q"], 2).ids.tolist() == [[3, 0]]
+    assert Reranker(told, paths, RerankOptions(best=6, least=1)).rank(["q"], 3).ids.tolist() == [[3, 1, 4]]
+    assert Reranker(told, paths, RerankOptions(best=6, least=21)).rank(["q"], 8).ids.tolist() == [list(range(8))]
+    assert Reranker(told, paths, RerankOptions(best=6, model="fundamental")).rank(["q"], 2).ids.tolist() == [[3, 0]]
+    assert Reranker(told, paths, RerankOptions(best=6)).rank(["q"], 2).ids.tolist() == [[3, 0]]
     counts(monkeypatch, {"a": 0, "b": 11, "c": 12, "d": 19, "e": 20})
     told = Told({"q": [0, 1, 2, 3, 4]}, 5)
     assert Reranker(told, paths).rank(["q"], 5).ids.tolist() == [[4, 3, 2, 0, 1]]
-    assert Reranker(told, paths, model="fundamental").rank(["q"], 5).ids.tolist() == [[4, 0, 1, 2, 3]]
+    assert Reranker(told, paths, RerankOptions(model="fundamental")).rank(["q"], 5).ids.tolist() == [[4, 0, 1, 2, 3]]
 
 
 def test_many_without_inliers_keep_their_order(monkeypatch):
     paths = [str(i) for i in range(200)]
     counts(monkeypatch, {path: 30 * (i in (50, 150)) for i, path in enumerate(paths)})
-    ids = Reranker(Told({"q": list(range(200))}, 200), paths, best=200).rank(["q"], 200).ids
+    ids = Reranker(Told({"q": list(range(200))}, 200), paths, RerankOptions(best=200)).rank(["q"], 200).ids
     assert ids[0].tolist() == [50, 150, *(i for i in range(200) if i not in (50, 150))]
 
 
 def test_fewer_are_wanted_than_verified_and_the_other_way_round(monkeypatch):
     counts(monkeypatch, {"a": 8, "b": 9, "c": 10, "d": 11})
     told = Told({"q": [0, 1, 2, 3]}, 4)
-    ranker = Reranker(told, list("abcd"), best=3, least=8)
+    ranker = Reranker(told, list("abcd"), RerankOptions(best=3, least=8))
     ranking = ranker.rank(["q"], 1)
     ids, scores = ranking.ids, ranking.scores
-    assert (ids.tolist(), scores.tolist(), ranker.inliers.tolist()) == ([[2]], [[-1]], [[10, 9, 8]])
+    assert (ids.tolist(), scores.tolist(), ranking.inliers.tolist()) == ([[2]], [[-1]], [[10, 9, 8]])
     assert told.asked[-1] == (["q"], 3)
     assert ranker.rank(["q"], 4).ids.tolist() == [[2, 1, 0, 3]]
     assert told.asked[-1] == (["q"], 4)
-    more = Reranker(told, list("abcd"), best=9, least=8)
-    assert more.rank(["q"], 4).ids.tolist() == [[3, 2, 1, 0]]
-    assert more.inliers.tolist() == [[11, 10, 9, 8, -1, -1, -1, -1, -1]]
-    assert more.rank([], 4).ids.shape == (0, 4)
-    assert more.inliers.shape == (0, 9)
+    more = Reranker(told, list("abcd"), RerankOptions(best=9, least=8))
+    ranking = more.rank(["q"], 4)
+    assert ranking.ids.tolist() == [[3, 2, 1, 0]]
+    assert ranking.inliers.tolist() == [[11, 10, 9, 8, -1, -1, -1, -1, -1]]
+    ranking = more.rank([], 4)
+    assert (ranking.ids.shape, ranking.inliers.shape) == ((0, 4), (0, 9))
 
 
 def test_what_no_time_was_left_for_keeps_its_order(monkeypatch):
@@ -149,13 +128,14 @@ def test_what_no_time_was_left_for_keeps_its_order(monkeypatch):
     at_once = module.verify
     monkeypatch.setattr(module, "verify", lambda *given: (time.sleep(0.03), at_once(*given))[1])
     told = Told({"q": [0, 1, 2, 3], "r": [3, 2]}, 4)
-    ranker = Reranker(told, list("abcd"), best=4, budget=0.045)
-    ids = ranker.rank(["q", "r"], 4).ids
-    assert ids.tolist() == [[1, 0, 2, 3], [3, 2, -1, -1]]
-    assert ranker.inliers.tolist() == [[30, 8, -1, -1], [99, 99, -1, -1]]
-    ranker = Reranker(told, list("abcd"), best=4, budget=1e-9)  # the first always is
-    assert ranker.rank(["q"], 4).ids.tolist() == [[0, 1, 2, 3]]
-    assert ranker.inliers.tolist() == [[8, -1, -1, -1]]
+    ranker = Reranker(told, list("abcd"), RerankOptions(best=4, budget=0.045))
+    ranking = ranker.rank(["q", "r"], 4)
+    assert ranking.ids.tolist() == [[1, 0, 2, 3], [3, 2, -1, -1]]
+    assert ranking.inliers.tolist() == [[30, 8, -1, -1], [99, 99, -1, -1]]
+    ranker = Reranker(told, list("abcd"), RerankOptions(best=4, budget=1e-9))  # the first always is
+    ranking = ranker.rank(["q"], 4)
+    assert ranking.ids.tolist() == [[0, 1, 2, 3]]
+    assert ranking.inliers.tolist() == [[8, -1, -1, -1]]
 
 
 def test_photos_that_cannot_be_read_and_ids_of_none(scenes, tmp_path):
@@ -165,35 +145,35 @@ def test_photos_that_cannot_be_read_and_ids_of_none(scenes, tmp_path):
     database = [bad, *database[1:]]
     told = Told({queries[2]: [0, 3, -1, 2], queries[1]: [4, 1], bad: [1, 2], "gone.jpg": []}, 6)
     told.unreadable = {"gone.jpg": "no such file"}
-    ranker = Reranker(told, database, best=4)
+    ranker = Reranker(told, database, RerankOptions(best=4))
     ranking = ranker.rank([queries[2], bad, "gone.jpg", queries[1]], 5)
     ids, scores = ranking.ids, ranking.scores
     assert ids.tolist() == [[2, 0, 3, -1, -1], [1, 2, -1, -1, -1], [-1] * 5, [1, 4, -1, -1, -1]]
     assert scores[0].tolist() == [-1, -2, -3, -4, -np.inf]
-    assert ranker.inliers[0, 1] == -1
-    assert ranker.inliers[0, 0] > 20
-    assert 0 <= ranker.inliers[0, 2] < 12
-    assert ranker.inliers[1:3].tolist() == [[-1] * 4] * 2
+    assert ranking.inliers[0, 1] == -1
+    assert ranking.inliers[0, 0] > 20
+    assert 0 <= ranking.inliers[0, 2] < 12
+    assert ranking.inliers[1:3].tolist() == [[-1] * 4] * 2
     assert ranking.unreadable == {bad: "is not an image in a format Pillow can read", "gone.jpg": "no such file"}
 
 
 def test_features_are_worked_out_when_needed_and_once(scenes, tmp_path, extracted):
     database, queries = scenes
     told = Told({queries[0]: [1, 0, 5], queries[1]: [1, 0]}, 6)
-    ranker = Reranker(told, database, best=2, cache=tmp_path / "cache")
+    ranker = Reranker(told, database, RerankOptions(best=2), cache=tmp_path / "cache")
     assert extracted == []
     ranker.rank(queries[:2], 3)
     assert extracted == [queries[0], database[1], database[0], queries[1]]
     ranker.rank(queries[:2], 3)
-    again = Reranker(told, database, best=3, cache=tmp_path / "cache")
+    again = Reranker(told, database, RerankOptions(best=3), cache=tmp_path / "cache")
     assert again.rank(queries[:1], 3).ids.tolist() == [[0, 1, 5]]
     assert extracted[4:] == [database[5]]
 
 
 def test_an_evaluation_takes_it(scenes, grid):
     database, queries = (Places.build(path=paths, easting=50.0 * np.arange(6), northing=0.0) for paths in scenes)
-    first = Remembering(MemoryRanker(grid(), database.path, workers=0))
-    rankers = {"plain": first, "verified": Reranker(first, database.path, best=6)}
+    first = MemoizedRanker(MemoryRanker(grid(), database.path, workers=0))
+    rankers = {"plain": first, "verified": Reranker(first, database.path, RerankOptions(best=6))}
     found = evaluate(rankers, database, queries, Protocol(radius=5, ns=(1, 3)))
     assert found.methods[1].recall == {1: 1.0, 3: 1.0}
     assert found.methods[1].dim == 48
@@ -203,27 +183,12 @@ def test_an_evaluation_takes_it(scenes, grid):
 
 def test_what_is_remembered_stays_as_it_was(monkeypatch):
     counts(monkeypatch, {"a": 0, "b": 30})
-    first = Remembering(Told({"q": [0, 1]}, 2))
+    first = MemoizedRanker(Told({"q": [0, 1]}, 2))
     assert Reranker(first, list("ab")).rank(["q"], 20).ids[0, :2].tolist() == [1, 0]
     assert first.rank(["q"], 20).ids[0, :2].tolist() == [0, 1]
 
 
-def test_remembering_asks_once():
-    told = Told({"q": [1, 0], "r": [0]}, 2)
-    told.unreadable = {"s": "broken"}
-    ranker = Remembering(told)
-    for _ in range(2):
-        assert ranker.rank(np.array(["q", "r"], object), 2).ids.tolist() == [[1, 0], [0, -1]]
-    ranker.rank(["q"], 2)
-    ranker.rank(["q"], 1)
-    assert told.asked == [(["q", "r"], 2), (["q"], 2), (["q"], 1)]
-    assert (ranker.name, ranker.dim) == ("told", 7)
-    ranking = ranker.rank(["q"], 1)
-    assert (ranking.seconds, ranking.unreadable) == ({"search": 0.5}, {"s": "broken"})
-
-
 def test_wrong_settings():
-    told = Told({}, 0)
     for wrong, why in (
         ({"kind": "surf"}, "choose one of rootsift"),
         ({"model": "affine"}, "choose one of homography"),
@@ -231,50 +196,4 @@ def test_wrong_settings():
         ({"budget": 0}, "more than 0 seconds, got 0"),
     ):
         with pytest.raises(NetvladError, match=why):
-            Reranker(told, [], **wrong)
-
-
-def location(query: str, matches: list[tuple[str, float]], geodetic: bool = True) -> Location:
-    """Of matches (path, metres north), one after the other, sure of the first."""
-    found = []
-    for i, (path, metres) in enumerate(matches):
-        lat = 50 + metres / 111_229 if geodetic else float("nan")
-        found.append(Match(path, lat, 8.0, 100.0, 200 + metres, 0, 0.0, np.datetime64("NaT"), 0.5 + i, -1.0 - i))
-    return Location(query, found, 25.0, 0.9, 0.05)
-
-
-@pytest.mark.parametrize("geodetic", [True, False])
-def test_locations_in_the_order_of_their_inliers(scenes, geodetic):
-    first, again = scenes
-    at = [(first[0], 0.0), (first[1], 40.0), (first[2], 24.0), (first[3], 26.0), (first[4], 0.0)]
-    before = [location(again[q], at, geodetic) for q in (3, 2, 0, 4)]
-    after = rerank_locations(before, 4)
-    orders = [[3, 0, 1, 2, 4], [2, 0, 1, 3, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]
-    assert [[m.path for m in a] for a in after] == [[at[i][0] for i in order] for order in orders]
-    store = FeatureStore()
-    for q, a in zip((3, 2, 0), after, strict=False):
-        assert a.matches[0].inliers == len(verify(store.of(again[q]), store.of(first[q]))) > 12
-    for a in after:
-        assert [m.inliers is None for m in a] == [False] * 4 + [True]
-        assert (a.query, a.radius) == (before[after.index(a)].query, 25.0)
-    # told of a place 26 m away the confidence is none of this one; 24 m away it is
-    assert [(a.confidence, a.absent) for a in after] == [(None, None), (0.9, 0.05), (0.9, 0.05), (0.9, 0.05)]
-    assert after[0].in_map is None
-    assert [m.distance for m in after[0]] == [3.5, 0.5, 1.5, 2.5, 4.5]  # each match keeps what it is
-    assert before[0].matches[0].inliers is None
-
-
-def test_locations_whose_photos_are_gone_or_plain(scenes, tmp_path):
-    first, again = scenes
-    Image.new("RGB", (60, 60)).save(tmp_path / "black.png")
-    black, gone = str(tmp_path / "black.png"), str(tmp_path / "gone.png")
-    one, two, three = rerank_locations(
-        [location(again[1], [(gone, 0), (black, 0), (first[1], 0)]), location(black, [(first[0], 0)]),
-         location(gone, [(first[0], 0)])], 9)  # fmt: skip
-    assert [m.path for m in one] == [first[1], gone, black]
-    assert [m.inliers for m in one][1:] == [None, 0]
-    assert [m.inliers for m in two] == [0]
-    assert [m.inliers for m in three] == [None]
-    assert rerank_locations([], 3) == []
-    with pytest.raises(NetvladError, match="best=0"):
-        rerank_locations([], 0)
+            RerankOptions(**wrong)

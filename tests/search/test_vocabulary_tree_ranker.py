@@ -10,11 +10,12 @@ from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.evaluation.run import evaluate
 from netvlad.features.store import FeatureStore
 from netvlad.places import Neighbours, Places
+from netvlad.registry import ranker_named
 from netvlad.search.distinctive import distinctive_shares
 from netvlad.search.informative import most_informative
 from netvlad.search.tree_fit import fit_tree
 from netvlad.search.vocabulary_tree import VocabularyTree
-from netvlad.search.vocabulary_tree_ranker import VocabularyTreeRanker, ranker_named
+from netvlad.search.vocabulary_tree_ranker import VocabularyTreeRanker, is_tree_folder, vocabulary_tree_ranker
 from netvlad.types import Ranking
 
 SMALL = {"branching": 6, "depth": 4, "workers": 0}
@@ -279,33 +280,41 @@ def test_parts_that_do_not_fit(scenes, ranker, tmp_path):
 
 
 def test_names(scenes, ranker, tmp_path):
-    photos, given = scenes[0][:2], {"workers": 0, "seed": 1}
+    database = Places.build(path=scenes[0][:2], easting=[0, 100], northing=0.0)
+    given = {"workers": 0, "seed": 1}
+
+    def named(name: str, **more) -> VocabularyTreeRanker:
+        factory, variant = ranker_named(name)
+        return factory(database, variant=variant, **{**given, **more})
+
     for name, sizes, paths in (("vocabtree-3x2", [3, 9], 5), ("vocabtree-4x1-n2", [4], 2)):
-        named = ranker_named(name, photos, **given)
-        assert [len(centres) for centres, _ in named.tree.levels] == sizes
-        assert named.paths == paths
-    named = ranker_named("vocabtree-n3", photos[:1], most=20, **given)
-    assert (len(named.tree.levels), named.paths) == (5, 3)
-    named = ranker_named("vocabtree-n2-hamming", photos[:1], most=20, **given)
-    assert (len(named.tree.levels), named.paths, named.embedding.words) == (4, 2, named.tree.words)
+        found = named(name)
+        assert [len(centres) for centres, _ in found.tree.levels] == sizes
+        assert found.paths == paths
+    found = named("vocabtree-n3", most=20)
+    assert (len(found.tree.levels), found.paths) == (5, 3)
+    found = named("vocabtree-n2-hamming", most=20)
+    assert (len(found.tree.levels), found.paths, found.embedding.words) == (4, 2, found.tree.words)
     near = Neighbours(np.arange(3), np.arange(2), np.zeros(2))
-    both = ranker_named("vocabtree-4x2-hamming-distinct", photos, near=lambda: near, **given)
+    both = named("vocabtree-4x2-hamming-distinct", near=lambda: near)
     assert (len(both.tree.levels), both.embedding is None, both.inverted.shares is None) == (2, False, False)
-    alone = ranker_named("vocabtree-4x2-distinct", photos, near=lambda: near, **given)
+    alone = named("vocabtree-4x2-distinct", near=lambda: near)
     assert (alone.embedding, alone.inverted.shares is None) == (None, False)
     with pytest.raises(NetvladError, match="vocabtree-distinct learns from photos of other places, and nothing tells"):
-        ranker_named("vocabtree-distinct", photos)
+        named("vocabtree-distinct")
     ranker.tree.save(tmp_path / "tree")
-    of_folder = ranker_named(str(tmp_path / "tree"), photos, **given)
-    assert of_folder.tree.words == ranker.tree.words
-    for name in ("resnet18-netvlad", "densevlad", str(tmp_path)):
-        assert ranker_named(name, photos) is None
-    for end in ("-", "-10", "-n", "-10x5-5", "s", "-distinct-n5"):
-        name = f"vocabtree{end}"
-        with pytest.raises(NetvladError, match=f"no vocabulary tree is called '{name}'; choose vocabtree, with"):
-            ranker_named(name, photos)
+    assert vocabulary_tree_ranker(database, tree=tmp_path / "tree", **given).tree.words == ranker.tree.words
+    assert is_tree_folder(str(tmp_path / "tree"))
+    for name in ("resnet18-netvlad", "densevlad", str(tmp_path), "vocabtrees", "vocabtree-"):
+        assert ranker_named(name) is None
+        assert not is_tree_folder(name)
+    for end in ("-10", "-n", "-10x5-5", "-distinct-n5"):
+        with pytest.raises(
+            NetvladError, match=f"no vocabulary tree is called 'vocabtree{end}'; choose vocabtree, with"
+        ):
+            named(f"vocabtree{end}")
     with pytest.raises(NetvladError, match="at least 1 deep, got 1 and 5"):
-        ranker_named("vocabtree-1x5", photos, **given)
+        named("vocabtree-1x5")
 
 
 def test_an_evaluation_takes_it(scenes, ranker):

@@ -83,8 +83,10 @@ def run(
         _judge(task, methods, {**config, "models": names, "seed": seed, **options}, verifying, folder)
 
 
-def _judge(task, methods, config: dict, verifying: dict, folder: Path | None) -> None:
+def _judge(task, methods, config: dict, verifying, folder: Path | None) -> None:
     """Evaluate on one task, print what was found, and write the report."""
+    from dataclasses import asdict
+
     from netvlad.cli.common import map_table, recall_table, say, told
     from netvlad.errors import NetvladError
     from netvlad.experiments.tasks import published_rows, tell_of
@@ -95,7 +97,8 @@ def _judge(task, methods, config: dict, verifying: dict, folder: Path | None) ->
     if verifying:
         if task.is_map:
             raise NetvladError(f"{task.name} judges a ranking of all its photos: --rerank would order the first alone")
-        config["rerank"], makers = verifying, _with_reranked(makers, task.database.path, verifying)
+        config["rerank"] = {name: value for name, value in asdict(verifying).items() if value is not None}
+        makers = _with_reranked(makers, task.database.path, verifying)
     found = task.judge(makers, config)
     tell_of(found, methods, task)
     rows = published_rows(methods, task)
@@ -114,34 +117,33 @@ def _judge(task, methods, config: dict, verifying: dict, folder: Path | None) ->
         say(f"wrote {wrote}")
 
 
-def _settings(rerank: int | None, local: str | None, geometry: str | None, budget: float | None) -> dict:
-    """What the Reranker is told; nothing where there is to be none."""
+def _settings(rerank: int | None, local: str | None, geometry: str | None, budget: float | None):
+    """How rankings are verified; None where they are not."""
     from netvlad.errors import NetvladError
-    from netvlad.search.rerank import Reranker
+    from netvlad.search.rerank import RerankOptions
 
     given = {"kind": local, "model": geometry, "budget": budget}
     given = {name: value for name, value in given.items() if value is not None}
     if rerank is None:
         if given:
             raise NetvladError("--local, --geometry and --budget say how to re-rank: give --rerank N too")
-        return {}
-    settings = {"best": rerank, "kind": "rootsift", "model": "homography", **given}
-    Reranker(None, [], **settings)  # refuses wrong ones now, not when all photos are described
-    return settings
+        return None
+    return RerankOptions(best=rerank, **given)
 
 
-def _with_reranked(makers: dict, paths, settings: dict) -> dict:
+def _with_reranked(makers: dict, paths, options) -> dict:
     """Each maker, and after it one of the same ranker re-ranked; queries are described once."""
-    from netvlad.search.rerank import Remembering, Reranker
+    from netvlad.experiments.cached_ranker import MemoizedRanker
+    from netvlad.search.rerank import Reranker
 
     held: list = []
 
     def plain(name: str):
-        held[:] = [Remembering(makers[name]())]
+        held[:] = [MemoizedRanker(makers[name]())]
         return held[0]
 
     both = {}
     for name in makers:
         both[name] = lambda name=name: plain(name)
-        both[f"{name} + rerank"] = lambda: Reranker(held.pop(), paths, **settings)
+        both[f"{name} + rerank"] = lambda: Reranker(held.pop(), paths, options)
     return both

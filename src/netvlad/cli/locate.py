@@ -61,10 +61,11 @@ def _reranked(answers: list, best: int, top: int) -> list:
     from dataclasses import replace
 
     from netvlad.maps.location import Location
-    from netvlad.search.rerank import rerank_locations
+    from netvlad.maps.rerank import rerank_locations
+    from netvlad.search.rerank import RerankOptions
 
     located = [a for a in answers if isinstance(a, Location)]
-    done = iter(replace(a, matches=a.matches[:top]) for a in rerank_locations(located, best))
+    done = iter(replace(a, matches=a.matches[:top]) for a in rerank_locations(located, RerankOptions(best)))
     return [next(done) if isinstance(a, Location) else a for a in answers]
 
 

@@ -1,4 +1,4 @@
-"""A ranker's answers kept on disk, so that an interrupted comparison goes on with the next method."""
+"""Rankings kept on disk, so that an interrupted comparison goes on with the next method, or in memory."""
 
 from __future__ import annotations
 
@@ -54,6 +54,22 @@ class CachedRanker:
     def _digest(self, photos: Sequence[str], k: int) -> str:
         text = json.dumps([FORMAT, self.key, stamp(photos), k], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+class MemoizedRanker:
+    """`ranker`, whose rankings are kept in memory: the same queries are ranked once for two uses."""
+
+    def __init__(self, ranker: Ranker) -> None:
+        self.ranker = ranker
+        self.name, self.dim = ranker.name, ranker.dim
+        self._rankings: dict[tuple[int | str, ...], Ranking] = {}
+
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
+        """As the ranker."""
+        asked: tuple[int | str, ...] = (k, *photos)
+        if asked not in self._rankings:
+            self._rankings[asked] = self.ranker.rank(photos, k)
+        return self._rankings[asked]
 
 
 def stamp(photos: Sequence[str]) -> str:

@@ -1,151 +1,138 @@
-"""A ranking put in order by geometry: its best photos are held against the query, feature by feature."""
+"""Geometric verification of a ranking: its best photos are matched with the query and sorted by their inliers."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import ImageError, NetvladError
+from netvlad.features.local_features import LocalFeatures, kind_of
 from netvlad.features.store import FeatureStore
 from netvlad.features.verification import LEAST, least_of, verify
-from netvlad.maps.location import Location, Match
-from netvlad.places.projection import ecef
 from netvlad.runtime.progress import progress
 from netvlad.types import Ranker, Ranking
 
+if TYPE_CHECKING:
+    from netvlad.types import IntArray
 
-class Reranker:
-    """`ranker`, whose `best` first photos of each query are put in the order of their inliers; itself a ranker.
 
-    database_paths: photo of each id that `ranker` gives. kind, model: as `local_features` and `verify` take them.
-    least: fewer inliers than this are what photos of different places have by chance, and count as none (default: 12,
-    fundamental 20). budget: seconds after which no further photo is verified for a query, features included; the first
-    always is. cache: a folder that keeps the features; `options`: the others of FeatureStore.
+@dataclass(frozen=True)
+class RerankOptions:
+    """How rankings are verified.
 
-    Photos with as many inliers, and all those without any or not verified, keep their order among each other.
-    After `rank`, `inliers` (Q, best) int64 tells those of the photos in ids[:, :best], a further sign of confidence: -1
-    where not verified (no time was left, no such photo, unreadable).
+    best: number of photos of a ranking that are. kind: of local features, as `local_features` takes it. model: the
+    geometry, as `verify` takes it. least: fewer inliers than this occur by chance between photos of different places
+    and count as none (default: 12, fundamental 20). budget: seconds after which no further photo is verified for a
+    query, features included; the first always is. Raises NetvladError for a wrong value.
     """
 
-    def __init__(
-        self,
-        ranker: Ranker | None,
-        database_paths: Sequence[str],
-        *,
-        kind: str = "rootsift",
-        model: str = "homography",
-        best: int = 20,
-        least: int | None = None,
-        budget: float | None = None,
-        cache=None,
-        **options,
-    ):
-        least_of(model)
-        if best < 1:
-            raise NetvladError(f"at least 1 photo of a ranking must be verified, got best={best}")
-        if budget is not None and not budget > 0:
-            raise NetvladError(f"the time for a query must be more than 0 seconds, got {budget}")
-        self.ranker, self.paths = ranker, list(database_paths)
-        if ranker is not None:
-            self.name, self.dim = f"{ranker.name} + rerank", ranker.dim
-        self.model, self.best, self.budget = model, best, budget
-        self.least = LEAST[model] if least is None else least
-        self.features = FeatureStore(kind, folder=cache, **options)
-        self.inliers = np.empty((0, best), np.int64)
-        self._unreadable: dict[str, str] = {}
+    best: int = 20
+    kind: str = "rootsift"
+    model: str = "homography"
+    least: int | None = None
+    budget: float | None = None
 
-    def rank(self, photos: Sequence[str], k: int) -> Ranking:
-        """Rank as the ranker does, the best by their inliers.
+    def __post_init__(self) -> None:
+        kind_of(self.kind).detector(1)  # an OpenCV that lacks it says so now
+        least_of(self.model)
+        if self.best < 1:
+            raise NetvladError(f"at least 1 photo of a ranking must be verified, got best={self.best}")
+        if self.budget is not None and not self.budget > 0:
+            raise NetvladError(f"the time for a query must be more than 0 seconds, got {self.budget}")
 
-        A score is that of the place in the ranking, what the ranker gave to the photo that stood there: scores fall
-        from first to last, and those beyond `best` compare with them as ever. What a photo gained is in `inliers`.
+
+class Verifier:
+    """Counts the inliers between a query and photos. cache: a folder that keeps local features.
+
+    `unreadable`: path -> reason, of photos met so far.
+    """
+
+    def __init__(self, options: RerankOptions, cache: str | os.PathLike[str] | None = None) -> None:
+        self.options = options
+        self.features = FeatureStore(options.kind, folder=cache)
+        self.unreadable: dict[str, str] = {}
+
+    def inliers(self, query: str, photos: Sequence[str | None]) -> IntArray:
+        """Inliers (n,) of the query with each of `photos`.
+
+        -1 where a photo was not verified: for None, for an unreadable one, and when the time for the query is up.
         """
-        found = self.ranker.rank(photos, max(k, self.best))
         start = time.perf_counter()
-        ids, counts = found.ids.copy(), np.full((len(photos), self.best), -1, np.int64)
-        head = ids[:, : self.best]
-        with progress(f"{self.name}: verify", len(photos), "queries") as advance:
-            for query, row, inliers in zip(photos, head, counts, strict=True):
-                self._verify(query, row, inliers[: len(row)])
-                order = self._order(inliers[: len(row)])
-                row[:], inliers[: len(row)] = row[order], inliers[order]
-                advance(1)
-        self.inliers = counts
-        seconds = {**found.seconds, "verify queries": time.perf_counter() - start}
-        return Ranking(ids[:, :k], found.scores[:, :k], seconds, {**self._unreadable, **found.unreadable})
-
-    def _order(self, inliers: np.ndarray) -> np.ndarray:
-        """Of photos with so many `inliers` (n,), best first."""
-        return np.argsort(-np.where(inliers < self.least, 0, inliers), kind="stable")
-
-    def _verify(self, query: str, ids: np.ndarray, inliers: np.ndarray) -> None:
-        """Write into `inliers` (n,) those of the query with each of the photos `ids` (n,), as far as time goes."""
-        start = time.perf_counter()
-        if (ids < 0).all():
-            return
-        asked = self._features(query)
+        found = np.full(len(photos), -1, np.int64)
+        asked = None if all(photo is None for photo in photos) else self._features(query)
         if asked is None:
-            return
-        for i, photo in enumerate(ids):
-            held = None if photo < 0 else self._features(self.paths[photo])
+            return found
+        for i, photo in enumerate(photos):
+            held = None if photo is None else self._features(photo)
             if held is not None:
-                inliers[i] = len(verify(asked, held, self.model))
-            if self.budget is not None and time.perf_counter() - start >= self.budget:
-                return
+                found[i] = len(verify(asked, held, self.options.model))
+            if self.options.budget is not None and time.perf_counter() - start >= self.options.budget:
+                break
+        return found
 
-    def _features(self, path: str):
-        if path in self._unreadable:
+    def order(self, inliers: IntArray) -> IntArray:
+        """Positions of photos with so many `inliers` (n,), best first; chance and ties keep the order."""
+        least = LEAST[self.options.model] if self.options.least is None else self.options.least
+        return np.argsort(-np.where(inliers < least, 0, inliers), kind="stable")
+
+    def _features(self, path: str) -> LocalFeatures | None:
+        if path in self.unreadable:
             return None
         try:
             return self.features.of(path)
         except ImageError as e:
-            self._unreadable[path] = str(e).removeprefix(f"{path}: ")
+            self.unreadable[path] = str(e).removeprefix(f"{path}: ")
             return None
 
 
-def rerank_locations(locations: Sequence[Location], best: int, **options) -> list[Location]:
-    """Each location with its `best` first matches in the order of their inliers, which the matches then tell.
+@dataclass(frozen=True, eq=False)
+class VerifiedRanking(Ranking):
+    """A ranking with the `inliers` (Q, best) int64 of the photos in ids[:, :best], -1 where a photo was not verified:
+    no time was left, there is no such photo, or it is unreadable."""
 
-    options: as for Reranker. Confidence is that of the ranking before: where the first match now lies farther than the
-    radius from the one that it was told of, it is None, and so is `absent`.
+    inliers: IntArray = field(kw_only=True)
+
+
+class Reranker:
+    """`ranker`, the best photos of each of its rankings sorted by their inliers; itself a ranker.
+
+    photos: the database, in the order of the ids. cache: a folder that keeps local features.
+    Photos with as many inliers, and all those with too few or not verified, keep their order among each other.
     """
-    reranker, out = Reranker(None, [], best=best, **options), []
-    with progress("verify", len(locations)) as advance:
-        for location in locations:
-            reranker.paths = [match.path for match in location.matches]
-            inliers = np.full(len(location.matches[:best]), -1)
-            reranker._verify(location.query, np.arange(len(inliers)), inliers)
-            matches = list(location.matches)
-            for place, row in enumerate(reranker._order(inliers)):
-                known = int(inliers[row]) if inliers[row] >= 0 else None
-                matches[place] = replace(location.matches[row], inliers=known)
-            moved = _metres(matches[0], location.matches[0]) > location.radius
-            unknown = {"confidence": None, "absent": None} if moved else {}
-            out.append(replace(location, matches=matches, **unknown))
-            advance(1)
-    return out
 
+    def __init__(
+        self,
+        ranker: Ranker,
+        photos: Sequence[str],
+        options: RerankOptions | None = None,
+        *,
+        cache: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.ranker, self.photos, self.options = ranker, photos, options or RerankOptions()
+        self.name, self.dim = f"{ranker.name} + rerank", ranker.dim
+        self.verifier = Verifier(self.options, cache)
 
-def _metres(a: Match, b: Match) -> float:
-    """Between two matches of one map; the chord, which is their distance as far as a radius reaches."""
-    if np.isfinite([a.lat, b.lat]).all():
-        return float(np.linalg.norm(ecef(a.lat, a.lon) - ecef(b.lat, b.lon)))
-    return float(np.hypot(a.easting - b.easting, a.northing - b.northing))
+    def rank(self, photos: Sequence[str], k: int) -> VerifiedRanking:
+        """Rank, verify and sort.
 
-
-class Remembering:
-    """A ranker that answers from memory what it was asked before, for whoever ranks the same queries in two ways."""
-
-    def __init__(self, ranker: Ranker) -> None:
-        self.ranker = ranker
-        self.name, self.dim = ranker.name, ranker.dim
-        self._answers: dict[tuple, Ranking] = {}
-
-    def rank(self, photos: Sequence[str], k: int) -> Ranking:
-        asked = (k, *photos)
-        if asked not in self._answers:
-            self._answers[asked] = self.ranker.rank(photos, k)
-        return self._answers[asked]
+        A score belongs to the place in the ranking: it is what the ranker gave to the photo that stood there, so that
+        scores fall from first to last and compare with those beyond `best`. What a photo gained is in `inliers`.
+        """
+        best = self.options.best
+        found = self.ranker.rank(photos, max(k, best))
+        start = time.perf_counter()
+        ids, inliers = found.ids.copy(), np.full((len(photos), best), -1, np.int64)
+        with progress(f"{self.name}: verify", len(photos), "queries") as advance:
+            for query, row, counts in zip(photos, ids[:, :best], inliers, strict=True):
+                count = self.verifier.inliers(query, [None if i < 0 else self.photos[i] for i in row])
+                order = self.verifier.order(count)
+                row[:], counts[: len(row)] = row[order], count[order]
+                advance(1)
+        seconds = {**found.seconds, "verify queries": time.perf_counter() - start}
+        unreadable = {**self.verifier.unreadable, **found.unreadable}
+        return VerifiedRanking(ids[:, :k], found.scores[:, :k], seconds, unreadable, inliers=inliers)

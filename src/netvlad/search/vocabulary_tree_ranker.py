@@ -8,12 +8,14 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.features.extraction import NO_FEATURES, rootsift, sift_of, sift_store
-from netvlad.places import Neighbours
+from netvlad.places import Neighbours, Places
+from netvlad.registry import register_ranker
 from netvlad.runtime.artifacts import read_arrays, read_card, save_arrays
 from netvlad.runtime.progress import progress
 from netvlad.search.distinctive import distinctive_shares
@@ -32,29 +34,52 @@ NAMES = "vocabtree, with branching x depth, greedy paths and scoring as wanted: 
 SEVERAL = 3  # words of a query's feature under Hamming embedding
 
 
-def ranker_named(
-    name: str, photos: Sequence[str], *, near: Callable[[], Neighbours] | None = None, **options
-) -> VocabularyTreeRanker | None:
-    """The ranker over `photos` that a name (NAMES) or the folder of a saved tree stands for; None for any other name.
+@register_ranker("vocabtree")
+def vocabulary_tree_ranker(
+    database: Places,
+    *,
+    variant: str = "",
+    tree: str | os.PathLike[str] | None = None,
+    near: Callable[[], Neighbours] | None = None,
+    **options: Any,
+) -> VocabularyTreeRanker:
+    """The ranker over `database` that a name stands for.
 
-    near: tells for `-distinct` which photos may show one place. options: as for VocabularyTreeRanker.
-    Raises NetvladError for a name that begins like one and goes on otherwise, or that needs `near`; PlaceIndexError
-    for a tree that cannot be read.
+    variant: branching x depth, greedy paths and scoring, any of them: "10x5-n5-hamming-distinct". tree: folder of a
+    saved tree to use in place of one fitted on the database. near: needed for "distinct". options: as for
+    VocabularyTreeRanker. Raises NetvladError for another variant, and PlaceIndexError for an unreadable tree.
     """
-    folder = Path(name)
-    if (folder / "card.json").is_file() and read_card(folder).get("kind") == TREE:
-        return VocabularyTreeRanker(photos, VocabularyTree.load(folder), **options)
-    if not name.startswith("vocabtree"):
-        return None
-    found = re.fullmatch(r"vocabtree(?:-(\d+)x(\d+))?(?:-n(\d+))?(-hamming)?(-distinct)?", name)
+    found = re.fullmatch(r"(?:-(\d+)x(\d+))?(?:-n(\d+))?(-hamming)?(-distinct)?", f"-{variant}" if variant else "")
     if found is None:
-        raise NetvladError(f"no vocabulary tree is called {name!r}; choose {NAMES}")
+        raise NetvladError(f"no vocabulary tree is called 'vocabtree-{variant}'; choose {NAMES}")
     *numbers, hamming, distinct = found.groups()
     if distinct and near is None:
+        name = f"vocabtree-{variant}"
         raise NetvladError(f"{name} learns from photos of other places, and nothing tells here which those are")
     given = zip(("branching", "depth", "paths"), numbers, strict=True)
-    how = {key: int(number) for key, number in given if number}
-    return VocabularyTreeRanker(photos, **how, hamming=bool(hamming), near=near() if distinct else None, **options)
+    options |= {key: int(number) for key, number in given if number}
+    loaded = None if tree is None else VocabularyTree.load(tree)
+    return VocabularyTreeRanker(
+        database.path, loaded, hamming=bool(hamming), near=near() if near and distinct else None, **options
+    )
+
+
+def ranker_named(
+    name: str, photos: Sequence[str], *, near: Callable[[], Neighbours] | None = None, **options: Any
+) -> VocabularyTreeRanker | None:
+    """As `vocabulary_tree_ranker`, by the whole name; until every caller asks the registry."""
+    database = Places.build(path=photos, easting=0.0, northing=0.0)
+    if is_tree_folder(name):
+        return vocabulary_tree_ranker(database, tree=name, **options)
+    if not name.startswith("vocabtree"):
+        return None
+    rest = name.removeprefix("vocabtree")
+    return vocabulary_tree_ranker(database, variant=rest[1:] or rest, near=near, **options)
+
+
+def is_tree_folder(name: str) -> bool:
+    """Whether `name` is the folder of a saved vocabulary tree."""
+    return (Path(name) / "card.json").is_file() and read_card(Path(name)).get("kind") == TREE
 
 
 class VocabularyTreeRanker:
