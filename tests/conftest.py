@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest_plugins = ["fixtures.commands", "fixtures.networks", "fixtures.places", "fixtures.rankers"]
+pytest_plugins = ["fixtures.commands", "fixtures.networks", "fixtures.places", "fixtures.plugins", "fixtures.rankers"]
 
 SHARED = Path(os.environ.get("NETVLAD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,14 +22,20 @@ class Registry(Generic[T]):
 
     kind: what an entry is, for messages. group: the entry-point group that other packages register under. builtin:
     modules that register this package's own entries when they are imported; they are imported on the first look-up.
-    An entry point is imported only when its name is asked for, so a broken one breaks nothing else.
+    unpack: what an entry point gives -> entries by name, where one may give several. Without it an entry point is
+    imported only when its name is asked for; a broken one breaks nothing else in either case.
     """
 
     def __init__(
-        self, kind: str, group: str, builtin: tuple[str, ...] = (), error: type[NetvladError] = NetvladError
+        self,
+        kind: str,
+        group: str,
+        builtin: tuple[str, ...] = (),
+        error: type[NetvladError] = NetvladError,
+        unpack: Callable[[Any], Mapping[str, T]] | None = None,
     ) -> None:
         self.kind, self.group, self.error = kind, group, error
-        self._builtin = builtin
+        self._builtin, self._unpack = builtin, unpack
         self._entries: dict[str, T] = {}
         self._points: dict[str, metadata.EntryPoint] | None = None
 
@@ -48,34 +55,48 @@ class Registry(Generic[T]):
         self._entries[name] = entry
 
     def __contains__(self, name: object) -> bool:
-        return name in self._loaded() or name in self._plugins()
+        return name in self._loaded() or name in self.names()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def names(self) -> list[str]:
-        """All names: the package's own in their order, then those of other packages."""
+        """All names: the package's own in their order, then those of other packages.
+
+        An entry point that should be unpacked and cannot be stands under its own name; `get` tells why.
+        """
+        for point in list(self._plugins()) if self._unpack else ():
+            with suppress(self.error):
+                self._load(point)
         own = list(self._loaded())
-        return own + [name for name in sorted(self._plugins()) if name not in own]
+        return own + [name for name in self._plugins() if name not in own]
 
     def get(self, name: str) -> T:
         """The entry called `name`. Raises an error that lists close names, or all."""
         entries = self._loaded()
-        if name not in entries and name in self._plugins():
-            point = self._plugins()[name]
-            try:
-                loaded = point.load()
-            except Exception as e:  # whatever another package's import raises
-                source = f"{point.value} of entry-point group {self.group}"
-                raise self.error(
-                    f"{self.kind} {name!r} cannot be loaded from {source} ({type(e).__name__}: {e})"
-                ) from e
-            entries.setdefault(name, loaded)
+        names: list[str] = []
         if name not in entries:
-            close = difflib.get_close_matches(name, self.names(), 3)
-            hint = f"close: {', '.join(close)}" if close else f"choose one of {', '.join(self.names())}"
+            if name in self._plugins():
+                self._load(name)
+            names = self.names()  # loads entry points of other names that may give it
+        if name not in entries:
+            close = difflib.get_close_matches(name, names, 3)
+            hint = f"close: {', '.join(close)}" if close else f"choose one of {', '.join(names)}"
             raise self.error(f"no {self.kind} is called {name!r}; {hint}")
         return entries[name]
+
+    def _load(self, name: str) -> None:
+        """Register what the entry point `name` gives; it is forgotten then."""
+        point = self._plugins()[name]
+        try:
+            found = point.load()
+            entries = self._unpack(found) if self._unpack else {name: found}
+        except Exception as e:  # whatever another package's import raises
+            source = f"{point.value} of entry-point group {self.group}"
+            raise self.error(f"{self.kind} {name!r} cannot be loaded from {source} ({type(e).__name__}: {e})") from e
+        for own, entry in entries.items():
+            self.add(own, entry)
+        del self._plugins()[name]
 
     def _loaded(self) -> dict[str, T]:
         modules, self._builtin = self._builtin, ()
@@ -85,8 +106,15 @@ class Registry(Generic[T]):
 
     def _plugins(self) -> dict[str, metadata.EntryPoint]:
         if self._points is None:
-            self._points = {point.name: point for point in metadata.entry_points(group=self.group)}
+            points = sorted(metadata.entry_points(group=self.group), key=lambda point: point.name)
+            self._points = {point.name: point for point in points}
         return self._points
+
+
+def _benchmarks_by_name(found: Any) -> dict[str, Benchmark]:
+    """What an entry point gives: a Benchmark, or a function that returns one or several."""
+    made = found() if callable(found) else found
+    return {one.name: one for one in (made if isinstance(made, Iterable) else [made])}
 
 
 # model: (**options of netvlad.load that were given) -> Describer
@@ -102,7 +130,7 @@ rankers: Registry[Callable[..., Ranker]] = Registry(
     "ranker", "netvlad.rankers", ("netvlad.search.vocabulary_tree_ranker",)
 )
 benchmarks: Registry[Benchmark] = Registry(
-    "benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError
+    "benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError, _benchmarks_by_name
 )
 losses: Registry[Any] = Registry("loss", "netvlad.losses")
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from netvlad.benchmarks import names
+from netvlad.benchmarks import list_benchmarks
 from netvlad.benchmarks.published import RESULTS, ModelKey, numbers_of, results_on, row_of
 from netvlad.pretrained.catalogue import HUBS, NETWORKS
 from netvlad.types import Method
@@ -54,7 +54,7 @@ def test_published_models_are_found_by_their_name():
 def test_every_result_is_of_a_known_benchmark_and_found_by_one_key():
     keys = [(row.benchmark, row.key) for row in RESULTS if row.key is not None]
     assert len(set(keys)) == len(keys)
-    assert {row.benchmark for row in RESULTS} <= {*names()}
+    assert {row.benchmark for row in RESULTS} <= {*list_benchmarks()}
     models = {**NETWORKS, **HUBS}
     assert all(row.model in models for row in RESULTS if row.model is not None)
     assert all(models[row.key.name].dim == row.key.dim for row in RESULTS if isinstance(row.key, ModelKey))

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from netvlad.benchmarks import benchmark, family, names
+from netvlad.benchmarks import benchmark, family, list_benchmarks
 from netvlad.errors import PlacesError
 
 
 def test_names():
-    known = names()
+    known = list_benchmarks()
     assert len(set(known)) == len(known)
     assert {"pitts30k-test", "tokyo247", "tokyo-tm-val", "msls-val", "nordland-summer-winter", "oxford5k"} <= {*known}
     assert [benchmark(name).name for name in known] == known
@@ -23,11 +23,29 @@ def test_parts_of_a_benchmark():
     with pytest.raises(PlacesError, match=r"^pitts30k has several parts; choose one of pitts30k-train, pitts30k-val"):
         benchmark("pitts30k")
     for look in (benchmark, family):
-        with pytest.raises(PlacesError, match=r"^no benchmark is named 'pits30k'; choose one of pitts250k-train, "):
+        with pytest.raises(PlacesError, match=r"^no benchmark is called 'pits30k'; close: pitts30k-"):
             look("pits30k")
+        with pytest.raises(PlacesError, match=r"^no benchmark is called 'zzz'; choose one of pitts250k-train, "):
+            look("zzz")
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.usefixtures("gardens")
+def test_benchmarks_of_other_packages():
+    own = list_benchmarks()[:-4]
+    assert list_benchmarks() == [*own, "garden", "park-train", "park-test", "worse"]
+    assert {*own} == {one.name for one in map(benchmark, own)}
+    assert benchmark("garden").title == benchmark("holidays").title
+    assert [one.name for one in family("park")] == ["park-train", "park-test"]
+    with pytest.raises(PlacesError, match=r"^benchmark 'worse' cannot be loaded from gardens_that_are_missing:one of"):
+        benchmark("worse")
+
+
+@pytest.mark.usefixtures("gardens")
+def test_a_benchmark_of_another_package_needs_no_listing_first():
+    assert benchmark("park-test").name == "park-test"  # the entry point that gives it is called parks
+
+
+@pytest.mark.parametrize("name", list_benchmarks())
 def test_facts_hold_together(name):
     one = benchmark(name)
     assert one.kind in ("recall", "map", "train")

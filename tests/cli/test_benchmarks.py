@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netvlad.benchmarks import benchmark, names
+from netvlad.benchmarks import benchmark, list_benchmarks
 from netvlad.describe.network import NetworkDescriber
 from netvlad.types import Method
 
@@ -19,7 +19,7 @@ sys.modules["trees"] = trees
 _SPEC.loader.exec_module(trees)
 
 MODEL = "test_resnet-max"
-JUDGED = [name for name in names() if benchmark(name).kind != "train"]
+JUDGED = [name for name in list_benchmarks() if benchmark(name).kind != "train"]
 ONE_OF_EACH = ["pitts30k-test", "tokyo247", "tokyo-tm-val", "msls-val", "msls-val-40deg", "nordland-summer-winter"]
 ONE_OF_EACH += ["nordland-winter-summer", "sf-xl-test-night", "at-named-val", "amstertime", "oxford5k"]
 ONE_OF_EACH += ["roxford5k-easy", "roxford5k-hard", "holidays", "campus-day-night"]
@@ -137,7 +137,7 @@ def test_a_wrong_tree_says_what_to_do(refused, netvlad, tmp_path):
     root = trees.write("pitts30k-test", tmp_path / "tree")
     given = ["--model", MODEL, "--workers", "0"]
     on = ["evaluate", *given, "--root", root, "--benchmark"]
-    assert "no benchmark is named 'pits'; choose one of pitts250k" in refused(*on, "pits")
+    assert "no benchmark is called 'pits'; choose one of pitts250k" in refused(*on, "pits")
     assert refused(*on, "pitts30k").startswith("pitts30k has several parts; choose one of pitts30k-train")
     assert refused(*on, "pitts30k-val").startswith(f"{root} holds neither datasets/pitts30k_val.mat")
     assert refused(*on, "gsv-cities") == "gsv-cities has no queries: it is to train on"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from netvlad.benchmarks import names
+from netvlad.benchmarks import list_benchmarks
 from netvlad.places import read_places
 
 
@@ -25,9 +25,19 @@ def test_list(netvlad):
     ran = netvlad("datasets")
     assert ran.code == 0
     listed = [line.split()[0] for line in ran.out.splitlines() if line.strip()]
-    assert [name for name in listed if name in names()] == names()
+    assert [name for name in listed if name in list_benchmarks()] == list_benchmarks()
     line = next(line for line in ran.out.splitlines() if "sf-xl-small-val" in line)
     assert [piece.strip() for piece in line.split("  ") if piece.strip()][2:4] == ["16,000", "0.8"]
+
+
+@pytest.mark.usefixtures("gardens")
+def test_list_of_other_packages(netvlad):
+    ran = netvlad("datasets")
+    assert ran.code == 0
+    listed = [line.split()[0] for line in ran.out.splitlines() if line.strip()]
+    assert {"garden", "park-train", "park-test"} < {*listed}
+    assert "worse" not in listed
+    assert ran.err.startswith("benchmark 'worse' cannot be loaded from gardens_that_are_missing:one")
 
 
 def test_show(netvlad):
@@ -62,7 +72,9 @@ def test_show_all_parts(netvlad):
 
 def test_unknown(refused, tmp_path):
     for command in (["show"], ["check", "--root", tmp_path], ["export", "--root", tmp_path, "--to", "x"]):
-        assert refused("datasets", *command, "pits").startswith("no benchmark is named 'pits'; choose one of pitts250k")
+        assert refused("datasets", *command, "pits").startswith(
+            "no benchmark is called 'pits'; choose one of pitts250k"
+        )
     assert refused("datasets", "export", "svox-rainy", "--root", tmp_path, "--to", "x").startswith("no benchmark")
 
 

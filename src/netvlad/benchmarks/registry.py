@@ -18,8 +18,9 @@ from netvlad.benchmarks import (
 )
 from netvlad.benchmarks.base import Benchmark
 from netvlad.errors import PlacesError
+from netvlad.registry import benchmarks, register_benchmark
 
-_ALL = (
+for _one in (
     *pittsburgh.ALL,
     *tokyo_247.ALL,
     *tokyo_tm.ALL,
@@ -32,26 +33,27 @@ _ALL = (
     *revisited.ALL,
     *holidays.ALL,
     *campus.ALL,
-)
-_BY_NAME = {one.name: one for one in _ALL}
+):
+    register_benchmark(_one)
 
 
-def names() -> list[str]:
-    """The names that `benchmark` knows."""
-    return list(_BY_NAME)
+def list_benchmarks() -> list[str]:
+    """The names that `benchmark` knows, those of other packages last."""
+    return benchmarks.names()
 
 
 def benchmark(name: str) -> Benchmark:
-    """The benchmark of a name, such as "pitts30k-test". Errors: PlacesError listing the names there are."""
-    if name not in _BY_NAME:
-        parts = [one for one in _BY_NAME if one.startswith(f"{name}-")]
-        if parts:
-            raise PlacesError(f"{name} has several parts; choose one of {', '.join(parts)}")
-        raise PlacesError(f"no benchmark is named {name!r}; choose one of {', '.join(_BY_NAME)}")
-    return _BY_NAME[name]
+    """The benchmark of a name, such as "pitts30k-test". Raises PlacesError that lists close names, or all."""
+    if name not in benchmarks and (parts := _parts(name)):
+        raise PlacesError(f"{name} has several parts; choose one of {', '.join(parts)}")
+    return benchmarks.get(name)
 
 
 def family(name: str) -> list[Benchmark]:
     """The benchmark of a name, or all whose names begin so: "pitts30k" means its train, val and test."""
-    parts = [one for key, one in _BY_NAME.items() if key.startswith(f"{name}-")]
-    return parts if parts and name not in _BY_NAME else [benchmark(name)]
+    parts = [] if name in benchmarks else _parts(name)
+    return [benchmarks.get(part) for part in parts] or [benchmark(name)]
+
+
+def _parts(name: str) -> list[str]:
+    return [one for one in list_benchmarks() if one.startswith(f"{name}-")]

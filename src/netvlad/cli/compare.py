@@ -186,8 +186,8 @@ def _tables(panels: list, rules: list, out: Path) -> list[Path]:
 
 def _published_alone(names: list[str] | None, out: Path) -> list[Path]:
     """Published numbers as figure and tables; no photos are looked for."""
-    from netvlad.benchmarks import benchmark
-    from netvlad.benchmarks import names as known
+    from netvlad.benchmarks import benchmark, list_benchmarks
+    from netvlad.benchmarks.published import results_on
     from netvlad.errors import NetvladError
     from netvlad.report.comparison import MAP, published_panels
 
@@ -196,7 +196,7 @@ def _published_alone(names: list[str] | None, out: Path) -> list[Path]:
     panels = []
     for one in map(benchmark, names):
         if not one.published:
-            have = [name for name in known() if benchmark(name).published]
+            have = [name for name in list_benchmarks() if results_on(name)]
             raise NetvladError(f"no published numbers of {one.name} are known here; choose one of {', '.join(have)}")
         measure = MAP if one.kind == "map" else "recall"
         panels += published_panels(_short(one), one.published, measure)

@@ -23,11 +23,18 @@ def run(context: typer.Context) -> None:
 
 
 def _list() -> None:
-    from netvlad.benchmarks import benchmark, names
-    from netvlad.cli.common import table
+    from netvlad.benchmarks import benchmark, list_benchmarks
+    from netvlad.cli.common import say, table
+    from netvlad.errors import PlacesError
 
-    known = [benchmark(name) for name in names()]
-    rows = [[b.name, b.title, f"{b.images:,}" if b.images else "-", _size(b), b.licence, b.source] for b in known]
+    rows = []
+    for name in list_benchmarks():
+        try:
+            b = benchmark(name)
+        except PlacesError as error:  # another package's, which cannot be loaded
+            say(str(error))
+            continue
+        rows.append([b.name, b.title, f"{b.images:,}" if b.images else "-", _size(b), b.licence, b.source])
     table(["benchmark", "what it is", "photos", "GB", "licence", "where from"], rows)
     print(
         "netvlad datasets show NAME: how to get it, its folders, its rules, published results; "
