@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from netvlad.errors import ImageError
-from netvlad.images.read import fit_size, read_image
+from netvlad.images.read import decode_image, fit_size, read_image
 
 FRAME = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3  # every pixel another colour
 
@@ -364,6 +364,19 @@ def test_an_unreadable_file_is_named_with_its_reason(tmp_path, content, reason):
             read_image(source)
         assert str(error.value).startswith(f"{name}: {reason}")
         assert len(str(error.value)) < len(name) + 200
+    for read in (lambda: read_image(path), lambda: decode_image(content, path)):
+        with pytest.raises(ImageError) as error:
+            read()
+        assert error.value.path == str(path)
+        assert error.value.reason.startswith(reason)
+
+
+def test_decoded_as_read(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(saved(holed(60, 40)))
+    for options in ({}, {"resize": 30}, {"alpha": True, "resize": 30}):
+        expected = read_image(path, **options)
+        np.testing.assert_array_equal(decode_image(path.read_bytes(), "elsewhere.png", **options), expected)
 
 
 def test_no_file_and_a_folder(tmp_path):

@@ -206,9 +206,9 @@ def test_what_is_in_is_not_read_again(new, street, monkeypatch):
     index.add(places[:3])
     read, whole = [], decode._decode_one
 
-    def noted(options, photo):
+    def noted(resize, alpha, photo):
         read.append(photo[1])
-        return whole(options, photo)
+        return whole(resize, alpha, photo)
 
     monkeypatch.setattr(decode, "_decode_one", noted)
     assert index.add(places) == Added(new=2, known=3)

@@ -48,7 +48,7 @@ def _find(store: FeatureStore, photo: tuple[int, str]) -> tuple[int, np.ndarray 
     try:
         return row, store.of(path).descriptors.astype(np.uint8)
     except ImageError as e:
-        return row, str(e).removeprefix(f"{path}: ")
+        return row, e.reason
     except MemoryError:
         return row, "not enough memory for its features"
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from netvlad.errors import ImageError
 from netvlad.features.local_features import LocalFeatures, as_kind, kind_of, stored_features
-from netvlad.images.read import read_image
+from netvlad.images.read import decode_image
 from netvlad.runtime.files import atomic
 
 FORMAT = 1
@@ -86,10 +86,7 @@ class FeatureStore:
         return None
 
     def _find(self, data: bytes, path: str) -> LocalFeatures:
-        try:
-            image = read_image(data, resize=self.resize, alpha=True)
-        except ImageError as e:
-            raise ImageError(f"{path}: {str(e).partition(': ')[2]}") from e
+        image = decode_image(data, path, resize=self.resize, alpha=True)
         if not self.enlarge or self.resize is None or 2 * max(image.shape[:2]) > self.resize:
             return stored_features(image, self._found_as, self.most)
         found = stored_features(doubled(image), self._found_as, self.most)
@@ -117,9 +114,9 @@ def read_bytes(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
+        raise ImageError("no such file", path=path) from None
     except (OSError, ValueError) as e:  # ValueError: a path that no file can have
-        raise ImageError(f"{path}: cannot be read ({getattr(e, 'strerror', None) or e})") from None
+        raise ImageError(f"cannot be read ({getattr(e, 'strerror', None) or e})", path=path) from None
 
 
 def _bytes(features: LocalFeatures) -> int:

@@ -1,4 +1,4 @@
-"""Photos on disk as upright RGB arrays, decoded ahead of need in other processes."""
+"""Photos on disk as upright RGB arrays, decoded ahead of need in worker processes."""
 
 from netvlad.images.read import read_image
 

@@ -1,4 +1,4 @@
-"""Photos decoded in worker processes, ahead of whoever needs them."""
+"""Decodes photos in worker processes, ahead of the reader."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from netvlad.errors import ImageError
-from netvlad.images.read import read_image
+from netvlad.images.read import decode_image
 from netvlad.runtime.workers import default_workers, in_chunks
 
+if TYPE_CHECKING:
+    from netvlad.images.read import Pixels
+
 CHUNK = 32  # photos that travel together; also the rows a describer sees at once
-FEW = 16  # below this, starting workers takes longer than decoding
+FEW = 16  # photos that are decoded before workers have started
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """One photo: `image` (H, W, 3 or 4) uint8, or None and the `reason`; `digest`: 16 bytes of BLAKE2b of the file."""
+    """One photo of `decode_photos`.
+
+    row: its index. image: (H, W, 3 or 4) uint8, or None with the `reason`. digest: 16 bytes of BLAKE2b of the file,
+    empty if it cannot be read.
+    """
 
     row: int
-    image: np.ndarray | None
+    image: Pixels | None
     digest: bytes
     reason: str = ""
 
@@ -35,40 +41,39 @@ def decode_photos(
     workers: int | None = None,
     alpha: bool = False,
 ) -> Iterator[list[Decoded]]:
-    """Decode `paths` in order, in chunks of CHUNK, a few chunks ahead of the reader.
+    """Decode `paths` in order and yield them in chunks of CHUNK, a few chunks ahead of the reader.
 
-    rows: which of the paths to decode (default all). A chunk always holds photos of one stretch
-    paths[i * CHUNK : (i + 1) * CHUNK], so what shares a chunk does not depend on what was left out before.
-    workers: processes; 0 decodes here. By default one for each core but at most 4, and none for a handful of photos.
-    resize, alpha: as `read_image` takes them; with alpha a photo that has undefined pixels has a fourth channel.
-    A photo that cannot be read arrives with its reason instead of an image.
+    rows: indices of the paths to decode; None decodes all. A chunk holds photos of one stretch
+    paths[i * CHUNK : (i + 1) * CHUNK], so which photos share a chunk does not depend on what is left out.
+    workers: processes; 0 decodes here. By default one per core but at most 4, and none for a handful of photos.
+    resize, alpha: as in `read_image`; with alpha, a photo that has undefined pixels has a fourth channel.
+    A photo that cannot be read is yielded with a reason instead of an image.
     """
-    options = {"resize": resize, "alpha": alpha}
     rows = range(len(paths)) if rows is None else sorted(rows)
     chunks: dict[int, list[tuple[int, str]]] = {}
     for row in rows:
         chunks.setdefault(row // CHUNK, []).append((row, paths[row]))
-    workers = default_workers(len(rows), workers, FEW)
-    yield from in_chunks(partial(_decode_one, options), chunks.values(), workers, _crashed)
+    decode = partial(_decode_one, resize, alpha)
+    return in_chunks(decode, chunks.values(), default_workers(len(rows), workers, FEW), _crashed)
 
 
 def _crashed(photo: tuple[int, str]) -> Decoded:
     return Decoded(photo[0], None, b"", "the decoder crashed on it")
 
 
-def _decode_one(options: dict, photo: tuple[int, str]) -> Decoded:
+def _decode_one(resize: int | None, alpha: bool, photo: tuple[int, str]) -> Decoded:
     row, path = photo
     digest = b""
     try:
         with open(path, "rb") as file:
             data = file.read()
         digest = hashlib.blake2b(data, digest_size=16).digest()
-        return Decoded(row, read_image(data, **options), digest)
+        return Decoded(row, decode_image(data, path, resize=resize, alpha=alpha), digest)
     except ImageError as e:
-        return Decoded(row, None, digest, str(e).partition(": ")[2])
+        return Decoded(row, None, digest, e.reason)
     except OSError as e:
         return Decoded(row, None, digest, "no such file" if isinstance(e, FileNotFoundError) else str(e.strerror))
-    except ValueError as e:  # a path that no file can have, such as one with a null character
+    except ValueError as e:  # no file can have this path, which contains a null character for instance
         return Decoded(row, None, digest, f"is not a path ({e})")
     except MemoryError:
         return Decoded(row, None, digest, "not enough memory to decode it")

@@ -1,4 +1,4 @@
-"""One way into a photo: decoded, upright, RGB; a clear error for anything else."""
+"""Reads photos: decoded, upright, RGB, with a clear error for anything else."""
 
 from __future__ import annotations
 
@@ -6,67 +6,87 @@ import io
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from netvlad.errors import ImageError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL import Image
 
+    from netvlad.types import Array, BoolArray, ImageLike
+
+    Pixels = NDArray[np.uint8]
+    Encoded = str | os.PathLike[str] | bytes | Image.Image  # every ImageLike but an array
+
 MAX_PIXELS = 150_000_000  # a 16k panorama is 134 million; Pillow itself gives up at 179 million
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+PHOTO_SUFFIXES += (".avif", ".heic", ".heif")  # not every Pillow reads these; leaving them out silently would be worse
 
 
 def read_image(
-    source: str | os.PathLike | bytes | np.ndarray | Image.Image,
-    *,
-    resize: int | None = None,
-    max_pixels: int = MAX_PIXELS,
-    alpha: bool = False,
-) -> np.ndarray:
-    """Decode a photo.
+    source: ImageLike, *, resize: int | None = None, max_pixels: int = MAX_PIXELS, alpha: bool = False
+) -> Pixels:
+    """Read a photo.
 
-    source: a path, the bytes of a file, a Pillow image, or an array (HxW or HxWx3, uint8), which is checked only.
-    resize: the longest side in pixels to scale down to, keeping the aspect; never scales up. None: as it is.
-    alpha: tell undefined pixels, those whose alpha is below 128. A photo that has any comes as (H, W, 4), alpha 0 or
-    255; an undefined pixel has the colour of the nearest defined one (grey if there is none), so that a filter that
-    reaches over the edge of a hole is disturbed least. Scaled down, a pixel is defined only if all of it was. An array
-    may be HxWx4 then.
-    Returns (H, W, 3) uint8 RGB, turned upright by its EXIF orientation; the first frame of an animation; transparent
-    parts over white; 16-bit values cut to their upper 8 bits.
-    Raises ImageError, naming the source, for a missing, truncated or foreign file and above `max_pixels`.
+    source: a path, the bytes of a file, a Pillow image, or an array (HxW or HxWx3, uint8), which is only checked.
+    resize: longest side in pixels to scale down to, keeping the aspect ratio; never scales up. None: keep the size.
+    alpha: report undefined pixels, those whose alpha is below 128. A photo that has any is returned as (H, W, 4),
+    alpha 0 or 255; an undefined pixel has the colour of the nearest defined one (grey if there is none), so that
+    filters that reach over the edge of a hole are disturbed least. A pixel scaled down is defined only if all of it
+    was. An array may be HxWx4 then.
+    Returns (H, W, 3) uint8 RGB, upright according to EXIF; the first frame of an animation; transparent parts over
+    white; the upper 8 bits of 16-bit values.
+    Raises ImageError for a missing, truncated or foreign file and above `max_pixels`.
     """
     if isinstance(source, np.ndarray):
-        return _array(source, resize, alpha)
-    name = _name(source)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below decides
-            return _decode(source, name, resize, max_pixels, alpha)
-    except ImageError:
-        raise
-    except Exception as e:  # Pillow's readers raise nearly anything on broken bytes
-        raise ImageError(f"{name}: {_reason(e, source)}") from e
+        return _from_array(source, resize, alpha)
+    return _decode(source, _path(source), resize, max_pixels, alpha)
+
+
+def decode_image(
+    data: bytes, path: str | os.PathLike[str], *, resize: int | None = None, alpha: bool = False
+) -> Pixels:
+    """Decode the content of the file at `path`, as `read_image` does. Raises ImageError with that path."""
+    return _decode(data, path, resize, MAX_PIXELS, alpha)
 
 
 def fit_size(width: int, height: int, longest: int | None) -> tuple[int, int]:
-    """The size (width, height) of an image after its longest side was scaled down to `longest` pixels."""
+    """Return the size (width, height) of an image whose longest side is scaled down to `longest` pixels."""
     if longest is None or max(width, height) <= longest:
         return width, height
     scale = longest / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _decode(source, name: str, resize: int | None, max_pixels: int, alpha: bool) -> np.ndarray:
+def _decode(
+    source: Encoded, path: str | os.PathLike[str] | None, resize: int | None, max_pixels: int, alpha: bool
+) -> Pixels:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large images; max_pixels decides
+            return _pixels(source, resize, max_pixels, alpha)
+    except Exception as e:  # Pillow's readers raise nearly anything on broken bytes
+        reason = e.reason if isinstance(e, ImageError) else _reason(e, source)
+        if path is None:
+            reason = f"image of {len(source)} bytes: {reason}" if isinstance(source, bytes) else f"image: {reason}"
+        raise ImageError(reason, path=path) from e
+
+
+def _pixels(source: Encoded, resize: int | None, max_pixels: int, alpha: bool) -> Pixels:
     from PIL import Image
 
     given = isinstance(source, Image.Image)
-    image = source if given else Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    if isinstance(source, Image.Image):
+        image = source
+    else:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
-            f"{name}: {width}x{height} is {width * height / 1e6:.0f} million pixels, the limit is "
+            f"{width}x{height} is {width * height / 1e6:.0f} million pixels, the limit is "
             f"{max_pixels / 1e6:.0f} million; scale it down first"
         )
     if resize is not None and not given:  # it would shrink the caller's own image
@@ -77,12 +97,12 @@ def _decode(source, name: str, resize: int | None, max_pixels: int, alpha: bool)
     image = _upright(image)
     rgba = _rgba(image)
     if rgba is None:
-        return _resized(np.asarray(_rgb(image, name)), resize)
+        return _resized(np.asarray(_rgb(image)), resize)
     return _transparent(rgba, resize, alpha)
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # by hand: Pillow's exif_transpose writes the EXIF anew too, and fails where any other tag of it is broken
+    # Pillow's exif_transpose also writes the EXIF anew, which fails if any other tag of it is broken
     from PIL.Image import Transpose
 
     turns = {
@@ -95,41 +115,42 @@ def _upright(image: Image.Image) -> Image.Image:
         8: Transpose.ROTATE_90,
     }
     try:
-        turn = turns.get(image.getexif().get(0x0112))
-    except Exception:  # EXIF that cannot be read tells no orientation; the pixels are still good
+        turn = turns.get(image.getexif().get(0x0112, 1))
+    except Exception:  # unreadable EXIF gives no orientation; the pixels are still good
         return image
     return image if turn is None else image.transpose(turn)
 
 
-def _rgb(image: Image.Image, name: str) -> Image.Image:
+def _rgb(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     if image.mode == "RGB":
         return image
     if _is_deep(image):
-        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
     if image.mode == "LAB":  # Pillow converts Lab only through its colour management
         from PIL import ImageCms
 
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        return cast(Image.Image, converted)  # None only for a conversion in place
     return image.convert("RGB")
 
 
 def _rgba(image: Image.Image) -> Image.Image | None:
-    """The photo with its alpha channel; None where nothing tells of transparency."""
+    """The photo with its alpha channel; None if it has no transparency."""
     if image.mode in ("RGBa", "La"):
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
-    tells = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    return image.convert("RGBA") if tells and not _is_deep(image) else None
+    transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    return image.convert("RGBA") if transparent and not _is_deep(image) else None
 
 
 def _is_deep(image: Image.Image) -> bool:
     return image.mode in ("I", "F") or image.mode.startswith("I;16")
 
 
-def _transparent(rgba: Image.Image, resize: int | None, alpha: bool) -> np.ndarray:
-    """Over white: (H, W, 3); with `alpha`, and where any pixel is undefined, (H, W, 4)."""
+def _transparent(rgba: Image.Image, resize: int | None, alpha: bool) -> Pixels:
+    """The photo over white, (H, W, 3); with `alpha`, and if any pixel is undefined, (H, W, 4)."""
     from PIL import Image
 
     rgb = np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
@@ -140,14 +161,14 @@ def _transparent(rgba: Image.Image, resize: int | None, alpha: bool) -> np.ndarr
     if size != rgba.size:
         import cv2
 
-        # filled before, so that no colour from under the mask is mixed in, and once more at the size wanted
+        # filled before scaling, so that no colour under the mask is mixed in, and again after it
         rgb = _resized(_filled(rgb, undefined), resize)
         undefined = cv2.resize(undefined.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
     return np.dstack([_filled(rgb, undefined), np.where(undefined, np.uint8(0), np.uint8(255))])
 
 
-def _filled(rgb: np.ndarray, undefined: np.ndarray) -> np.ndarray:
-    """Undefined pixels in the colour of the nearest defined one; all grey where there is none."""
+def _filled(rgb: Pixels, undefined: BoolArray) -> Pixels:
+    """Give undefined pixels the colour of the nearest defined one; all are grey if there is none."""
     import cv2
 
     if undefined.all():
@@ -156,26 +177,26 @@ def _filled(rgb: np.ndarray, undefined: np.ndarray) -> np.ndarray:
         undefined.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     label, holes, defined = label.ravel(), np.flatnonzero(undefined), np.flatnonzero(~undefined)
-    where = np.empty(len(defined) + 1, dtype=np.int64)  # labels count from 1: every defined pixel has one of its own
+    where = np.empty(len(defined) + 1, dtype=np.int64)  # labels count from 1, one for each defined pixel
     where[label[defined]] = defined
     pixels = rgb.reshape(-1, 3).copy()
     pixels[holes] = pixels[where[label[holes]]]
     return pixels.reshape(rgb.shape)
 
 
-def _eight_bits(values: np.ndarray, name: str) -> np.ndarray:
-    """16-bit integers keep their upper 8 bits; floats are taken as 0..1, or as 0..255 where they exceed 1."""
+def _eight_bits(values: Array) -> Pixels:
+    """Keep the upper 8 bits of 16-bit integers; floats are 0..1, or 0..255 if any exceeds 1."""
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
-            raise ImageError(f"{name}: holds NaN or infinite pixels")
+            raise ImageError("holds NaN or infinite pixels")
         top = 1.0 if values.max(initial=0) <= 1 else 255.0
         return np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
     if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-        raise ImageError(f"{name}: 32-bit integer pixels beyond 0..65535 have no defined brightness")
+        raise ImageError("32-bit integer pixels beyond 0..65535 have no defined brightness")
     return (values.astype(np.uint32) >> 8).astype(np.uint8)
 
 
-def _array(array: np.ndarray, resize: int | None, alpha: bool) -> np.ndarray:
+def _from_array(array: Array, resize: int | None, alpha: bool) -> Pixels:
     if array.dtype == np.uint8 and array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
     bands = (3, 4) if alpha else (3,)
@@ -189,7 +210,7 @@ def _array(array: np.ndarray, resize: int | None, alpha: bool) -> np.ndarray:
     return _resized(array, resize)
 
 
-def _resized(array: np.ndarray, resize: int | None) -> np.ndarray:
+def _resized(array: Pixels, resize: int | None) -> Pixels:
     from PIL import Image
 
     height, width = array.shape[:2]
@@ -199,15 +220,16 @@ def _resized(array: np.ndarray, resize: int | None) -> np.ndarray:
     return np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BICUBIC))
 
 
-def _name(source) -> str:
-    if isinstance(source, bytes):
-        return f"image of {len(source)} bytes"
-    if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
-    return getattr(source, "filename", "") or "image"
+def _path(source: Encoded) -> str | os.PathLike[str] | None:
+    """The file of a photo; None for bytes and for images that were made in memory."""
+    from PIL.ImageFile import ImageFile
+
+    if isinstance(source, ImageFile):
+        return os.fsdecode(source.filename) or None
+    return source if isinstance(source, (str, os.PathLike)) else None
 
 
-def _reason(error: Exception, source) -> str:
+def _reason(error: Exception, source: Encoded) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, FileNotFoundError):
@@ -216,8 +238,7 @@ def _reason(error: Exception, source) -> str:
         return "is a folder, not a photo"
     if isinstance(error, PermissionError):
         return "may not be read (permission denied)"
-    empty = len(source) == 0 if isinstance(source, bytes) else _is_empty(source)
-    if empty:
+    if _is_empty(source):
         return "is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
         return "is not an image in a format Pillow can read"
@@ -226,8 +247,10 @@ def _reason(error: Exception, source) -> str:
     return f"cannot be decoded ({error or type(error).__name__})"
 
 
-def _is_empty(source) -> bool:
+def _is_empty(source: Encoded) -> bool:
+    if isinstance(source, bytes):
+        return not source
     try:
-        return Path(source).stat().st_size == 0
-    except (OSError, TypeError, ValueError):
+        return isinstance(source, (str, os.PathLike)) and Path(source).stat().st_size == 0
+    except (OSError, ValueError):  # ValueError: a null character in the path
         return False

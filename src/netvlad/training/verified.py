@@ -198,7 +198,7 @@ def _find(settings: tuple, path: str) -> str:
     try:
         _store(*settings).of(path)
     except ImageError as e:
-        return str(e).removeprefix(f"{path}: ")
+        return e.reason
     return ""
 
 

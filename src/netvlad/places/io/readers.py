@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from netvlad.errors import PlacesError
+from netvlad.images.read import PHOTO_SUFFIXES
 from netvlad.places.io.columns import refuse, to_places
 from netvlad.places.io.exif import Shot, read_exif
 from netvlad.places.io.filenames import parse_name
@@ -18,9 +19,6 @@ from netvlad.places.projection import from_utm
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import headings, some
 
-# Not every Pillow opens the last three, but to leave such photos out in silence would be worse.
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-PHOTO_SUFFIXES += (".avif", ".heic", ".heif")
 OWN_TABLES = ("places.csv", "places.parquet", "places.geojson")
 
 
