@@ -54,7 +54,8 @@ def fresh(options, west: Places, seed: int, cameras: bool):
     model = netvlad.load(f"{options.backbone}-{options.pooling_now}", clusters=options.clusters, stage=options.stage)
     if not model.ready:
         if cameras:
-            fit_local(model, netvlad.read_places(options.cameras), seed=seed)
+            cameras = netvlad.read_places(options.cameras)
+            fit_local(model, cameras.path, cameras.place, seed=seed)
         netvlad.fit(model, west.path, seed=seed)
     return model
 
@@ -72,7 +73,8 @@ def trained(model, west: Places, seed: int, options, validation=None, run: Path 
 
 def by_cameras(model, options, seed: int, places: dict[str, Places]) -> dict[str, np.ndarray]:
     """Vectors with what changes at fixed cameras turned down."""
-    fit_cameras(model, netvlad.read_places(options.cameras), seed=seed)
+    cameras = netvlad.read_places(options.cameras)
+    fit_cameras(model, cameras.path, cameras.place, seed=seed)
     vectors = described(model, places)
     model.whitening = None
     return vectors

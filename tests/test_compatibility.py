@@ -52,6 +52,6 @@ def test_an_index_opens_with_the_model_that_it_was_built_with(tmp_path):
 def test_a_vocabulary_tree_ranks_as_it_did(answers):
     from netvlad.search.vocabulary_tree_ranker import VocabularyTreeRanker
 
-    ids, scores = VocabularyTreeRanker.load(FORMAT1 / "tree_ranker", DATABASE).rank(QUERIES, 5)
-    np.testing.assert_array_equal(ids, answers["tree_ranker"]["ids"])
-    np.testing.assert_allclose(scores, answers["tree_ranker"]["scores"], rtol=1e-5)
+    found = VocabularyTreeRanker.load(FORMAT1 / "tree_ranker", DATABASE).rank(QUERIES, 5)
+    np.testing.assert_array_equal(found.ids, answers["tree_ranker"]["ids"])
+    np.testing.assert_allclose(found.scores, answers["tree_ranker"]["scores"], rtol=1e-5)

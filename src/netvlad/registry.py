@@ -119,7 +119,7 @@ def _benchmarks_by_name(found: Any) -> dict[str, Benchmark]:
 
 # model: (**options of netvlad.load that were given) -> Describer
 models: Registry[Callable[..., Any]] = Registry("model", "netvlad.models", error=ModelError)
-# pooling: (channels, clusters) -> torch module that maps (N, D, H, W) and a mask or None to (N, dim)
+# pooling: (channels, clusters) -> torch module with `dim` that maps (N, D, H, W) and a mask or None to (N, dim)
 poolings: Registry[Callable[[int, int], Any]] = Registry(
     "pooling", "netvlad.poolings", ("netvlad.describe.pooling",), ModelError
 )
@@ -133,11 +133,25 @@ benchmarks: Registry[Benchmark] = Registry(
     "benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError, _benchmarks_by_name
 )
 losses: Registry[Any] = Registry("loss", "netvlad.losses")
+# kind of a saved folder: class with load(folder)
+artifacts: Registry[Any] = Registry(
+    "kind of saved folder",
+    "netvlad.artifacts",
+    (
+        "netvlad.describe.network",
+        "netvlad.describe.dense_vlad",
+        "netvlad.pretrained.simplenn",
+        "netvlad.pretrained.hub",
+        "netvlad.search.vocabulary_tree",
+    ),
+    ModelError,
+)
 
 register_model = models.register
 register_pooling = poolings.register
 register_ranker = rankers.register
 register_loss = losses.register
+register_artifact = artifacts.register
 
 
 def ranker_named(name: str) -> tuple[Callable[..., Ranker], str] | None:

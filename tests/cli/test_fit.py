@@ -60,9 +60,10 @@ def test_fixed_cameras(netvlad, refused, town, tmp_path, photos, weights):
     table.write_text("\n".join(["path,place", *rows]) + "\n")
     given = ["--places", town, "--out", out, "--backbone", "test_resnet", "--clusters", "4", "--seed", "5"]
     assert netvlad("fit", *given, "--cameras", table).code == 0
-    want = fit_local(package.load("test_resnet-netvlad", clusters=4), package.read_places(table), seed=5)
+    cameras = package.read_places(table)
+    want = fit_local(package.load("test_resnet-netvlad", clusters=4), cameras.path, cameras.place, seed=5)
     package.fit(want, package.read_places(town).path, seed=5)
-    fit_cameras(want, package.read_places(table), seed=5)
+    fit_cameras(want, cameras.path, cameras.place, seed=5)
     model = load_folder(out)
     assert model.identity == want.identity
     assert (model.dim, model.fitted_on["cameras"]) == (want.dim, 2)

@@ -6,20 +6,19 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 from sklearn.decomposition import PCA
 
 import netvlad
 from netvlad.describe import fit as fitting
 from netvlad.describe.dense_vlad import CENTRES, DenseVLAD, read_centres, vlad
 from netvlad.describe.fit import sample_locals
-from netvlad.describe.folder import digest
 from netvlad.describe.stream import describe_all
 from netvlad.errors import ImageError, ModelError
 from netvlad.features.dense_sift import dense_sift
 from netvlad.images.read import read_image
+from netvlad.runtime.artifacts import digest
 
 
 def unit_rows(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -377,7 +376,10 @@ def rewrite(folder, change) -> None:
         (lambda arch, state: arch.update(clusters=7), "does not fit the architecture"),
         (lambda arch, state: arch.update(whitening=None), "does not fit the architecture"),
         (lambda arch, state: state.pop("pooling.centres"), "does not fit the architecture"),
-        (lambda arch, state: state.update({"whitening.mean": torch.zeros(3)}), "does not fit the architecture"),
+        (
+            lambda arch, state: state.update({"whitening.mean": np.zeros(3, np.float32)}),
+            "does not fit the architecture",
+        ),
     ],
 )
 def test_a_folder_that_does_not_fit(make, tmp_path, change, reason):

@@ -6,7 +6,7 @@ import pytest
 import netvlad
 from netvlad.describe.dense_vlad import DenseVLAD
 from netvlad.describe.method import is_trained
-from netvlad.describe.wccn import fit_within
+from netvlad.describe.wccn import fit_wccn
 from netvlad.describe.whitening import fit_whitening
 from netvlad.types import Method
 
@@ -16,7 +16,7 @@ def vectors(n: int, dim: int) -> np.ndarray:
 
 
 def by_cameras(dim: int):
-    return fit_within(vectors(20, dim), np.arange(20) // 2)
+    return fit_wccn(vectors(20, dim), np.arange(20) // 2)
 
 
 @pytest.mark.parametrize(

@@ -5,43 +5,44 @@ import math
 import pytest
 import torch
 
-from netvlad.describe.pooling import POOLINGS, Avg, GeM, Max, defined_locations, make_pooling, pooled_dim
+from netvlad.describe.pooling import Avg, GeM, Max, defined_locations, make_pooling
 from netvlad.describe.vlad import VLAD, NetVLAD
 from netvlad.errors import ModelError
+from netvlad.registry import poolings
 
 # two channels of a 2x2 map: maxima 3 and 4, means 1 and 2
 SMALL = torch.tensor([[[[-1.0, 3.0], [0.0, 2.0]], [[4.0, 0.0], [4.0, 0.0]]]])
 
 
 def test_max():
-    torch.testing.assert_close(Max()(SMALL), torch.tensor([[0.6, 0.8]]))
+    torch.testing.assert_close(Max(2)(SMALL), torch.tensor([[0.6, 0.8]]))
 
 
 def test_max_of_negatives_stays_negative():
-    torch.testing.assert_close(Max()(-SMALL), torch.tensor([[1.0, 0.0]]))  # maxima 1 and 0
-    torch.testing.assert_close(Max()(SMALL - 10), torch.tensor([[-7.0, -6.0]]) / math.sqrt(85))
+    torch.testing.assert_close(Max(2)(-SMALL), torch.tensor([[1.0, 0.0]]))  # maxima 1 and 0
+    torch.testing.assert_close(Max(2)(SMALL - 10), torch.tensor([[-7.0, -6.0]]) / math.sqrt(85))
 
 
 def test_avg():
-    torch.testing.assert_close(Avg()(SMALL), torch.tensor([[1.0, 2.0]]) / math.sqrt(5))
+    torch.testing.assert_close(Avg(2)(SMALL), torch.tensor([[1.0, 2.0]]) / math.sqrt(5))
 
 
 def test_gem_by_hand():
     # p = 3: cube root of the mean of cubes; the -1 and the zeros count as 1e-6
     expected = torch.tensor([[(35 / 4) ** (1 / 3), 32 ** (1 / 3)]])
-    torch.testing.assert_close(GeM()(SMALL), expected / expected.norm())
+    torch.testing.assert_close(GeM(2)(SMALL), expected / expected.norm())
     expected = torch.tensor([[math.sqrt(13 / 4), math.sqrt(8)]])
-    torch.testing.assert_close(GeM(2.0)(SMALL), expected / expected.norm())
+    torch.testing.assert_close(GeM(2, p=2.0)(SMALL), expected / expected.norm())
 
 
 def test_gem_lies_between_mean_and_maximum():
     x = torch.rand(3, 8, 5, 4, generator=torch.Generator().manual_seed(0)) + 0.1
-    torch.testing.assert_close(GeM(1.0)(x), Avg()(x))
-    torch.testing.assert_close(GeM(150.0)(x), Max()(x), rtol=0, atol=0.01)
+    torch.testing.assert_close(GeM(2, p=1.0)(x), Avg(2)(x))
+    torch.testing.assert_close(GeM(2, p=150.0)(x), Max(2)(x), rtol=0, atol=0.01)
 
 
 def test_the_power_of_gem_is_trained():
-    gem, x = GeM(), torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(1)) + 0.1
+    gem, x = GeM(2), torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(1)) + 0.1
     (grad,) = torch.autograd.grad(gem(x)[:, 0].sum(), gem.p)
 
     def at(p: float) -> torch.Tensor:
@@ -72,15 +73,15 @@ LEFT = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])  # of SMALL: channels (-1, 0) 
 
 
 def test_masked_by_hand():
-    torch.testing.assert_close(Max()(SMALL, LEFT), torch.tensor([[0.0, 1.0]]))
-    torch.testing.assert_close(Max()(SMALL - 10, LEFT), torch.tensor([[-10.0, -6.0]]) / math.sqrt(136))
-    torch.testing.assert_close(Avg()(SMALL, LEFT), torch.tensor([[-0.5, 4.0]]) / math.sqrt(16.25))
+    torch.testing.assert_close(Max(2)(SMALL, LEFT), torch.tensor([[0.0, 1.0]]))
+    torch.testing.assert_close(Max(2)(SMALL - 10, LEFT), torch.tensor([[-10.0, -6.0]]) / math.sqrt(136))
+    torch.testing.assert_close(Avg(2)(SMALL, LEFT), torch.tensor([[-0.5, 4.0]]) / math.sqrt(16.25))
     x = torch.tensor([[[[2.0, 9.0], [4.0, 9.0]], [[4.0, 9.0], [5.0, 9.0]]]])
     expected = torch.tensor([[(72 / 2) ** (1 / 3), (189 / 2) ** (1 / 3)]])
-    torch.testing.assert_close(GeM()(x, LEFT), expected / expected.norm())
+    torch.testing.assert_close(GeM(2)(x, LEFT), expected / expected.norm())
 
 
-@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("name", poolings.names())
 def test_masked_is_that_of_the_locations_left(name):
     g = torch.Generator().manual_seed(4)
     pool = make_pooling(name, 6, 4)
@@ -148,7 +149,7 @@ def test_where_nothing_is_defined_all_locations_count():
 def test_by_name(name, kind, dim):
     pool = make_pooling(name, 6, 4)
     assert type(pool) is kind
-    assert pooled_dim(name, 6, 4) == dim
+    assert pool.dim == dim
     if kind is NetVLAD:
         assert pool.version == (2 if name == "netvlad2" else 1)
     if hasattr(pool, "initialise"):
@@ -161,5 +162,5 @@ def test_a_name_that_does_not_exist_lists_those_that_do():
     with pytest.raises(ModelError) as error:
         make_pooling("mean", 6, 4)
     assert "'mean'" in str(error.value)
-    assert ", ".join(POOLINGS) in str(error.value)
-    assert list(POOLINGS) == ["max", "avg", "gem", "vlad", "netvlad", "netvlad2"]
+    assert ", ".join(poolings) in str(error.value)
+    assert list(poolings) == ["max", "avg", "gem", "vlad", "netvlad", "netvlad2"]

@@ -16,7 +16,7 @@ from netvlad.images.read import read_image
 class MeanColour:
     """The smallest describer there is; remembers how many photos it was given at once."""
 
-    name, dim = "mean", 3
+    name, dim, smallest, takes_masks, identity, method = "mean", 3, 1, False, "mean", None
 
     def __init__(self, resize: int | None = None):
         self.resize = resize
@@ -174,6 +174,6 @@ def test_progress_is_by_photos(photos, bad, monkeypatch):
         said.append((what, total))
         yield lambda n: said.append(n)
 
-    monkeypatch.setattr("netvlad.runtime.progress.progress", record)
+    monkeypatch.setattr("netvlad.describe.stream.progress", record)
     describe_all(MeanColour(), [*photos(CHUNK), bad], what="whitening", workers=0)
     assert said == [("whitening", CHUNK + 1), CHUNK, 1]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import netvlad
-from netvlad.describe import wccn as within
-from netvlad.describe.wccn import WithinWhitening, fit_cameras, fit_local, fit_within, fixed_cameras, window
+from netvlad.describe import wccn as module
+from netvlad.describe.wccn import WCCN, fit_cameras, fit_local, fit_wccn, fixed_cameras, window
 from netvlad.errors import ModelError, PlacesError
 from netvlad.images.read import read_image
 from netvlad.places import Places
@@ -42,7 +42,7 @@ def plain(vectors: np.ndarray, classes: np.ndarray, new: np.ndarray, least: floa
 def test_equals_the_full_matrix(n, d):
     x, of = classes_of_vectors(n, d, 6)
     new = classes_of_vectors(10, d, 5, seed=1)[0]
-    whitening = fit_within(x, of)
+    whitening = fit_wccn(x, of)
     found = whitening(torch.from_numpy(new)).numpy()
     np.testing.assert_allclose(found, plain(x, of, new, least=0.1), atol=2e-5)
     assert whitening.dim == d
@@ -54,7 +54,7 @@ def test_equals_the_full_matrix(n, d):
 def test_two_numbers_by_hand():
     # the two classes vary along (1, 0) only: S = diag(2, 0), ridge 2, gain sqrt(2 / 4) - 1
     x, of = np.array([[1.0, 0], [-1, 0], [1, 5], [-1, 5]]), np.array([7, 7, 9, 9])
-    whitening = fit_within(x, of)
+    whitening = fit_wccn(x, of)
     np.testing.assert_allclose(whitening.directions.abs(), [[1, 0]], atol=1e-6)
     np.testing.assert_allclose(whitening.gains, [np.sqrt(0.5) - 1], rtol=1e-6)
     out = np.array([np.sqrt(0.5), 1])
@@ -63,7 +63,7 @@ def test_two_numbers_by_hand():
 
 def test_members_of_a_class_come_nearer():
     x, of = classes_of_vectors(200, 24, 40)
-    whitening = fit_within(x[of < 20], of[of < 20])
+    whitening = fit_wccn(x[of < 20], of[of < 20])
     x, of = x[of >= 20], of[of >= 20]
 
     def nearest_is_of_the_class(v):
@@ -76,14 +76,14 @@ def test_members_of_a_class_come_nearer():
 
 def test_photos_that_are_all_alike_say_nothing():
     with pytest.raises(ModelError, match="all alike"):
-        fit_within(np.eye(3)[[0, 0, 1, 1]], np.array([0, 0, 1, 1]))
+        fit_wccn(np.eye(3)[[0, 0, 1, 1]], np.array([0, 0, 1, 1]))
     with pytest.raises(ModelError, match="all alike"):
-        fit_within(np.eye(3), np.arange(3))
+        fit_wccn(np.eye(3), np.arange(3))
 
 
 def test_no_number_can_be_cut():
     with pytest.raises(ModelError, match="keep all their 5 numbers"):
-        WithinWhitening(5, 2).cropped(3)
+        WCCN(5, 2).cropped(3)
 
 
 def test_windows():
@@ -107,7 +107,7 @@ def test_of_fixed_cameras(cameras, photos, weights, tmp_path):
     paths = photos(6, seed=9, size=(96, 72))
     model = netvlad.fit(netvlad.load("test_resnet-netvlad", clusters=4), paths)
     before = model.describe(paths)
-    assert fit_cameras(model, cameras, seed=3, workers=0) is model
+    assert fit_cameras(model, cameras.path, cameras.place, seed=3, workers=0) is model
     after = model.describe(paths)
     assert after.shape == before.shape
     np.testing.assert_allclose(np.linalg.norm(after, axis=1), 1, atol=1e-5)
@@ -119,7 +119,7 @@ def test_of_fixed_cameras(cameras, photos, weights, tmp_path):
     assert again.identity == model.identity
     np.testing.assert_array_equal(again.describe(paths), after)
     with pytest.raises(ModelError, match="whitened already"):
-        fit_cameras(model, cameras)
+        fit_cameras(model, cameras.path, cameras.place)
     with pytest.raises(ModelError, match="keep all their"):
         model.crop(2)
 
@@ -128,14 +128,16 @@ def test_other_describers_take_it_too(cameras, photos):
     paths = photos(6, seed=9, size=(96, 72))
     model = netvlad.fit(netvlad.load("densevlad", clusters=4), paths)
     before = model.describe(paths)
-    fit_cameras(model, cameras, workers=0)
+    fit_cameras(model, cameras.path, cameras.place, workers=0)
     np.testing.assert_allclose(model.describe(paths), model.whitening(torch.from_numpy(before)), atol=1e-5)
 
 
 def test_a_camera_wants_two_photos(cameras):
-    assert [rows.tolist() for rows in fixed_cameras(cameras)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert [rows.tolist() for rows in fixed_cameras(cameras.place)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert [rows.tolist() for rows in fixed_cameras(["b", "", "a", "b", "a", "", "c"])] == [[2, 4], [0, 3]]
+    three = cameras[[0, 4, 8]]
     with pytest.raises(PlacesError, match="no fixed camera with two photos"):
-        fit_cameras(netvlad.load("densevlad", clusters=4), cameras[[0, 4, 8]])
+        fit_cameras(netvlad.load("densevlad", clusters=4), three.path, three.place)
 
 
 def test_photos_that_cannot_be_read_are_left_out(cameras, photos, weights):
@@ -143,7 +145,7 @@ def test_photos_that_cannot_be_read_are_left_out(cameras, photos, weights):
     bad = cameras.path[5]
     Path(bad).write_bytes(b"no photo")
     model = netvlad.fit(netvlad.load("test_resnet-max"), paths)
-    fit_cameras(model, cameras, seed=1, workers=0)
+    fit_cameras(model, cameras.path, cameras.place, seed=1, workers=0)
     assert torch.isfinite(model.whitening.directions).all()
     np.testing.assert_allclose(np.linalg.norm(model.describe(paths), axis=1), 1, atol=1e-5)
 
@@ -152,7 +154,7 @@ def test_local_descriptors_of_fixed_cameras(cameras, photos, weights, tmp_path):
     paths = photos(6, seed=9, size=(96, 72))
     model = netvlad.load("test_resnet-netvlad", clusters=4)
     raw = [model.maps(model.prepare(x)) for x in (np.array(read_image(p))[None] for p in cameras.path)]
-    assert fit_local(model, cameras, seed=3, workers=0) is model
+    assert fit_local(model, cameras.path, cameras.place, seed=3, workers=0) is model
     d = model.backbone.dim
     scatter, freedom = np.zeros((d, d)), 0
     for i in range(0, 12, 4):  # plainly: each location of each camera is a class
@@ -179,25 +181,25 @@ def test_local_descriptors_of_fixed_cameras(cameras, photos, weights, tmp_path):
     assert again.identity == model.identity
     np.testing.assert_array_equal(again.describe(paths), model.describe(paths))
     with pytest.raises(ModelError, match="has centres already"):
-        fit_local(model, cameras)
+        fit_local(model, cameras.path, cameras.place)
 
 
 def test_only_networks_with_centres_have_local_descriptors_to_adjust(cameras, weights):
     for name in ("test_resnet-max", "densevlad"):
         with pytest.raises(ModelError, match="with VLAD pooling only"):
-            fit_local(netvlad.load(name), cameras)
+            fit_local(netvlad.load(name), cameras.path, cameras.place)
 
 
 def test_no_photo_that_can_be_read(cameras, weights):
     for path in cameras.path:
         Path(path).write_bytes(b"no photo")
     with pytest.raises(ModelError, match="that can be read are all alike"):
-        fit_cameras(netvlad.load("test_resnet-max"), cameras, workers=0)
+        fit_cameras(netvlad.load("test_resnet-max"), cameras.path, cameras.place, workers=0)
     with pytest.raises(ModelError, match="that can be read are all alike"):
-        fit_local(netvlad.load("test_resnet-netvlad", clusters=4), cameras, workers=0)
+        fit_local(netvlad.load("test_resnet-netvlad", clusters=4), cameras.path, cameras.place, workers=0)
 
 
 def test_of_very_many_cameras_some_are_drawn(cameras, weights, monkeypatch):
-    monkeypatch.setattr(within, "MOST", 16)  # two cameras of two photos in four windows
-    model = fit_cameras(netvlad.load("test_resnet-max"), cameras, workers=0)
+    monkeypatch.setattr(module, "MOST", 16)  # two cameras of two photos in four windows
+    model = fit_cameras(netvlad.load("test_resnet-max"), cameras.path, cameras.place, workers=0)
     assert (model.fitted_on["cameras"], model.fitted_on["camera_photos"]) == (2, 4)

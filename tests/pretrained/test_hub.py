@@ -23,7 +23,6 @@ TINY = Hub(
     arguments={"channels": 5},
     dim=5,
     licence="MIT",
-    numbers="",
     source="",
     weights="https://example.invalid/releases/tiny.pth",
     input_size=(28, 42),

@@ -8,12 +8,12 @@ import scipy.io
 
 import netvlad
 from netvlad.describe.fit import fit
-from netvlad.describe.pooling import POOLINGS
 from netvlad.errors import ModelError
 from netvlad.pretrained import zoo
 from netvlad.pretrained.catalogue import HUBS, NETWORKS
 from netvlad.pretrained.matconvnet import import_matconvnet
 from netvlad.pretrained.zoo import BACKBONES, DEFAULT, known, load, others, split_name
+from netvlad.registry import poolings
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_other_names_are_explained(name, said):
         load(name)
     assert str(error.value).startswith(f"no model is called {name!r}: ")
     assert said in str(error.value)
-    assert f"pooling one of {', '.join(POOLINGS)}" in str(error.value)
+    assert f"pooling one of {', '.join(poolings)}" in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["models/west", "./west", "../west-netvlad", "models/resnet18-netvlad", "/nowhere"])

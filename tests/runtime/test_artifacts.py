@@ -1,17 +1,27 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
+import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from netvlad.errors import NetvladError, PlaceIndexError
+from netvlad.errors import ModelError, NetvladError, PlaceIndexError
 from netvlad.runtime import artifacts as saved
-from netvlad.runtime.artifacts import read_arrays, save_arrays
+from netvlad.runtime.artifacts import digest, read_artifact, write_in_place, write_versioned
 from netvlad.runtime.locks import only_writer
+
+
+def save_arrays(folder, arrays, *, kind, facts):
+    return write_versioned(folder, arrays, kind=kind, facts=facts, error=PlaceIndexError)
+
+
+def read_arrays(folder, *, kind):
+    return read_artifact(folder, kind=kind, error=PlaceIndexError)
 
 
 def test_there_and_back(tmp_path):
@@ -52,6 +62,7 @@ def test_an_interrupted_save_leaves_what_was_there(tmp_path, monkeypatch, moment
 KILLED = """
 import os, signal, sys
 import numpy as np
+from netvlad.errors import NetvladError
 from netvlad.runtime import artifacts as saved
 calls, whole = [], os.replace
 def dying(*given):
@@ -60,7 +71,7 @@ def dying(*given):
         os.kill(os.getpid(), signal.SIGKILL)
     whole(*given)
 os.replace = dying
-saved.save_arrays(sys.argv[1], {"a": np.ones(3)}, kind="test", facts={})
+saved.write_versioned(sys.argv[1], {"a": np.ones(3)}, kind="test", facts={}, error=NetvladError)
 """
 
 
@@ -117,7 +128,7 @@ def test_what_is_broken_is_refused(tmp_path):
         return folder, next(folder.glob("*.safetensors"))
 
     folder, file = fresh()
-    with pytest.raises(PlaceIndexError, match="is a test of format 1; a tree of format 1 is wanted"):
+    with pytest.raises(PlaceIndexError, match="is a 'test' of format 1; this version reads format 1 of tree"):
         read_arrays(folder, kind="tree")
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
@@ -137,3 +148,48 @@ def test_what_is_broken_is_refused(tmp_path):
         (folder / "card.json").write_text(text)
         with pytest.raises(PlaceIndexError, match=r"card\.json"):
             read_arrays(folder, kind="test")
+
+
+# -- in place -------------------------------------------------------------------------------------------------------
+
+
+def in_place(folder, value: float = 1.0):
+    arrays = {"a": np.full((2, 3), value, np.float32), "n": np.array(4)}
+    return write_in_place(folder, arrays, kind="test", facts={"architecture": {"b": 1}, "note": "x"})
+
+
+def test_in_place_and_back(tmp_path):
+    folder = in_place(tmp_path / "x")
+    assert sorted(f.name for f in folder.iterdir()) == ["card.json", "model.safetensors"]
+    arrays, card = read_artifact(folder, kind="test", error=ModelError)
+    assert (card["format"], card["note"], "file" in card) == (1, "x", False)
+    np.testing.assert_array_equal(arrays["a"], np.ones((2, 3)))
+    assert (arrays["n"].shape, arrays["n"].dtype, int(arrays["n"])) == ((), np.int64, 4)
+    in_place(folder, 2.0)
+    assert read_artifact(folder, kind="test", error=ModelError)[0]["a"][0, 0] == 2
+
+
+def test_the_digest_by_hand():
+    arrays = {"b": np.array([1.5], np.float32), "a": np.array(2)}
+    expected = hashlib.sha256(b'{"k": 1, "z": null}')
+    expected.update(b"a torch.int64 ()" + struct.pack("<q", 2))
+    expected.update(b"b torch.float32 (1,)" + struct.pack("<f", 1.5))
+    assert digest({"z": None, "k": 1}, arrays) == expected.hexdigest()
+
+
+def test_files_of_two_writes_are_refused(tmp_path):
+    folder, other = in_place(tmp_path / "x"), in_place(tmp_path / "y", 2.0)
+    (other / "model.safetensors").replace(folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"model\.safetensors: is not the file that card\.json describes") as error:
+        read_artifact(folder, kind="test", error=ModelError)
+    assert error.value.path == str(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("key", ["architecture", "checksum"])
+def test_a_card_that_lacks_an_entry(tmp_path, key):
+    folder = in_place(tmp_path)
+    card = json.loads((folder / "card.json").read_text())
+    del card[key]
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=rf"card\.json: lacks an entry \('{key}'\)"):
+        read_artifact(folder, kind="test", error=ModelError)

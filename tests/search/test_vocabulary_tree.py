@@ -161,14 +161,14 @@ def test_saved_and_loaded(tree, tmp_path):
 
 
 def test_loading_something_else(tree, tmp_path):
-    from netvlad.runtime.artifacts import save_arrays
+    from netvlad.runtime.artifacts import write_versioned
 
     with pytest.raises(PlaceIndexError, match=r"card\.json: cannot be read"):
         VocabularyTree.load(tmp_path)
     arrays = tree.arrays()
     for name, change in {"lacks": {"parents1": None}, "wrong": {"parents0": np.ones(5, np.int32)}}.items():
         kept = {k: v for k, v in {**arrays, **change}.items() if v is not None}
-        save_arrays(tmp_path / name, kept, kind="vocabulary tree", facts={})
+        write_versioned(tmp_path / name, kept, kind="vocabulary tree", facts={}, error=PlaceIndexError)
         with pytest.raises(PlaceIndexError, match="does not hold a vocabulary tree"):
             VocabularyTree.load(tmp_path / name)
 

@@ -259,10 +259,10 @@ def test_how_features_are_found_is_saved_too(scenes, tmp_path):
 
 
 def test_parts_that_do_not_fit(scenes, ranker, tmp_path):
-    from netvlad.runtime.artifacts import read_arrays, save_arrays
+    from netvlad.runtime.artifacts import read_artifact, write_versioned
 
     ranker.save(tmp_path / "it")
-    arrays, facts = read_arrays(tmp_path / "it", kind="vocabulary tree ranker")
+    arrays, facts = read_artifact(tmp_path / "it", kind="vocabulary tree ranker", error=PlaceIndexError)
     facts = {k: v for k, v in facts.items() if k not in ("kind", "format", "file", "checksum", "netvlad")}
     for change in (
         {"starts": np.append(arrays["starts"], arrays["starts"][-1])},  # one word more than the tree has
@@ -274,7 +274,7 @@ def test_parts_that_do_not_fit(scenes, ranker, tmp_path):
     ):
         changed = {k: change.get(k, v) for k, v in arrays.items()}
         told = {k: change.get(k, v) for k, v in facts.items()}
-        save_arrays(tmp_path / "it", changed, kind="vocabulary tree ranker", facts=told)
+        write_versioned(tmp_path / "it", changed, kind="vocabulary tree ranker", facts=told, error=PlaceIndexError)
         with pytest.raises(PlaceIndexError, match=r"does not hold|not of one vocabulary"):
             VocabularyTreeRanker.load(tmp_path / "it", scenes[0])
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from netvlad.describe.backbone import Backbone
 from netvlad.describe.network import NetworkDescriber
-from netvlad.describe.wccn import WithinWhitening
+from netvlad.describe.wccn import WCCN
 from netvlad.errors import NetvladError
 from netvlad.training import frozen
 from netvlad.training.frozen import Photos, keep
@@ -39,7 +39,7 @@ def test_kept_maps_give_what_the_photos_give(network, mixed, tmp_path, pooling, 
     model = network(pooling.partition(" ")[0])
     if "adjusted" in pooling:
         plainly = model.describe(mixed[:1])
-        model.local = WithinWhitening(model.backbone.dim, 3)
+        model.local = WCCN(model.backbone.dim, 3)
         model.local.directions.copy_(torch.eye(model.backbone.dim)[:3])
         model.local.gains.copy_(torch.tensor([-0.9, -0.8, -0.7]))
         assert np.abs(model.describe(mixed[:1]) - plainly).max() > 1e-3

@@ -39,6 +39,7 @@ def run(
     """Fit a model's cluster centres and whitening on photos, and save it; no training, no positions needed."""
     from netvlad.cli.common import model_options, read_places, say
     from netvlad.describe.fit import fit
+    from netvlad.describe.network import NetworkDescriber
     from netvlad.describe.wccn import fit_cameras, fit_local
     from netvlad.errors import ModelError
     from netvlad.pretrained.zoo import load
@@ -50,11 +51,11 @@ def run(
     name = model or f"{backbone or 'resnet18'}-{pooling or 'netvlad'}"
     describer = load(name, **model_options(clusters, stage, resize))
     seen = read_places(cameras, strict) if cameras else None
-    if seen is not None and hasattr(describer, "local") and not describer.ready:
-        fit_local(describer, seen, seed=seed, workers=workers)
+    if seen is not None and isinstance(describer, NetworkDescriber) and not describer.ready:
+        fit_local(describer, seen.path, seen.place, seed=seed, workers=workers)
     fit(describer, read_places(places, strict).path, whiten=whiten, seed=seed, workers=workers)
     if seen is not None:
-        fit_cameras(describer, seen, seed=seed, workers=workers)
+        fit_cameras(describer, seen.path, seen.place, seed=seed, workers=workers)
     describer.fitted_on["places"] = places.name
     describer.save(out)
     say(f"wrote {out}: {describer.name}, {describer.dim}-D; use it with --model {out}")

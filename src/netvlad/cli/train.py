@@ -86,9 +86,10 @@ def _begin(out, places, validate, model, preset, settings, options, strict, work
         refuse_taken(out)
     table, held = _read(places, strict), _read(validate, strict)
     describer = load(model or DEFAULT, **options)
-    if not getattr(describer, "ready", True):
+    if not describer.ready:
         if config.cameras:
-            fit_local(describer, read_places(config.cameras), seed=config.seed, workers=workers)
+            cameras = read_places(config.cameras)
+            fit_local(describer, cameras.path, cameras.place, seed=config.seed, workers=workers)
         fit(describer, sets(table)[0].path, seed=config.seed, workers=workers)
         describer.fitted_on["places"] = ", ".join(path.name for path in places)
     about = {

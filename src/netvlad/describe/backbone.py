@@ -39,7 +39,8 @@ class Backbone(nn.Module):
         stage, self.keeps_activation = (stage[: -len(KEEP)], True) if (stage or "").endswith(KEEP) else (stage, False)
         infos = list(self.body.feature_info)
         index = _stage_index(name, stage or None, infos)
-        module = infos[index]["module"]
+        self.stages = [info["module"] for info in infos]
+        module = self.stages[index]
         names = {(known, m): alias for (known, alias), m in STAGE_ALIASES.items()}
         self.stage = names.get((name.partition(".")[0], module), module) + (KEEP if self.keeps_activation else "")
         self.index = index

@@ -6,42 +6,52 @@ It needs no network: only 128 cluster centres, the authors' own or fitted ones.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from netvlad.describe.folder import digest, fill, read_state, save_folder
-from netvlad.describe.network import LONGEST_SIDE
+from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
 from netvlad.describe.vlad import EPS, VLAD
-from netvlad.describe.weights import folders
-from netvlad.describe.whitening import Whitened, Whitening, make_whitening
+from netvlad.describe.weights import find_file
+from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.features import dense_sift
 from netvlad.features.dense_sift import DIM
 from netvlad.images.read import read_image
+from netvlad.registry import register_artifact
 from netvlad.runtime.files import sha256
 from netvlad.types import Method
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from netvlad.describe.wccn import WCCN
+    from netvlad.runtime.artifacts import Card
+    from netvlad.types import Array, FloatArray, ImageLike
 
 CLUSTERS = 128
 CENTRES = "densevlad_rootsift_k128_centres.npy"  # the authors', in a folder of $NETVLAD_WEIGHTS
 
 
-class DenseVLAD(Whitened, nn.Module):
-    """A describer: `describe(images) -> (N, dim)` float32, rows of unit length.
+@register_artifact("densevlad")
+class DenseVLAD(BaseDescriber):
+    """A describer by dense RootSIFT and VLAD.
 
-    clusters: cluster centres; resize: the longest side a photo is scaled down to (None: never); intra: L2-normalise
-    each cluster's residuals (Arandjelovic and Zisserman 2013); whitening: fitted PCA or None. `ready` is False while
-    centres are missing. Local features that an undefined pixel of a photo (alpha 0) has part in are left out.
+    clusters: number of centres; resize: longest side in pixels that photos are scaled down to, None leaves them as they
+    are; intra: L2-normalise each cluster's residuals (Arandjelovic and Zisserman 2013). provenance: source of centres
+    that were given, None where they are fitted. `ready` is False while centres are missing. Local features that overlap
+    an undefined pixel (alpha 0) are left out.
 
-    A photo in which no point has contrast (black, all of one colour, below 22 pixels a side, undefined) has no
-    direction to normalise: it gets the vector whose numbers are all 1 / sqrt(dim), as far from everything as any other.
+    A photo in which no point has contrast (black, of one colour, below 22 pixels a side, undefined) has no direction to
+    normalise: its vector is 1 / sqrt(dim) throughout, as far from everything as any other.
     """
 
-    takes_masks = True
-    smallest = dense_sift.SMALLEST  # the least side of a photo, in pixels, that has any points
+    kind = "densevlad"
+    provenance: dict[str, Any] | None = None
+    smallest: int = dense_sift.SMALLEST
 
     def __init__(
         self,
@@ -49,44 +59,37 @@ class DenseVLAD(Whitened, nn.Module):
         clusters: int = CLUSTERS,
         resize: int | None = LONGEST_SIDE,
         intra: bool = True,
-        whitening: Whitening | None = None,
+        whitening: Whitening | WCCN | None = None,
         name: str = "densevlad",
-    ):
-        super().__init__()
+    ) -> None:
+        super().__init__(name, resize, whitening)
         self.clusters = clusters
-        self.pooling = VLAD(DIM, clusters)  # holds the centres; a photo's features come in blocks, not as its map
-        self.whitening = whitening
-        self.resize = resize
+        self.pooling = VLAD(DIM, clusters)  # holds the centres; features come in blocks, not as a map
         self.intra = intra
-        self.name = name
-        self.provenance: dict | None = None  # of centres that were given; None where fitted
-        self.fitted_on: dict = {}
         self.eval()
 
     @property
-    def dim(self) -> int:
-        return self.whitening.dim if self.whitening else self.clusters * DIM
-
-    @property
-    def ready(self) -> bool:
-        return self.pooling.ready
-
-    @property
-    def centres_given(self) -> bool:
-        """Whether the centres are a file's, which `fit` leaves as they are."""
-        return self.provenance is not None
+    def pooled_dim(self) -> int:
+        return self.clusters * DIM
 
     @property
     def device(self) -> torch.device:
         return self.pooling.centres.device
 
+    @property
+    def method(self) -> Method | None:
+        """What published results it compares with; None when fixed cameras normalise its vectors."""
+        if not isinstance(self.whitening, Whitening | None):
+            return None
+        return Method("VLAD", "RootSIFT", self.dim, self.whitening is not None, False)
+
     @torch.inference_mode()
-    def describe(self, images: Sequence) -> np.ndarray:
-        """Vectors of `images`: anything `read_image` takes, of any sizes, with alpha. Raises ImageError, ModelError."""
+    def describe(self, images: Sequence[ImageLike]) -> FloatArray:
+        """Describe images of any sizes, with alpha or without: (N, dim) float32. Raises ImageError, ModelError."""
         if not self.ready:
             raise ModelError(f"{self.name} has no cluster centres yet: fit them on photos (`netvlad fit`)")
         centres = self.pooling.centres.cpu().numpy()
-        out = np.zeros((len(images), self.clusters * DIM), dtype=np.float32)
+        out = np.zeros((len(images), self.pooled_dim), dtype=np.float32)
         for row, image in enumerate(images):
             blocks = dense_sift.dense_sift(self._read(image))
             out[row] = vlad((found.descriptors for found in blocks), centres, self.intra)
@@ -96,19 +99,32 @@ class DenseVLAD(Whitened, nn.Module):
         out[featureless] = self.dim**-0.5
         return out
 
-    def local_descriptors(self, images: Sequence) -> Iterator[tuple[int, np.ndarray]]:
-        """Of each of `images` its row and its RootSIFT descriptors, (n, 128) float32; n may be 0."""
+    def _read(self, image: ImageLike) -> Array:
+        return read_image(image, resize=self.resize, alpha=True)
+
+    # -- fitting ------------------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        return self.pooling.ready
+
+    @property
+    def needs_centres(self) -> bool:
+        return self.provenance is None
+
+    def set_centres(self, centres: FloatArray, descriptors: FloatArray) -> None:
+        self.pooling.initialise(centres, descriptors)
+
+    def local_descriptors(self, images: Sequence[ImageLike]) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the row of each image and its RootSIFT descriptors, (n, 128) float32; n may be 0."""
         for row, image in enumerate(images):
             found = [block.descriptors for block in dense_sift.dense_sift(self._read(image))]
             yield row, np.concatenate([np.zeros((0, DIM), np.float32), *found])
 
-    def _read(self, image) -> np.ndarray:
-        return read_image(image, resize=self.resize, alpha=True)
-
     # -- on disk ------------------------------------------------------------------------------------------------
 
     @property
-    def architecture(self) -> dict:
+    def architecture(self) -> dict[str, Any]:
         return {
             **_local(),
             "clusters": self.clusters,
@@ -117,39 +133,21 @@ class DenseVLAD(Whitened, nn.Module):
             "whitening": self.whitening.card if self.whitening else None,
         }
 
-    @property
-    def method(self) -> Method | None:
-        """What published results it compares with; None when fixed cameras normalise its vectors."""
-        if not isinstance(self.whitening, Whitening | None):
-            return None
-        return Method("VLAD", "RootSIFT", self.dim, self.whitening is not None, False)
-
-    @property
-    def identity(self) -> str:
-        """Hex digest of the architecture and every weight: two describers with one identity make the same vectors."""
-        return digest(self.architecture, self.state_dict())
-
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write model.safetensors and card.json. Raises ModelError while centres are missing."""
-        return save_folder(self, folder, kind="densevlad", weights=self.provenance)
+    @classmethod
+    def _check(cls, architecture: dict[str, Any], folder: str | os.PathLike[str]) -> None:
+        local = {key: architecture[key] for key in _local()}
+        if local != _local():
+            raise ModelError(f"was made with local features {local}; this version has {_local()}", path=folder)
 
     @classmethod
-    def load(cls, folder: Path, card: dict) -> DenseVLAD:
-        """Read what `save` wrote. Raises ModelError when tensors are missing, misshapen or not those of the card."""
+    def _build(cls, card: Card, folder: str | os.PathLike[str]) -> Self:
         arch = card["architecture"]
-        state = read_state(folder, card)
-        local = {key: arch[key] for key in _local()}
-        if local != _local():
-            raise ModelError(f"{folder}: was made with local features {local}; this version has {_local()}")
         model = cls(clusters=arch["clusters"], resize=arch["resize"], intra=arch["intra"], name=card["name"])
-        if arch["whitening"]:
-            model.whitening = make_whitening(arch["clusters"] * DIM, arch["whitening"])
-        fill(model, state, folder)
-        model.provenance, model.fitted_on = card["weights"], card["fitted_on"]
+        model.provenance = card["weights"]
         return model
 
 
-def vlad(blocks: Iterator[np.ndarray], centres: np.ndarray, intra: bool = True) -> np.ndarray:
+def vlad(blocks: Iterable[FloatArray], centres: FloatArray, intra: bool = True) -> Array:
     """VLAD (Jegou et al. 2010) of descriptors that come in `blocks` (n, D) float32: (K * D,) float64.
 
     Of unit length, cluster by cluster; zeros where nothing is left to normalise. Each is assigned to the nearest of
@@ -174,17 +172,17 @@ def load_dense_vlad(*, clusters: int | None = None, resize: int | None = LONGEST
     model = DenseVLAD(clusters=clusters or CLUSTERS, resize=resize)
     file = find_centres()
     if file and model.clusters == CLUSTERS:
-        model.pooling.initialise(read_centres(file), None)
+        model.pooling.initialise(read_centres(file))
         model.provenance = {"file": file.name, "sha256": sha256(file)}
     return model
 
 
 def find_centres() -> Path | None:
     """The file of the authors' centres in a folder of $NETVLAD_WEIGHTS."""
-    return next((folder / CENTRES for folder in folders() if (folder / CENTRES).is_file()), None)
+    return find_file([CENTRES])
 
 
-def read_centres(file: Path) -> np.ndarray:
+def read_centres(file: Path) -> FloatArray:
     """(128, 128) float32, rows of unit length, as the authors' code uses them. Raises ModelError for anything else.
 
     Their numbers are in the order of `dense_sift`, which is VLFeat's: of all permutations of rows, columns and
@@ -193,15 +191,16 @@ def read_centres(file: Path) -> np.ndarray:
     try:
         centres = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as e:
-        raise ModelError(f"{file}: cannot be read ({e})") from e
+        raise ModelError(f"cannot be read ({e})", path=file) from e
     if centres.shape != (CLUSTERS, DIM) or centres.dtype != np.float32:
-        raise ModelError(f"{file}: must hold {CLUSTERS}x{DIM} float32, got {centres.shape} {centres.dtype}")
+        raise ModelError(f"must hold {CLUSTERS}x{DIM} float32, got {centres.shape} {centres.dtype}", path=file)
     lengths = np.linalg.norm(centres, axis=1, keepdims=True)
     if not (np.isfinite(lengths).all() and lengths.all()):
-        raise ModelError(f"{file}: holds cluster centres that are zero, infinite or NaN")
-    return centres / lengths
+        raise ModelError("holds cluster centres that are zero, infinite or NaN", path=file)
+    unit: FloatArray = centres / lengths
+    return unit
 
 
-def _local() -> dict:
-    """What the local features depend on."""
+def _local() -> dict[str, Any]:
+    """Everything that the local features depend on."""
     return {"descriptor": "dense RootSIFT", "bin_sizes": list(dense_sift.BIN_SIZES), "step": dense_sift.STEP}

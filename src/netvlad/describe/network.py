@@ -5,35 +5,41 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from netvlad.describe.backbone import Backbone
-from netvlad.describe.folder import digest, fill, read_state, save_folder
+from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, same_size
 from netvlad.describe.method import BACKBONES, POOLINGS, is_trained
-from netvlad.describe.pooling import defined_locations, make_pooling, pooled_dim
-from netvlad.describe.whitening import Whitened, Whitening, make_whitening
+from netvlad.describe.pooling import CentredPooling, Pooling, defined_locations, make_pooling
+from netvlad.describe.whitening import Whitening, make_whitening
+from netvlad.errors import ModelError
 from netvlad.images.read import read_image
+from netvlad.registry import register_artifact
 from netvlad.types import Method
 
-# one forward pass takes as many photos of a size as stay below this, so that VGG-16 at 640x480 fits a small machine
-PIXELS_AT_ONCE = {"cpu": 1 << 21, "cuda": 1 << 24}
-LONGEST_SIDE = 640  # Pittsburgh and Tokyo 24/7 cut-outs are 640x480
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from netvlad.describe.wccn import WCCN
+    from netvlad.runtime.artifacts import Card
+    from netvlad.types import Array, FloatArray, ImageLike
 
 
-class NetworkDescriber(Whitened, nn.Module):
-    """A describer: `describe(images) -> (N, dim)` float32, rows of unit length.
+@register_artifact("network")
+class NetworkDescriber(BaseDescriber):
+    """A describer by a backbone, a pooling and an optional whitening (paper, section 3).
 
-    pooling: a name of `pooling.POOLINGS`; clusters: centres of the VLAD poolings; resize: the longest side a photo is
-    scaled down to (None: never); whitening: fitted PCA or None; `local`: what fixed cameras say of the local
-    descriptors (`within.fit_local`), or None. `ready` is False while centres are missing.
-    Undefined pixels of a photo (alpha 0) are left out: no vector depends on what colour lies under them.
+    pooling: a name of `registry.poolings`; clusters: number of centres of the VLAD poolings; resize: longest side in
+    pixels that photos are scaled down to, None leaves them as they are; `local`: the normalisation of local descriptors
+    by fixed cameras (`wccn.fit_local`), or None. `ready` is False while centres are missing.
+    Undefined pixels of a photo (alpha 0) are left out: no vector depends on the colours under them.
     """
 
-    takes_masks = True
+    kind = "network"
 
     def __init__(
         self,
@@ -42,54 +48,55 @@ class NetworkDescriber(Whitened, nn.Module):
         *,
         clusters: int = 64,
         resize: int | None = LONGEST_SIDE,
-        whitening: Whitening | None = None,
+        whitening: Whitening | WCCN | None = None,
         name: str | None = None,
-    ):
-        super().__init__()
+    ) -> None:
+        super().__init__(name or f"{backbone.name}-{pooling}", resize, whitening)
         self.backbone = backbone
         self.pooling_name = pooling
         self.clusters = clusters
-        self.pooling = make_pooling(pooling, backbone.dim, clusters)
-        self.whitening = whitening
-        self.local: nn.Module | None = None
-        self.resize = resize
-        self.name = name or f"{backbone.name}-{pooling}"
-        self.fitted_on: dict = {}
+        self.pooling: Pooling = make_pooling(pooling, backbone.dim, clusters)
+        self.local: WCCN | None = None
         self.eval()
         self.to("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
-    def dim(self) -> int:
-        return self.whitening.dim if self.whitening else pooled_dim(self.pooling_name, self.backbone.dim, self.clusters)
-
-    @property
-    def ready(self) -> bool:
-        return getattr(self.pooling, "ready", True)
+    def pooled_dim(self) -> int:
+        return self.pooling.dim
 
     @property
     def smallest(self) -> int:
-        """The least side of a photo, in pixels."""
+        """Least side of a photo in pixels."""
         return self.backbone.smallest
 
     @property
     def device(self) -> torch.device:
         return next(self.backbone.parameters()).device
 
+    @property
+    def method(self) -> Method | None:
+        """What published results it compares with; None for poolings and normalisations that none of them has."""
+        if self.pooling_name not in POOLINGS or self.local or not isinstance(self.whitening, Whitening | None):
+            return None
+        backbone = BACKBONES.get(self.backbone.name, self.backbone.name)
+        whitened, trained = self.whitening is not None, is_trained(self.fitted_on)
+        return Method(POOLINGS[self.pooling_name], backbone, self.dim, whitened, trained)
+
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) float as `prepare` makes it, or (N, 4, H, W) with a mask -> (N, dim)."""
-        x = self.pooling(*self.maps(x))
-        return self.whitening(x) if self.whitening else x
+        """(N, 3, H, W) float32 as `prepare` makes it, or (N, 4, H, W) with a mask -> (N, dim)."""
+        pooled: Tensor = self.pooling(*self.maps(x))
+        return self.whitening(pooled) if self.whitening else pooled
 
     def maps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Of what `forward` takes: the backbone's maps (N, D, H', W'), and the mask (N, 1, H', W') or None for pooling."""
+        """Input of `forward` -> maps (N, D, H', W') and the mask (N, 1, H', W') or None, as the pooling takes them."""
         maps = self.adjusted(self.backbone(x[:, :3]))
         return maps, defined_locations(x[:, 3:], maps.shape[-2:]) if x.shape[1] == 4 else None
 
     def adjusted(self, maps: Tensor) -> Tensor:
-        """The backbone's maps as the pooling takes them."""
+        """Maps of the backbone, normalised by fixed cameras where there is a `local`."""
         return self.local.of_maps(maps) if self.local else maps
 
-    def prepare(self, images: np.ndarray) -> Tensor:
+    def prepare(self, images: Array) -> Tensor:
         """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32 as the backbone's weights expect it.
 
         (N, H, W, 4), as `read_image` returns it with alpha, -> (N, 4, H, W): the fourth is 1 where defined, else 0.
@@ -102,31 +109,55 @@ class NetworkDescriber(Whitened, nn.Module):
         return x
 
     @torch.inference_mode()
-    def describe(self, images: Sequence) -> np.ndarray:
-        """Vectors of `images`: anything `read_image` takes, of any sizes, with alpha. Raises ImageError, ModelError."""
+    def describe(self, images: Sequence[ImageLike]) -> FloatArray:
+        """Describe images of any sizes, with alpha or without: (N, dim) float32. Raises ImageError, ModelError."""
         out = np.empty((len(images), self.dim), dtype=np.float32)
         with evaluating(self):
             for rows, batch in self.batches(images):
                 out[rows] = self(self.prepare(batch)).float().cpu().numpy()
         return out
 
-    def batches(self, images: Sequence):
-        """Groups of images of one size, small enough for one forward pass: (rows, (n, H, W, 3 or 4) uint8)."""
+    def batches(self, images: Sequence[ImageLike]) -> Iterator[tuple[list[int], Array]]:
+        """Yield groups of images of one size, few enough for one forward pass: rows, (n, H, W, 3 or 4) uint8."""
         arrays = [read_image(image, resize=self.resize, alpha=True) for image in images]
-        sizes: dict[tuple, list[int]] = {}
-        for row, array in enumerate(arrays):
-            sizes.setdefault(array.shape, []).append(row)
-        budget = PIXELS_AT_ONCE.get(self.device.type, PIXELS_AT_ONCE["cuda"])
-        for (height, width, _), rows in sizes.items():
-            step = max(1, budget // (height * width))
-            for i in range(0, len(rows), step):
-                part = rows[i : i + step]
-                yield part, np.stack([arrays[row] for row in part])
+        for rows in same_size([array.shape for array in arrays], self.device):
+            yield rows, np.stack([arrays[row] for row in rows])
+
+    # -- fitting ------------------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        return not isinstance(self.pooling, CentredPooling) or self.pooling.ready
+
+    @property
+    def needs_centres(self) -> bool:
+        return isinstance(self.pooling, CentredPooling) and not is_trained(self.fitted_on)
+
+    def set_centres(self, centres: FloatArray, descriptors: FloatArray) -> None:
+        """Initialise the pooling. Raises ModelError where it has no cluster centres."""
+        if not isinstance(self.pooling, CentredPooling):
+            raise ModelError(f"{self.name}: {self.pooling_name} pooling has no cluster centres")
+        self.pooling.initialise(centres, descriptors)
+
+    @torch.inference_mode()
+    def local_descriptors(self, images: Sequence[ImageLike]) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the row of each image and its L2-normalised local descriptors (n, D), none of undefined parts."""
+        with evaluating(self):
+            for rows, batch in self.batches(images):
+                maps, mask = self.maps(self.prepare(batch))
+                found = torch.nn.functional.normalize(maps.flatten(2).float(), dim=1).cpu().numpy()
+                kept = [slice(None)] * len(rows) if mask is None else mask.flatten(1).bool().cpu().numpy()
+                for row, x, defined in zip(rows, found, kept, strict=True):
+                    yield row, x[:, defined].T
 
     # -- on disk ------------------------------------------------------------------------------------------------
 
     @property
-    def architecture(self) -> dict:
+    def provenance(self) -> dict[str, Any] | None:
+        return self.backbone.provenance
+
+    @property
+    def architecture(self) -> dict[str, Any]:
         return {
             "trunk": self.backbone.name,
             "stage": self.backbone.stage,
@@ -139,41 +170,23 @@ class NetworkDescriber(Whitened, nn.Module):
             **({"local": self.local.card} if self.local else {}),
         }
 
-    @property
-    def method(self) -> Method | None:
-        """What published results it compares with; None for poolings and normalisations that none of them has."""
-        if self.pooling_name not in POOLINGS or self.local or not isinstance(self.whitening, Whitening | None):
-            return None
-        backbone = BACKBONES.get(self.backbone.name, self.backbone.name)
-        whitened, trained = self.whitening is not None, is_trained(self.fitted_on)
-        return Method(POOLINGS[self.pooling_name], backbone, self.dim, whitened, trained)
-
-    @property
-    def identity(self) -> str:
-        """Hex digest of the architecture and every weight: two describers with one identity make the same vectors."""
-        return digest(self.architecture, self.state_dict())
-
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write model.safetensors and card.json. Raises ModelError while centres are missing."""
-        return save_folder(self, folder, kind="network", weights=self.backbone.provenance)
-
     @classmethod
-    def load(cls, folder: Path, card: dict) -> NetworkDescriber:
-        """Read what `save` wrote. Raises ModelError when tensors are missing, misshapen or not those of the card."""
+    def _build(cls, card: Card, folder: str | os.PathLike[str]) -> Self:
         arch = card["architecture"]
-        state = read_state(folder, card)
-        backbone = Backbone(arch["trunk"], arch["stage"])
-        backbone.crop()
-        backbone.mean, backbone.std, backbone.provenance = tuple(arch["mean"]), tuple(arch["std"]), card["weights"]
+        backbone = cls._backbone(arch)
+        backbone.provenance = card["weights"]
         model = cls(backbone, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
         if "local" in arch:
             model.local = make_whitening(backbone.dim, arch["local"]).to(model.device)
-        if arch["whitening"]:
-            dim_in = pooled_dim(arch["pooling"], backbone.dim, arch["clusters"])
-            model.whitening = make_whitening(dim_in, arch["whitening"]).to(model.device)
-        fill(model, state, folder)
-        model.fitted_on = card["fitted_on"]
         return model
+
+    @classmethod
+    def _backbone(cls, architecture: dict[str, Any]) -> Backbone:
+        """The backbone of an architecture, its weights random."""
+        backbone = Backbone(architecture["trunk"], architecture["stage"])
+        backbone.crop()
+        backbone.mean, backbone.std = tuple(architecture["mean"]), tuple(architecture["std"])
+        return backbone
 
 
 @contextmanager

@@ -1,12 +1,14 @@
-"""From a feature map to one vector: the poolings by name.
+"""Poolings by name: from a feature map to one vector.
 
-Each takes a map x (N, D, H, W) and, where parts of the photos are undefined, a mask (N, 1, H, W): 1 for locations that
-count, 0 for those that are left out, at least one 1 in each photo; `defined_locations` makes it.
+A pooling is built from the number of channels and of clusters, which those without centres ignore. It takes a map x
+(N, D, H, W) and, where parts of the photos are undefined, a mask (N, 1, H, W): 1 for locations that count, 0 for those
+that are left out, at least one 1 in each photo; `defined_locations` makes it. It returns (N, dim), and states `dim`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +16,31 @@ from torch import Tensor, nn
 
 from netvlad.describe.vlad import VLAD, NetVLAD
 from netvlad.errors import ModelError
+from netvlad.registry import poolings, register_pooling
+
+if TYPE_CHECKING:
+    from netvlad.types import FloatArray
 
 # The largest share of a cell that may be undefined. Filled with the nearest defined colours, a small gap disturbs less
 # than leaving its cell out: at a quarter, photos with cracks and specks have vectors 0.2 to 0.6 times as far from those
 # of the whole photos as when every touched cell is dropped, and photos with large holes hardly other ones.
 UNDEFINED_SHARE = 0.25
+
+
+class Pooling(nn.Module):
+    """What a pooling states. Those of other packages need not derive from it."""
+
+    dim: int  # length of its vectors
+
+
+@runtime_checkable
+class CentredPooling(Protocol):
+    """A pooling with cluster centres, such as NetVLAD."""
+
+    ready: bool  # False while centres are missing
+
+    def initialise(self, centres: FloatArray, descriptors: FloatArray) -> None:
+        """Set the parameters from centres (K, D) and the L2-normalised local descriptors (n, D) they came from."""
 
 
 def defined_locations(defined: Tensor, size: tuple[int, int]) -> Tensor:
@@ -35,7 +57,16 @@ def defined_locations(defined: Tensor, size: tuple[int, int]) -> Tensor:
     return (counts | nothing.view(-1, 1, 1, 1)).float()
 
 
-class Max(nn.Module):
+class Spatial(Pooling):
+    """A pooling of each channel over space: as many numbers as channels."""
+
+    def __init__(self, channels: int, clusters: int = 0) -> None:
+        super().__init__()
+        self.dim = channels
+
+
+@register_pooling("max")
+class Max(Spatial):
     """Maximum over space, L2-normalised (the paper's f_max): (N, D, H, W) -> (N, D)."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -45,21 +76,23 @@ class Max(nn.Module):
         return F.normalize(x.amax(dim=(2, 3)), dim=1)
 
 
-class Avg(nn.Module):
+@register_pooling("avg")
+class Avg(Spatial):
     """Mean over space, L2-normalised: (N, D, H, W) -> (N, D)."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return F.normalize(_mean(x.float(), mask), dim=1)
 
 
-class GeM(nn.Module):
+@register_pooling("gem")
+class GeM(Spatial):
     """Generalised mean (Radenovic et al. 2018, equation 3), p trainable, L2-normalised: (N, D, H, W) -> (N, D).
 
     Defined for positive values: smaller ones count as 1e-6.
     """
 
-    def __init__(self, p: float = 3.0):
-        super().__init__()
+    def __init__(self, channels: int, clusters: int = 0, p: float = 3.0) -> None:
+        super().__init__(channels)
         self.p = nn.Parameter(torch.tensor([p]))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -73,24 +106,13 @@ def _mean(x: Tensor, mask: Tensor | None) -> Tensor:
     return (x * mask).sum(dim=(2, 3)) / mask.sum(dim=(2, 3))
 
 
-# name -> (make(dim, clusters), vector length of a map with dim channels)
-POOLINGS: dict[str, tuple[Callable[[int, int], nn.Module], Callable[[int, int], int]]] = {
-    "max": (lambda dim, clusters: Max(), lambda dim, clusters: dim),
-    "avg": (lambda dim, clusters: Avg(), lambda dim, clusters: dim),
-    "gem": (lambda dim, clusters: GeM(), lambda dim, clusters: dim),
-    "vlad": (lambda dim, clusters: VLAD(dim, clusters), lambda dim, clusters: dim * clusters),
-    "netvlad": (lambda dim, clusters: NetVLAD(dim, clusters), lambda dim, clusters: dim * clusters),
-    "netvlad2": (lambda dim, clusters: NetVLAD(dim, clusters, version=2), lambda dim, clusters: dim * clusters),
-}
+poolings.add("vlad", VLAD)
+poolings.add("netvlad", NetVLAD)
+poolings.add("netvlad2", partial(NetVLAD, version=2))
 
 
-def make_pooling(name: str, dim: int, clusters: int) -> nn.Module:
-    """The pooling called `name` for a map of `dim` channels. Raises ModelError listing the names."""
-    if name not in POOLINGS:
-        raise ModelError(f"no pooling is called {name!r}; choose one of {', '.join(POOLINGS)}")
-    return POOLINGS[name][0](dim, clusters)
-
-
-def pooled_dim(name: str, dim: int, clusters: int) -> int:
-    """The length of the vector that pooling `name` makes of `dim` channels."""
-    return POOLINGS[name][1](dim, clusters)
+def make_pooling(name: str, channels: int, clusters: int) -> Any:
+    """The pooling called `name` for a map of so many channels. Raises ModelError listing the names."""
+    if name not in poolings:
+        raise ModelError(f"no pooling is called {name!r}; choose one of {', '.join(poolings)}")
+    return poolings.get(name)(channels, clusters)

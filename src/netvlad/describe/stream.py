@@ -4,37 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.images.decode import Decoded, decode_photos
+from netvlad.runtime.progress import progress
 
-
-class Describer(Protocol):
-    """Whatever makes one vector of a photo. A vector never depends on which other photos shared its batch.
-
-    One with a true `takes_masks` is given (H, W, 4) where pixels are undefined, alpha 0 or 255; else all are RGB.
-    """
-
-    name: str
-    dim: int
-    resize: int | None
-
-    def describe(self, images: Sequence) -> np.ndarray:
-        """(N, dim) float32, rows of unit length."""
-        ...
+if TYPE_CHECKING:
+    from netvlad.types import Describer, FloatArray
 
 
 @dataclass(frozen=True)
 class Described:
-    """A chunk of photos: `rows` of the list they came from, `vectors` (n, dim) float32, `digests` of their files.
+    """A chunk of photos: their `rows` in the list, `vectors` (n, dim) float32, `digests` of their files.
 
-    unreadable: row -> reason; known: rows whose content was known already and that were not described.
+    unreadable: row -> reason. known: rows that were skipped since their content is known already.
     """
 
     rows: list[int]
-    vectors: np.ndarray
+    vectors: FloatArray
     digests: list[bytes]
     unreadable: dict[int, str] = field(default_factory=dict)
     known: list[int] = field(default_factory=list)
@@ -43,10 +32,10 @@ class Described:
 def decode_for(
     describer: Describer, paths: Sequence[str], *, rows: Sequence[int] | None = None, workers: int | None = None
 ) -> Iterator[list[Decoded]]:
-    """`decode_photos` at the describer's size; a photo below its `smallest` side, if it has one, has no image."""
-    least, alpha = getattr(describer, "smallest", 1), getattr(describer, "takes_masks", False)
+    """`decode_photos` at the describer's size; a photo below its smallest side is unreadable."""
+    alpha = describer.takes_masks
     for chunk in decode_photos(paths, resize=describer.resize, rows=rows, workers=workers, alpha=alpha):
-        yield [_large_enough(photo, least) for photo in chunk]
+        yield [_large_enough(photo, describer.smallest) for photo in chunk]
 
 
 def _large_enough(photo: Decoded, least: int) -> Decoded:
@@ -66,7 +55,7 @@ def describe_photos(
 ) -> Iterator[Described]:
     """Describe `paths` (or only `rows` of them) in order, chunk by chunk.
 
-    known: digests of contents to leave out; what is described is added to it, so that a content occurs once.
+    known: digests of contents to skip. Described contents are added to it, so that each occurs once.
     """
     for chunk in decode_for(describer, paths, rows=rows, workers=workers):
         good, skipped = [], []
@@ -84,10 +73,8 @@ def describe_photos(
 
 def describe_all(
     describer: Describer, paths: Sequence[str], *, what: str = "describing", workers: int | None = None
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors of all `paths`, (N, dim) float32, a row of NaN where unreadable; and row -> reason for those."""
-    from netvlad.runtime.progress import progress
-
+) -> tuple[FloatArray, dict[int, str]]:
+    """Vectors of all `paths`, (N, dim) float32, and row -> reason of unreadable photos, whose vectors are NaN."""
     out = np.full((len(paths), describer.dim), np.nan, dtype=np.float32)
     unreadable: dict[int, str] = {}
     with progress(what, len(paths)) as advance:

@@ -11,6 +11,7 @@ two matrix products; no residual of a location to a centre is ever stored.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,23 +20,29 @@ from torch import Tensor, nn
 
 from netvlad.errors import ModelError
 
+if TYPE_CHECKING:
+    from netvlad.types import FloatArray
+
 EPS = 1e-12
 
 
 def aggregate(
     assignment: Tensor, x: Tensor, inverse_norm: Tensor, centres: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Equation 4 with section 3.1's normalisations.
+    """Residual sums of each cluster (N, K, D): equation 4.
 
     assignment (N, K, L), x (N, D, L) raw local descriptors, inverse_norm (N, 1, L) = 1 / |x|, centres (K, D).
     mask (N, 1, H, W), 1 or 0: a location of 0 is assigned to no cluster, which leaves it out of both products.
-    Returns (N, K * D): intra-normalised residual sums, cluster by cluster, L2-normalised as a whole.
     The norms are folded into the assignment, which is 8 times smaller than x: x is never copied.
     """
     if mask is not None:
         assignment = assignment * mask.flatten(2)
     weighted = torch.matmul(assignment * inverse_norm, x.transpose(1, 2))
-    residuals = weighted - assignment.sum(-1, keepdim=True) * centres
+    return weighted - assignment.sum(-1, keepdim=True) * centres
+
+
+def normalise(residuals: Tensor) -> Tensor:
+    """Intra-normalise residual sums (N, K, D) and L2-normalise the whole (section 3.1): (N, K * D)."""
     intra = F.normalize(residuals, dim=2, eps=EPS)
     return F.normalize(intra.flatten(1), dim=1, eps=EPS)
 
@@ -43,7 +50,7 @@ def aggregate(
 def locations(x: Tensor) -> tuple[Tensor, Tensor]:
     """A feature map (N, D, H, W) as local descriptors (N, D, H * W), and 1 / |x| of each (N, 1, H * W).
 
-    Half-precision maps are taken to float32: a residual is a small difference of large sums.
+    Half-precision maps are converted to float32, since a residual is a small difference of large sums.
     """
     x = x.flatten(2)
     if x.dtype in (torch.float16, torch.bfloat16):
@@ -60,12 +67,15 @@ class NetVLAD(nn.Module):
     equation 4 as printed. Until `initialise` or a checkpoint has set it, the layer refuses to run.
     """
 
-    def __init__(self, dim: int, clusters: int = 64, version: int = 1):
+    bias: Tensor | None
+
+    def __init__(self, channels: int, clusters: int = 64, version: int = 1) -> None:
         super().__init__()
         if version not in (1, 2):
             raise ModelError(f"NetVLAD version {version!r} does not exist; choose 1 or 2")
         self.version = version
-        unset = torch.full((clusters, dim), float("nan"))
+        self.dim = channels * clusters
+        unset = torch.full((clusters, channels), float("nan"))
         self.weight = nn.Parameter(unset.clone())
         self.centres = nn.Parameter(unset)
         self.bias = nn.Parameter(torch.zeros(clusters)) if version == 2 else None
@@ -83,17 +93,19 @@ class NetVLAD(nn.Module):
             logits = torch.matmul(self.weight, x) * inverse_norm
             if self.bias is not None:
                 logits = logits + self.bias[:, None]
-            return aggregate(logits.softmax(dim=1), x, inverse_norm, self.centres, mask)
+            return self.normalise(aggregate(logits.softmax(dim=1), x, inverse_norm, self.centres, mask))
+
+    def normalise(self, residuals: Tensor) -> Tensor:
+        """Residual sums (N, K, D) -> (N, K * D), rows of unit length."""
+        return normalise(residuals)
 
     @torch.no_grad()
-    def initialise(self, centres: np.ndarray, descriptors: np.ndarray) -> None:
+    def initialise(self, centres: FloatArray, descriptors: FloatArray) -> None:
         """Set w, b, c from k-means `centres` (K, D) and the L2-normalised `descriptors` (n, D) they came from."""
-        centres = torch.as_tensor(centres, dtype=torch.float64)
-        descriptors = torch.as_tensor(descriptors, dtype=torch.float64)
-        start = initialise_v1 if self.version == 1 else initialise_v2
-        weight, bias = start(centres, descriptors)
+        c, x = (torch.as_tensor(array, dtype=torch.float64) for array in (centres, descriptors))
+        weight, bias = (initialise_v1 if self.version == 1 else initialise_v2)(c, x)
         self.weight.copy_(weight)
-        self.centres.copy_(centres)
+        self.centres.copy_(c)
         if self.bias is not None:
             self.bias.copy_(bias)
         self.ready = True
@@ -105,9 +117,12 @@ class VLAD(nn.Module):
     (N, D, H, W), and a mask (N, 1, H, W) or None -> (N, K * D), rows of unit length.
     """
 
-    def __init__(self, dim: int, clusters: int = 64):
+    centres: Tensor
+
+    def __init__(self, channels: int, clusters: int = 64) -> None:
         super().__init__()
-        self.register_buffer("centres", torch.full((clusters, dim), float("nan")))
+        self.dim = channels * clusters
+        self.register_buffer("centres", torch.full((clusters, channels), float("nan")))
         self.ready = False
         self.register_load_state_dict_post_hook(_check_ready)
 
@@ -119,10 +134,10 @@ class VLAD(nn.Module):
             half = self.centres.square().sum(1, keepdim=True) / 2
             nearest = (torch.matmul(self.centres, x) * inverse_norm - half).argmax(dim=1, keepdim=True)
             hard = torch.zeros(x.shape[0], len(half), x.shape[2], dtype=x.dtype, device=x.device)
-            return aggregate(hard.scatter_(1, nearest, 1.0), x, inverse_norm, self.centres, mask)
+            return normalise(aggregate(hard.scatter_(1, nearest, 1.0), x, inverse_norm, self.centres, mask))
 
     @torch.no_grad()
-    def initialise(self, centres: np.ndarray, descriptors: np.ndarray) -> None:
+    def initialise(self, centres: FloatArray, descriptors: FloatArray | None = None) -> None:
         """Set the `centres` (K, D); the descriptors are not needed."""
         self.centres.copy_(torch.as_tensor(centres))
         self.ready = True
@@ -154,7 +169,7 @@ def _sharpness(mean_gap: Tensor) -> Tensor:
     return -math.log(0.01) / mean_gap
 
 
-def kmeans(descriptors: np.ndarray, clusters: int, *, iterations: int = 100, seed: int = 0) -> np.ndarray:
+def kmeans(descriptors: FloatArray, clusters: int, *, iterations: int = 100, seed: int = 0) -> FloatArray:
     """Cluster centres (K, D) float32 of `descriptors` (n, D), by faiss. Raises ModelError when n < K."""
     import faiss
 
@@ -172,8 +187,9 @@ def kmeans(descriptors: np.ndarray, clusters: int, *, iterations: int = 100, see
         max_points_per_centroid=len(descriptors),
     )
     model.train(descriptors)
-    return model.centroids
+    centres: FloatArray = model.centroids
+    return centres
 
 
-def _check_ready(module: nn.Module, _incompatible) -> None:
+def _check_ready(module: NetVLAD | VLAD, _incompatible: object) -> None:
     module.ready = bool(torch.isfinite(module.centres).all())

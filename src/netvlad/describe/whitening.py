@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,13 +11,19 @@ from torch import Tensor, nn
 
 from netvlad.errors import ModelError
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, FloatArray
+
 EPS = 1e-9  # added to each variance, as in the authors' code
 
 
 class Whitening(nn.Module):
     """y = W (x - mean), then L2: (N, D) -> (N, d). W = diag(1 / sqrt(variance + 1e-9)) U^T, largest variance first."""
 
-    def __init__(self, dim_in: int, dim: int):
+    mean: Tensor
+    matrix: Tensor
+
+    def __init__(self, dim_in: int, dim: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim_in))
         self.register_buffer("matrix", torch.zeros(dim, dim_in))
@@ -26,14 +34,14 @@ class Whitening(nn.Module):
 
     @property
     def card(self) -> int:
-        """What a model's card says of it, `make_whitening` reads."""
+        """Its entry in a model's card, which `make_whitening` takes."""
         return self.dim
 
     def forward(self, x: Tensor) -> Tensor:
         return F.normalize((x.float() - self.mean) @ self.matrix.T, dim=1)
 
     def cropped(self, dim: int) -> Whitening:
-        """The first `dim` outputs, normalised again; PCA is not fitted anew."""
+        """The first `dim` outputs, normalised again; PCA is not refitted. Raises ModelError if there are fewer."""
         if not 1 <= dim <= self.dim:
             raise ModelError(f"a whitening to {self.dim} dimensions cannot be cropped to {dim}")
         smaller = Whitening(len(self.mean), dim)
@@ -42,33 +50,20 @@ class Whitening(nn.Module):
         return smaller
 
 
-def make_whitening(dim_in: int, card: int | dict) -> nn.Module:
-    """The whitening of `dim_in` numbers that a card speaks of, its tensors still to be filled in."""
+def make_whitening(dim_in: int, card: int | dict[str, Any]) -> Any:
+    """The `Whitening` or `WCCN` of vectors of length `dim_in` that a card has an entry of, without its tensors."""
     if isinstance(card, dict):
-        from netvlad.describe.wccn import WithinWhitening
+        from netvlad.describe.wccn import WCCN
 
-        return WithinWhitening(dim_in, card["within"])
+        return WCCN(dim_in, card["within"])
     return Whitening(dim_in, card)
 
 
-class Whitened:
-    """What describers share that have a `whitening`, or None, besides `name`, `dim` and `device`."""
+def fit_whitening(vectors: FloatArray, dim: int) -> Whitening:
+    """Fit a whitening to `dim` dimensions on `vectors` (n, D).
 
-    def crop(self, dim: int):
-        """Keep the first `dim` whitened numbers only; returns this describer, changed.
-
-        Raises ModelError where nothing is whitened.
-        """
-        if self.whitening is None:
-            raise ModelError(f"{self.name} is not whitened, so its {self.dim} numbers cannot be cut to {dim}")
-        self.whitening = self.whitening.cropped(dim).to(self.device)
-        return self
-
-
-def fit_whitening(vectors: np.ndarray, dim: int) -> Whitening:
-    """Fit on `vectors` (n, D), one a row. Raises ModelError when n - 1 or D is smaller than `dim`, or `dim` than 1.
-
-    The covariance is divided by n - 1; where D > n its eigenvectors come through the n x n Gram matrix.
+    The covariance is divided by n - 1; where D > n its eigenvectors are found through the n x n Gram matrix. Raises
+    ModelError unless 1 <= dim <= min(n - 1, D), and for vectors that span fewer than `dim` dimensions.
     """
     x = np.asarray(vectors, dtype=np.float64)
     n, d = x.shape
@@ -89,7 +84,7 @@ def fit_whitening(vectors: np.ndarray, dim: int) -> Whitening:
     return whitening
 
 
-def _principal(x: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
+def _principal(x: Array, dim: int) -> tuple[Array, Array]:
     """The `dim` largest variances (descending) of centred x (n, D), and their directions (dim, D)."""
     from scipy.linalg import eigh
 

@@ -168,11 +168,12 @@ class Methods:
 
 def is_tree(name: str) -> bool:
     """Whether a name stands for a vocabulary tree."""
+    from netvlad.errors import PlaceIndexError
     from netvlad.runtime.artifacts import read_card
     from netvlad.search.vocabulary_tree import KIND
 
     if (Path(name) / "card.json").is_file():
-        return read_card(Path(name)).get("kind") == KIND
+        return bool(read_card(name, error=PlaceIndexError)["kind"] == KIND)
     return name.startswith("vocabtree")
 
 

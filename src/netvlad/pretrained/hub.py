@@ -1,8 +1,8 @@
 """Describers that others publish through torch.hub: their code and weights, under this package's interface.
 
-The code comes from the repository that `published.HUBS` names and runs with all rights of this process; it is fetched
+The code comes from the repository that `catalogue.HUBS` names and runs with all rights of this process. It is fetched
 and run only when one of those names is asked for, or an index or model that was built with it is opened. A checkout of
-the repository in $NETVLAD_WEIGHTS, called as the model, goes before GitHub: that is how code that was read is kept.
+the repository in $NETVLAD_WEIGHTS, called as the model, is preferred to GitHub, so that reviewed code stays in use.
 """
 
 from __future__ import annotations
@@ -13,71 +13,71 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netvlad.describe.folder import digest, fill, read_state, save_folder
-from netvlad.describe.network import LONGEST_SIDE, PIXELS_AT_ONCE
+from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, arrays_of, same_size
 from netvlad.describe.weights import find_file, first_line
-from netvlad.describe.whitening import Whitened, Whitening, make_whitening
 from netvlad.errors import ModelError, NetvladError
 from netvlad.images.read import read_image
 from netvlad.pretrained.catalogue import HUBS, IMAGENET, Hub
 from netvlad.pretrained.mixvpr import load_mixvpr
+from netvlad.registry import register_artifact
+from netvlad.runtime.artifacts import digest
 from netvlad.runtime.download import download
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class HubDescriber(Whitened, nn.Module):
-    """A describer: `describe(images) -> (N, dim)` float32, rows of unit length, by a network of torch.hub.
+    from netvlad.runtime.artifacts import Card
+    from netvlad.types import Array, FloatArray, ImageLike
 
-    name: of `HUBS`, perhaps with ":REF". Saved, it is a reference: the network's own weights stay where torch.hub has
+
+@register_artifact("hub")
+class HubDescriber(BaseDescriber):
+    """A describer by a network of torch.hub.
+
+    name: of `HUBS`, perhaps with ":REF". A saved one is a reference: the network's own weights stay where torch.hub has
     them, and are refused when they are not those that it was saved with. A whitening may be fitted on top.
     """
 
+    kind = "hub"
     takes_masks = False
-    ready = True
-    pooling = None  # nothing to fit but a whitening
-    method = None  # no results of benchmarks are published here for it
 
-    def __init__(self, name: str, network: nn.Module, *, resize: int | None = LONGEST_SIDE):
-        super().__init__()
-        self.name, self.resize = name, resize
+    def __init__(self, name: str, network: nn.Module, *, resize: int | None = LONGEST_SIDE) -> None:
+        super().__init__(name, resize)
         self.spec: Hub = HUBS[name.partition(":")[0]]
-        self.whitening: Whitening | None = None
-        self.fitted_on: dict = {}
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        # beside the modules of this one, so that a saved folder does not hold it
-        self.network = [network.eval().to(self.device)]
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # in a list, so that it is no submodule and `save` leaves it out
+        self.network = [network.eval().to(self._device)]
         self._digest = ""
 
     @property
-    def dim(self) -> int:
-        return self.whitening.dim if self.whitening else self.spec.dim
+    def pooled_dim(self) -> int:
+        return self.spec.dim
 
     @property
-    def backbone(self):
+    def device(self) -> torch.device:
+        return self._device
+
+    @property
+    def backbone(self) -> NoReturn:
         raise ModelError(f"{self.name} is described with as it is; to train, choose a model of this package")
 
     @torch.inference_mode()
-    def describe(self, images: Sequence) -> np.ndarray:
-        """Vectors of `images`: anything `read_image` takes, of any sizes. Raises ImageError, ModelError."""
+    def describe(self, images: Sequence[ImageLike]) -> FloatArray:
+        """Describe images of any sizes: (N, dim) float32. Raises ImageError, ModelError."""
         out = np.empty((len(images), self.dim), dtype=np.float32)
-        sizes: dict[tuple, list[int]] = {}
         prepared = [self.prepare(read_image(image, resize=self.resize)) for image in images]
-        for row, x in enumerate(prepared):
-            sizes.setdefault(tuple(x.shape[1:]), []).append(row)
-        budget = PIXELS_AT_ONCE.get(self.device.type, PIXELS_AT_ONCE["cuda"])
-        for (height, width), rows in sizes.items():
-            step = max(1, budget // (height * width))
-            for i in range(0, len(rows), step):
-                part = rows[i : i + step]
-                out[part] = self(torch.stack([prepared[row] for row in part])).cpu().numpy()
+        for rows in same_size([tuple(x.shape[1:]) for x in prepared], self.device):
+            out[rows] = self(torch.stack([prepared[row] for row in rows])).cpu().numpy()
         return out
 
-    def prepare(self, image: np.ndarray) -> Tensor:
+    def prepare(self, image: Array) -> Tensor:
         """(H, W, 3) uint8 RGB -> (3, H', W') float32 as the network expects it."""
         x = torch.tensor(image, device=self.device).permute(2, 0, 1)[None].float() / 255
         multiple = self.spec.multiple
@@ -100,8 +100,12 @@ class HubDescriber(Whitened, nn.Module):
     # -- on disk ------------------------------------------------------------------------------------------------
 
     @property
-    def architecture(self) -> dict:
-        self._digest = self._digest or digest({}, self.network[0].state_dict())
+    def provenance(self) -> dict[str, Any] | None:
+        return {"source": self.spec.page, "url": self.spec.weights, "licence": self.spec.licence}
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        self._digest = self._digest or digest({}, arrays_of(self.network[0]))
         return {
             "hub": self.name,
             "network": self._digest,
@@ -110,49 +114,46 @@ class HubDescriber(Whitened, nn.Module):
             "whitening": self.whitening.card if self.whitening else None,
         }
 
-    @property
-    def identity(self) -> str:
-        """Hex digest of the architecture and every weight, those of torch.hub's network too."""
-        return digest(self.architecture, self.state_dict())
-
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write model.safetensors (of the whitening alone) and card.json."""
-        source = {"source": self.spec.page, "url": self.spec.weights, "licence": self.spec.licence}
-        return save_folder(self, folder, kind="hub", weights=source)
+    @classmethod
+    def _check(cls, architecture: dict[str, Any], folder: str | os.PathLike[str]) -> None:
+        if architecture["hub"].partition(":")[0] not in HUBS:
+            known = f"this version knows {', '.join(HUBS)}"
+            raise ModelError(f"was made by {architecture['hub']!r}; {known}", path=folder)
 
     @classmethod
-    def load(cls, folder: Path, card: dict) -> HubDescriber:
-        """Read what `save` wrote. Raises ModelError when torch.hub has no network, or other weights, for it."""
+    def _build(cls, card: Card, folder: str | os.PathLike[str]) -> Self:
         arch = card["architecture"]
-        if arch["hub"].partition(":")[0] not in HUBS:
-            raise ModelError(f"{folder}: was made by {arch['hub']!r}; this version knows {', '.join(HUBS)}")
-        state = read_state(folder, card)
-        model = load_hub(arch["hub"], resize=arch["resize"])
+        model = cls(arch["hub"], load_network(arch["hub"]), resize=arch["resize"])
         if model.architecture["network"] != arch["network"]:
             raise ModelError(
-                f"{folder}: was made with other weights of {arch['hub']} than torch.hub has now; get those back, or "
-                "describe the photos anew"
+                f"was made with other weights of {arch['hub']} than torch.hub has now; get those back, or describe the "
+                "photos anew",
+                path=folder,
             )
-        if arch["whitening"]:
-            model.whitening = make_whitening(model.spec.dim, arch["whitening"]).to(model.device)
-        fill(model, state, folder)
-        model.fitted_on = card["fitted_on"]
         return model
 
 
 def load_hub(name: str, *, resize: int | None = LONGEST_SIDE) -> HubDescriber:
     """The model called `name` in `HUBS`; "NAME:REF" takes a branch or tag of its repository.
 
+    Raises ModelError as `load_network`.
+    """
+    return HubDescriber(name, load_network(name), resize=resize)
+
+
+def load_network(name: str) -> nn.Module:
+    """The network of a model in `HUBS`.
+
     Its repository is looked for in $NETVLAD_WEIGHTS (a folder NAME with a hubconf.py), then in torch.hub's cache, then
-    on GitHub; its weights likewise, by the name that the address ends in. Raises ModelError where they are not to be
-    had, saying what to fetch and where to put it.
+    on GitHub; its weights likewise, by the last part of their address. Raises ModelError, saying what to fetch and where
+    to put it.
     """
     base, _, ref = name.partition(":")
     spec = HUBS[base]
     if spec.files and ref:
         raise ModelError(f"{name}: {base} runs no code of a repository, so it has no version {ref!r}; ask for {base}")
     if spec.files:
-        return HubDescriber(name, _of_our_own(name, spec), resize=resize)
+        return _without_repository(name, spec)
     checkout = find_file([base]) if not ref else None
     local = checkout is not None and (checkout / "hubconf.py").is_file()
     source = str(checkout) if local else spec.repo + (f":{ref}" if ref else "")
@@ -162,7 +163,7 @@ def load_hub(name: str, *, resize: int | None = LONGEST_SIDE) -> HubDescriber:
             print(f"{name}: fetching and running the code of {spec.page}", file=sys.stderr, flush=True)
         options = {"source": "local"} if local else {"source": "github", "trust_repo": True, "verbose": False}
         with contextlib.redirect_stdout(sys.stderr), _modules_of_its_own(checkout if local else None):
-            network = torch.hub.load(source, spec.entry, **options, **spec.arguments)
+            network: nn.Module = torch.hub.load(source, spec.entry, **options, **spec.arguments)
     except ImportError as e:
         raise ModelError(f"{name}: its code needs the Python package {e.name or e}, which is not installed") from e
     except Exception as e:  # their code, the network and the disk each fail in their own way
@@ -171,10 +172,10 @@ def load_hub(name: str, *, resize: int | None = LONGEST_SIDE) -> HubDescriber:
             f"{spec.page} as a folder {base}, and {spec.weights}, into a folder and set NETVLAD_WEIGHTS to that; or "
             f"bring torch.hub's cache from a machine that has the model, and set TORCH_HOME to it"
         ) from e
-    return HubDescriber(name, network, resize=resize)
+    return network
 
 
-def _of_our_own(name: str, spec: Hub) -> nn.Module:
+def _without_repository(name: str, spec: Hub) -> nn.Module:
     file = find_file(spec.files)
     if file is None:
         raise ModelError(

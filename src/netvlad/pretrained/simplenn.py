@@ -7,28 +7,30 @@ constant under the root.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netvlad.describe.folder import fill, read_state, save_folder
-from netvlad.describe.network import LONGEST_SIDE, NetworkDescriber
-from netvlad.describe.pooling import pooled_dim
-from netvlad.describe.vlad import NetVLAD, locations
-from netvlad.describe.whitening import Whitening, make_whitening
+from netvlad.describe.backbone import Backbone
+from netvlad.describe.network import NetworkDescriber
+from netvlad.describe.vlad import NetVLAD
 from netvlad.errors import ModelError
+from netvlad.registry import register_artifact
 
 KAPPA = 1e-12  # of the authors' normalisation layers
-VERSIONS = {"netvlad": 1, "netvlad2": 2}
+LayerSpec = dict[str, Any]  # name, type and settings of a layer, as a card holds them
 
 
 class Conv(nn.Conv2d):
     """Convolution of a map padded by [top, bottom, left, right]."""
 
-    def __init__(self, channels, out, kernel, stride, pad, groups):
-        super().__init__(channels, out, tuple(kernel), tuple(stride), groups=groups)
+    def __init__(
+        self, channels: int, out: int, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], groups: int
+    ) -> None:
+        super().__init__(channels, out, _pair(kernel), _pair(stride), groups=groups)
         self.pad = _torch_order(pad)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -36,24 +38,24 @@ class Conv(nn.Conv2d):
 
 
 class MaxPool(nn.Module):
-    """Maximum over windows; what was padded is never the maximum."""
+    """Maximum over windows; padding is never the maximum."""
 
-    def __init__(self, kernel, stride, pad):
+    def __init__(self, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int]) -> None:
         super().__init__()
-        self.kernel, self.stride, self.pad = tuple(kernel), tuple(stride), _torch_order(pad)
+        self.kernel, self.stride, self.pad = _pair(kernel), _pair(stride), _torch_order(pad)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(x, self.pad, value=-torch.inf) if any(self.pad) else x
         return F.max_pool2d(x, self.kernel, self.stride)
 
 
-class AcrossChannels(nn.Module):
+class LocalResponseNorm(nn.Module):
     """`vl_nnnormalize`: y_k = x_k / (kappa + alpha * sum of x_q^2 over a window of n channels around k) ^ beta.
 
     The window goes from k - floor((n - 1) / 2) to k + ceil((n - 1) / 2). Caffe's alpha is n times this one.
     """
 
-    def __init__(self, param):
+    def __init__(self, param: Sequence[float]) -> None:
         super().__init__()
         n, self.kappa, self.alpha, self.beta = param
         self.n = int(n)
@@ -65,119 +67,95 @@ class AcrossChannels(nn.Module):
         return x * (self.kappa + self.alpha * sums).pow(-self.beta)
 
 
-class LayerBackbone(nn.Module):
+class LayerBackbone(Backbone):
     """(N, 3, H, W) -> (N, dim, H', W') by `layers`, dicts as `matconvnet_layers.backbone_layers` makes them.
 
-    Stands where a `Backbone` does; its parts are called as in the file, so that training can start at `conv5_1`.
-    mean: of RGB in 0..1, subtracted; nothing is divided (`std` 1/255).
+    Its modules are named as in the file, so that training can start at `conv5_1`. mean: of RGB in 0..1, subtracted;
+    nothing is divided (`std` 1/255).
     """
 
-    def __init__(self, name: str, layers: list[dict], mean: tuple[float, ...]):
-        super().__init__()
+    def __init__(self, name: str, layers: list[LayerSpec], mean: Sequence[float]) -> None:
+        nn.Module.__init__(self)  # no network of timm to crop
         self.name, self.layers, self.mean = name, layers, tuple(mean)
         self.std = (1 / 255,) * 3
         self.body = nn.Sequential()
         for layer in layers:
             self.body.add_module(layer["name"], _module(layer))
         convolutions = [layer for layer in layers if layer["type"] == "conv"]
-        self.body.feature_info = [{"module": layer["name"]} for layer in convolutions]
-        self.stage: str = convolutions[-1]["name"]
-        self.dim: int = convolutions[-1]["out"]
+        self.stages = [layer["name"] for layer in convolutions]
+        self.stage, self.dim = convolutions[-1]["name"], convolutions[-1]["out"]
         self.index, self.multiple = len(convolutions) - 1, 1
         self.stride = 1
         for layer in layers:
             self.stride *= max(layer.get("stride", (1, 1)))
-        self.smallest: int = max(_smallest(layers, axis) for axis in (0, 1))
-        self.provenance: dict | None = None
+        self.smallest = max(_smallest(layers, axis) for axis in (0, 1))
+        self.provenance = None
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         if min(height, width) < self.smallest:
             least = f"{self.name} needs photos of at least {self.smallest} pixels a side"
             raise ModelError(f"{least}, got {width}x{height}")
-        return self.body(x)
+        maps: Tensor = self.body(x)
+        return maps
 
 
 class PublishedNetVLAD(NetVLAD):
     """NetVLAD with the authors' normalisation: x / sqrt(1e-12 + |x|^2), not x / max(1e-12, |x|).
 
-    A cluster to which hardly anything of a photo was assigned has a residual below 1e-6; it stays small, as it was
-    when the published whitening was fitted, where `NetVLAD` would scale it up to the length of all others.
+    A cluster to which hardly anything of a photo was assigned has a residual below 1e-6. It stays small, as it was
+    when the published whitening was fitted; `NetVLAD` would scale it up to the length of all others.
     """
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            x, inverse_norm = locations(x)
-            logits = torch.matmul(self.weight, x) * inverse_norm
-            if self.bias is not None:
-                logits = logits + self.bias[:, None]
-            assignment = logits.softmax(dim=1)
-            if mask is not None:
-                assignment = assignment * mask.flatten(2)
-            residuals = torch.matmul(assignment * inverse_norm, x.transpose(1, 2))
-            residuals = residuals - assignment.sum(-1, keepdim=True) * self.centres
-            intra = residuals * (residuals.square().sum(dim=2, keepdim=True) + KAPPA).rsqrt()
-            return F.normalize(intra.flatten(1), dim=1)
+    def normalise(self, residuals: Tensor) -> Tensor:
+        intra = residuals * (residuals.square().sum(dim=2, keepdim=True) + KAPPA).rsqrt()
+        return F.normalize(intra.flatten(1), dim=1)
 
 
+@register_artifact("simplenn")
 class SimpleNNDescriber(NetworkDescriber):
-    """A describer whose backbone is a list of MatConvNet's layers; else a `NetworkDescriber`, trained like one."""
+    """A `NetworkDescriber` whose backbone is a list of MatConvNet's layers."""
 
-    def __init__(
-        self,
-        backbone: LayerBackbone,
-        pooling: str,
-        *,
-        clusters: int = 64,
-        resize: int | None = LONGEST_SIDE,
-        whitening: Whitening | None = None,
-        name: str | None = None,
-    ):
-        super().__init__(backbone, pooling, clusters=clusters, resize=resize, whitening=whitening, name=name)
-        if pooling in VERSIONS:
-            self.pooling = PublishedNetVLAD(backbone.dim, clusters, VERSIONS[pooling]).to(self.device)
+    kind = "simplenn"
+    backbone: LayerBackbone
+
+    def __init__(self, backbone: LayerBackbone, pooling: str, **options: Any) -> None:
+        super().__init__(backbone, pooling, **options)
+        if isinstance(self.pooling, NetVLAD):
+            version = self.pooling.version
+            self.pooling = PublishedNetVLAD(backbone.dim, self.clusters, version).to(self.device)
 
     @property
-    def architecture(self) -> dict:
+    def architecture(self) -> dict[str, Any]:
         return {**super().architecture, "layers": self.backbone.layers}
 
-    def save(self, folder) -> Path:
-        """Write model.safetensors and card.json."""
-        return save_folder(self, folder, kind="simplenn", weights=self.backbone.provenance)
-
     @classmethod
-    def load(cls, folder: Path, card: dict) -> SimpleNNDescriber:
-        """Read what `save` wrote. Raises ModelError when tensors are missing, misshapen or not those of the card."""
-        arch = card["architecture"]
-        state = read_state(folder, card)
-        backbone = LayerBackbone(arch["trunk"], arch["layers"], arch["mean"])
-        backbone.provenance = card["weights"]
-        model = cls(backbone, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
-        if arch["whitening"]:
-            dim_in = pooled_dim(arch["pooling"], backbone.dim, arch["clusters"])
-            model.whitening = make_whitening(dim_in, arch["whitening"]).to(model.device)
-        fill(model, state, folder)
-        model.fitted_on = card["fitted_on"]
-        return model
+    def _backbone(cls, architecture: dict[str, Any]) -> LayerBackbone:
+        return LayerBackbone(architecture["trunk"], architecture["layers"], architecture["mean"])
 
 
-def _module(layer: dict) -> nn.Module:
+def _module(layer: LayerSpec) -> nn.Module:
     if layer["type"] == "conv":
         return Conv(*(layer[key] for key in ("channels", "out", "kernel", "stride", "pad", "groups")))
     if layer["type"] == "pool":
         return MaxPool(layer["kernel"], layer["stride"], layer["pad"])
     if layer["type"] == "normalize":
-        return AcrossChannels(layer["param"])
+        return LocalResponseNorm(layer["param"])
     return nn.LeakyReLU(layer["leak"]) if layer["leak"] else nn.ReLU()
 
 
-def _torch_order(pad) -> tuple[int, int, int, int]:
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    first, second = values
+    return first, second
+
+
+def _torch_order(pad: Sequence[int]) -> tuple[int, int, int, int]:
     top, bottom, left, right = pad
     return left, right, top, bottom
 
 
-def _smallest(layers: list[dict], axis: int) -> int:
-    """The least height (axis 0) or width (1) of a photo of which one location is left."""
+def _smallest(layers: list[LayerSpec], axis: int) -> int:
+    """Least height (axis 0) or width (axis 1) of a photo that leaves one location."""
     side = 1
     for layer in reversed([part for part in layers if "kernel" in part]):
         pad = sum(layer["pad"][2 * axis : 2 * axis + 2])

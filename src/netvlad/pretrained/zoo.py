@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,24 +10,18 @@ from pathlib import Path
 import torch
 
 from netvlad.describe.backbone import Backbone, load_backbone, weights_config
-from netvlad.describe.dense_vlad import CENTRES, DenseVLAD, find_centres, load_dense_vlad
-from netvlad.describe.network import LONGEST_SIDE, NetworkDescriber
-from netvlad.describe.pooling import POOLINGS
+from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
+from netvlad.describe.dense_vlad import CENTRES, find_centres, load_dense_vlad
+from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.weights import find_file, find_weights
 from netvlad.errors import ModelError, NetvladError
 from netvlad.pretrained.catalogue import HUBS, NETWORKS, Hub, Network
-from netvlad.pretrained.hub import HubDescriber, checkpoint, load_hub
+from netvlad.pretrained.hub import checkpoint, load_hub
 from netvlad.pretrained.matconvnet import import_matconvnet
-from netvlad.pretrained.simplenn import SimpleNNDescriber
+from netvlad.registry import artifacts, poolings
+from netvlad.runtime.artifacts import FORMAT, read_card
 from netvlad.runtime.download import cache_folder, download
 
-Describer = NetworkDescriber | DenseVLAD | HubDescriber
-KINDS = {  # of saved model folders, by the card's "kind"
-    "network": NetworkDescriber,
-    "densevlad": DenseVLAD,
-    "simplenn": SimpleNNDescriber,
-    "hub": HubDescriber,
-}
 DEFAULT = "resnet18-netvlad"
 DENSE_VLAD = "densevlad"  # the one model without a backbone
 NETWORK_CLUSTERS = 64
@@ -52,7 +45,7 @@ def load(
     stage: str | None = None,
     resize: int | None = LONGEST_SIDE,
     dim: int | None = None,
-) -> Describer:
+) -> BaseDescriber:
     """A describer by name or from a saved folder.
 
     name: `<backbone>-<pooling>` such as "resnet18-netvlad", "densevlad", a published model such as "megaloc" or
@@ -83,7 +76,7 @@ def load(
     return NetworkDescriber(load_backbone(backbone, stage), pooling, clusters=clusters, resize=resize, name=str(name))
 
 
-def _network(name: str, resize: int | None) -> Describer:
+def _network(name: str, resize: int | None) -> BaseDescriber:
     """A network of NetVLAD's authors: as it was imported, or from its .mat file, which is fetched if need be."""
     entry = NETWORKS[name]
     imported = cache_folder() / "models" / name
@@ -109,21 +102,17 @@ def _network(name: str, resize: int | None) -> Describer:
     return model
 
 
-def load_folder(folder: Path) -> Describer:
-    """Read a saved model."""
-    try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        kind, version = card["kind"], card["format"]
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise ModelError(f"{folder / 'card.json'}: is not a model card ({type(e).__name__}: {e})") from e
-    if version != 1 or kind not in KINDS:
-        raise ModelError(
-            f"{folder}: a model of kind {kind!r}, format {version!r}; this version reads format 1 of {', '.join(KINDS)}"
-        )
-    try:
-        return KINDS[kind].load(folder, card)
-    except (KeyError, TypeError) as e:
-        raise ModelError(f"{folder / 'card.json'}: lacks or garbles an entry ({type(e).__name__}: {e})") from e
+def load_folder(folder: str | os.PathLike[str]) -> BaseDescriber:
+    """Read a saved model. Raises ModelError where the folder holds none, or one that this version cannot read."""
+    card = read_card(folder, error=ModelError)
+    kind, version = card["kind"], card["format"]
+    if version != FORMAT or kind not in artifacts:
+        known = f"this version reads format {FORMAT} of {', '.join(artifacts)}"
+        raise ModelError(f"a model of kind {kind!r}, format {version!r}; {known}", path=folder)
+    model = artifacts.get(kind).load(folder)
+    if not isinstance(model, BaseDescriber):
+        raise ModelError(f"holds a {kind}, not a model", path=folder)
+    return model
 
 
 @dataclass(frozen=True)
@@ -206,13 +195,13 @@ def split_name(name: str) -> tuple[str, str]:
             "database: `netvlad evaluate` and `netvlad compare` take it, but no model or index can be made of it"
         )
     backbone, dash, pooling = name.rpartition("-")
-    if dash and pooling in POOLINGS:
+    if dash and pooling in poolings:
         return backbone, pooling
     published = [*NETWORKS, *HUBS]
-    ours = [f"{t}-{p}" for t in BACKBONES for p in POOLINGS]
+    ours = [f"{t}-{p}" for t in BACKBONES for p in poolings]
     close = difflib.get_close_matches(name, [DENSE_VLAD, *published, *ours], 3)
     hint = f"close: {', '.join(close)}; " if close else ""
     raise ModelError(
-        f"no model is called {name!r}: {hint}a name is <backbone>-<pooling>, pooling one of {', '.join(POOLINGS)}, "
+        f"no model is called {name!r}: {hint}a name is <backbone>-<pooling>, pooling one of {', '.join(poolings)}, "
         f"or {DENSE_VLAD}, or a published model ({', '.join(published)}), or the folder of a saved model"
     )

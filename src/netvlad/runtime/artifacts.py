@@ -1,38 +1,68 @@
-"""Arrays and a card in a folder: whole or not at all, and refused when they are not what was written."""
+"""Saved folders: card.json and a safetensors file, tied together by a checksum and refused where they do not match.
+
+There are two layouts of format 1, which the card tells apart. With an entry "file", the arrays' file is named after its
+SHA-256, which is the checksum. Without one it is model.safetensors, and the checksum is `digest` of what it holds.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from netvlad import __version__
-from netvlad.errors import PlaceIndexError
+from netvlad.errors import NetvladError
 from netvlad.runtime.files import atomic, flush, sha256, write_json
 from netvlad.runtime.locks import only_writer
 
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
+Card: TypeAlias = dict[str, Any]
 FORMAT = 1
-PREFIX = "arrays-"  # of the file, before its checksum
+FILE = "model.safetensors"
+PREFIX = "arrays-"  # of a file that is named after its checksum
 
 
-def save_arrays(folder: str | os.PathLike, arrays: dict[str, np.ndarray], *, kind: str, facts: dict) -> Path:
-    """Write `arrays` as safetensors and card.json, which names that file, its checksum, the `kind` and the `facts`.
+def write_in_place(folder: str | os.PathLike[str], arrays: Mapping[str, Array], *, kind: str, facts: Card) -> Path:
+    """Write model.safetensors, then card.json with the `facts`, of which "architecture" enters the checksum.
 
-    The card is written last and in one step: until then what the folder held before is what it holds. Both are on the
-    disk when this returns. Raises PlaceIndexError for a folder that holds something else, NetvladError for one that
-    another process is writing.
+    Each file is replaced in one step, the two together are not: a folder between the two is refused when it is read.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder.is_dir() and _only_ours(folder, kind)):
-        raise PlaceIndexError(f"{folder} is there already and is not a {kind}; choose another folder")
+    with atomic(folder / FILE) as temporary:
+        _write(temporary, arrays)
+    _write_card(folder, {"format": FORMAT, "kind": kind, **facts, "checksum": digest(facts["architecture"], arrays)})
+    return folder
+
+
+def write_versioned(
+    folder: str | os.PathLike[str], arrays: Mapping[str, Array], *, kind: str, facts: Card, error: type[NetvladError]
+) -> Path:
+    """Write a file named after its checksum, then card.json with the `facts`; other such files are removed.
+
+    The folder changes in the one step in which the card is replaced, and is on the disk when this returns. Raises
+    `error` for a folder that holds something else, NetvladError for one that another process is writing.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and _is_replaceable(folder, kind)):
+        raise error(f"{folder} is there already and is not a {kind}; choose another folder")
     with only_writer(folder):
         for left in folder.glob(".*.tmp"):  # by a process that was killed
             left.unlink()
-        file, checksum = _write(folder, arrays)
-        card = {"format": FORMAT, "kind": kind, **facts, "file": file.name, "checksum": checksum}
-        write_json(folder / "card.json", {**card, "netvlad": __version__})
+        unnamed = folder / ".arrays"
+        with atomic(unnamed) as temporary:
+            _write(temporary, arrays)
+            checksum = sha256(temporary)
+        file = folder / f"{PREFIX}{checksum[:16]}.safetensors"
+        os.replace(unnamed, file)
+        flush(file)
+        _write_card(folder, {"format": FORMAT, "kind": kind, **facts, "file": file.name, "checksum": checksum})
         flush(folder / "card.json", folder)
         for other in folder.glob(f"{PREFIX}*.safetensors"):
             if other != file:
@@ -40,55 +70,73 @@ def save_arrays(folder: str | os.PathLike, arrays: dict[str, np.ndarray], *, kin
     return folder
 
 
-def _write(folder: Path, arrays: dict[str, np.ndarray]) -> tuple[Path, str]:
-    """The file of the arrays, named after its checksum, and that."""
-    from safetensors.numpy import save_file
-
-    unnamed = folder / ".arrays"
-    with atomic(unnamed) as temporary:
-        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary)
-        checksum = sha256(temporary)
-    file = folder / f"{PREFIX}{checksum[:16]}.safetensors"
-    os.replace(unnamed, file)
-    flush(file)
-    return file, checksum
+def read_artifact(
+    folder: str | os.PathLike[str], *, kind: str, error: type[NetvladError]
+) -> tuple[dict[str, Array], Card]:
+    """The arrays and the card of a saved folder of this kind. Raises `error` where they are missing or broken."""
+    card = read_card(folder, error=error, kinds=[kind])
+    return read_arrays(folder, card, error=error), card
 
 
-def read_arrays(folder: str | os.PathLike, *, kind: str) -> tuple[dict[str, np.ndarray], dict]:
-    """The arrays and the card that `save_arrays` wrote. Raises PlaceIndexError where they are missing or broken."""
+def read_card(folder: str | os.PathLike[str], *, error: type[NetvladError], kinds: Sequence[str] | None = None) -> Card:
+    """card.json of a folder. Raises `error` where it cannot be read, is of another format, or none of `kinds`."""
+    file = Path(folder) / "card.json"
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+        kind, version = card["kind"], card["format"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise error(f"cannot be read as a card ({type(e).__name__}: {e})", path=file) from e
+    if kinds is not None and (version != FORMAT or kind not in kinds):
+        wanted = f"this version reads format {FORMAT} of {', '.join(kinds)}"
+        raise error(f"is a {kind!r} of format {version!r}; {wanted}", path=folder)
+    return card  # type: ignore[no-any-return]  # a dict, as its entries were found by name
+
+
+def read_arrays(folder: str | os.PathLike[str], card: Card, *, error: type[NetvladError]) -> dict[str, Array]:
+    """The arrays that `card` describes. Raises `error` where they cannot be read or are not those of the checksum."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    folder = Path(folder)
-    card = read_card(folder)
-    if (card.get("kind"), card.get("format")) != (kind, FORMAT):
-        found = f"a {card.get('kind')} of format {card.get('format')}"
-        raise PlaceIndexError(f"{folder}: is {found}; a {kind} of format {FORMAT} is wanted")
-    file = folder / str(card.get("file"))
+    file = Path(folder) / str(card.get("file", FILE))
     try:
-        if sha256(file) != card.get("checksum"):
-            raise PlaceIndexError(f"{file}: is not the file that card.json describes (checksum differs)")
-        return load_file(file), card
+        found = sha256(file) if "file" in card else None
+        arrays: dict[str, Array] = load_file(file)
+        found = found or digest(card["architecture"], arrays)
+        expected = card["checksum"]
     except (OSError, SafetensorError) as e:
-        raise PlaceIndexError(f"{file}: cannot be read ({e})") from e
+        raise error(f"cannot be read ({e})", path=file) from e
+    except KeyError as e:
+        raise error(f"lacks an entry ({e})", path=Path(folder) / "card.json") from e
+    if found != expected:
+        raise error("is not the file that card.json describes (checksum differs); copy both again", path=file)
+    return arrays
 
 
-def read_card(folder: Path) -> dict:
-    """card.json of a folder. Raises PlaceIndexError where there is none that can be read."""
-    try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise PlaceIndexError(f"{folder / 'card.json'}: cannot be read ({type(e).__name__}: {e})") from e
-    if not isinstance(card, dict):
-        raise PlaceIndexError(f"{folder / 'card.json'}: is not a card")
-    return card
+def digest(architecture: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+    """Hex digest of an architecture and every array, whatever their order."""
+    found = hashlib.sha256(json.dumps(architecture, sort_keys=True).encode())
+    for key, array in sorted(arrays.items()):
+        array = np.asarray(array, order="C")
+        found.update(f"{key} torch.{array.dtype} {array.shape}".encode())  # as torch spells it, which format 1 has
+        found.update(array.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
 
 
-def _only_ours(folder: Path, kind: str) -> bool:
-    """Nothing in the folder, a card of this kind, or what an interrupted first `save_arrays` leaves."""
+def _write(file: Path, arrays: Mapping[str, Array]) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, file)
+
+
+def _write_card(folder: Path, card: Card) -> None:
+    write_json(folder / "card.json", {**card, "netvlad": __version__})
+
+
+def _is_replaceable(folder: Path, kind: str) -> bool:
+    """Whether nothing is in the folder but an artifact of this kind, or what an interrupted first write leaves."""
     if (folder / "card.json").exists():
         try:
-            return read_card(folder).get("kind") == kind
-        except PlaceIndexError:
+            return bool(read_card(folder, error=NetvladError)["kind"] == kind)
+        except NetvladError:
             return False
     return all(f.name.startswith((PREFIX, ".")) for f in folder.iterdir())

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.errors import NetvladError, PlaceIndexError
-from netvlad.runtime.artifacts import read_arrays, save_arrays
+from netvlad.registry import register_artifact
+from netvlad.runtime.artifacts import read_artifact, write_versioned
 
 KIND = "vocabulary tree"
 ITERATIONS = 20  # of k-means; a node's centres hardly move after
 BLOCK = 1 << 16  # descriptors that go down the tree at a time
 
 
+@register_artifact(KIND)
 class VocabularyTree:
     """A tree of cluster centres whose leaves are the visual words, numbered from 0.
 
@@ -129,12 +131,13 @@ class VocabularyTree:
 
         Raises PlaceIndexError for a folder that holds something else.
         """
-        return save_arrays(folder, self.arrays(), kind=KIND, facts={"words": self.words, "depth": len(self.levels)})
+        facts = {"words": self.words, "depth": len(self.levels)}
+        return write_versioned(folder, self.arrays(), kind=KIND, facts=facts, error=PlaceIndexError)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> VocabularyTree:
         """Read what `save` wrote. Raises PlaceIndexError where it is missing, broken or something else."""
-        arrays, _ = read_arrays(folder, kind=KIND)
+        arrays, _ = read_artifact(folder, kind=KIND, error=PlaceIndexError)
         try:
             return cls.of(arrays)
         except (KeyError, NetvladError) as e:

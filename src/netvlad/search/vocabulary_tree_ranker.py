@@ -16,7 +16,7 @@ from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.features.extraction import NO_FEATURES, rootsift, sift_of, sift_store
 from netvlad.places import Neighbours, Places
 from netvlad.registry import register_ranker
-from netvlad.runtime.artifacts import read_arrays, read_card, save_arrays
+from netvlad.runtime.artifacts import read_artifact, read_card, write_versioned
 from netvlad.runtime.progress import progress
 from netvlad.search.distinctive import distinctive_shares
 from netvlad.search.hamming import HammingEmbedding
@@ -79,7 +79,7 @@ def ranker_named(
 
 def is_tree_folder(name: str) -> bool:
     """Whether `name` is the folder of a saved vocabulary tree."""
-    return (Path(name) / "card.json").is_file() and read_card(Path(name)).get("kind") == TREE
+    return (Path(name) / "card.json").is_file() and read_card(name, error=PlaceIndexError)["kind"] == TREE
 
 
 class VocabularyTreeRanker:
@@ -216,7 +216,8 @@ class VocabularyTreeRanker:
         options = {k: str(v) if isinstance(v, os.PathLike) else v for k, v in self.options.items() if k != "folder"}
         facts = {**self.inverted.facts, "paths": self.paths, "options": options, "photos": self._digest}
         facts["hamming"] = self.embedding is not None
-        return save_arrays(folder, {**tree, **inverted, **embedding, "photo": self._rows}, kind=KIND, facts=facts)
+        arrays = {**tree, **inverted, **embedding, "photo": self._rows}
+        return write_versioned(folder, arrays, kind=KIND, facts=facts, error=PlaceIndexError)
 
     @classmethod
     def load(
@@ -227,7 +228,7 @@ class VocabularyTreeRanker:
         cache: the features' folder, as for a new ranker `folder`. Raises PlaceIndexError where what is in the folder
         is missing, broken, or of other photos.
         """
-        arrays, facts = read_arrays(folder, kind=KIND)
+        arrays, facts = read_artifact(folder, kind=KIND, error=PlaceIndexError)
         if facts.get("photos") != _digest(photos):
             raise PlaceIndexError(f"{folder}: was made of other photos than these {len(photos)}, or in another order")
         ranker = cls.__new__(cls)

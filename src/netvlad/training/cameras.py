@@ -35,7 +35,7 @@ class Cameras:
         places = read_places(file)
         self.seed, self.temperature = config.seed, config.temperature
         at = rows.add(places.path)
-        self.members = [at[group] for group in fixed_cameras(places)]
+        self.members = [at[group] for group in fixed_cameras(places.place)]
         if len(self.members) < 2:
             raise PlacesError(
                 f"{file}: {len(self.members)} fixed cameras with two photos or more; its column place is to say which "

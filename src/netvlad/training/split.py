@@ -162,6 +162,6 @@ def _test_photos(backbone: Backbone) -> Tensor:
 
 
 def _no_such(backbone: Backbone, start: str) -> str:
-    stages = [info["module"] for info in list(backbone.body.feature_info)[: backbone.index + 1]]
+    stages = backbone.stages[: backbone.index + 1]
     named = LAYERS.get(backbone.name.partition(".")[0], {})
     return f"no part {start!r} of {backbone.name} can be trained; choose one of {', '.join([*named, *stages, POOLING])}"
