@@ -57,7 +57,7 @@ def test_what_was_interrupted_goes_on_with_the_next_method(netvlad, own, describ
     ran = netvlad(*own, *models)
     assert ran.code == 0
     assert described == [("test_resnet-avg", "describe database"), ("test_resnet-avg", "describe queries")]
-    assert f"answered from what an earlier run kept:\n  {MODEL}\n  test_resnet-netvlad\n" in ran.err
+    assert f"rankings read from the cache of an earlier run:\n  {MODEL}\n  test_resnet-netvlad\n" in ran.err
     facts = results(tmp_path)
     assert [(m["name"], m["dim"], m["recall"]["1"]) for m in facts["methods"]] == [
         (MODEL, 192, 1.0),

@@ -203,7 +203,8 @@ def test_wrong_ways_to_rerank(refused, town):
 
 def test_models_by_what_is_distinctive(netvlad, refused, seen_again, tmp_path):
     """Any describer's name with -distinct behind it; index and fit say why they cannot."""
-    from netvlad.experiments.ranker_factory import Methods
+    from netvlad.experiments.ranker_factory import RankerOptions, build_rankers
+    from netvlad.experiments.tasks import table_task
 
     database, queries = seen_again
     model = tmp_path / "mine"
@@ -217,9 +218,9 @@ def test_models_by_what_is_distinctive(netvlad, refused, seen_again, tmp_path):
     assert "distinctive database" in methods[1]["stages"]
     places = read_places(database)
     near = place_matches(places, places, 25.0)
-    made = Methods(names, {}, near=lambda: near, workers=0).makers(places.path)
+    task, options = table_task(places, read_places(queries)), RankerOptions({}, workers=0)
     asked = read_places(queries).path
-    answers = [make().rank(asked, 6) for make in made.values()]
+    answers = [built.ranker.rank(asked, 6) for name in names for built in build_rankers(name, name, task, options)]
     vectors = package.load("test_resnet-max").describe(places.path)
     of_queries = package.load("test_resnet-max").describe(asked)
     squared = ((of_queries[:, None] - distinctive_vectors(vectors, near)) ** 2).sum(-1)

@@ -135,3 +135,37 @@ def test_a_reader_that_has_gone_is_no_error(monkeypatch, capsys, buffering):
     stream.close()  # as the interpreter does at its end
     assert end.value.code == 0
     assert capsys.readouterr().err == ""
+
+
+def run_module(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python -m netvlad` in a process of its own."""
+    command = [sys.executable, "-m", "netvlad", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+
+
+def test_python_m_netvlad():
+    ran = run_module("--version")
+    assert (ran.returncode, ran.stdout) == (0, f"{package.__version__}\n")
+
+
+def test_completion_in_a_shell():
+    ran = run_module("--show-completion", "bash")
+    assert ran.returncode == 0
+    assert "_netvlad_completion" in ran.stdout
+    ran = run_module(_NETVLAD_COMPLETE="complete_bash", COMP_WORDS="netvlad eval", COMP_CWORD="1")
+    assert ran.stdout.split() == ["evaluate"]
+
+
+def test_a_broken_plug_in_breaks_no_help(tmp_path):
+    """Entry points that fail when they are imported, in every group."""
+    groups = ("models", "poolings", "rankers", "benchmarks", "losses")
+    lines = [line for group in groups for line in (f"[netvlad.{group}]", f"broken-{group} = broken_plug_in:anything")]
+    facts = tmp_path / "broken_plug_in-1.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plug-in\nVersion: 1\n")
+    (facts / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    (tmp_path / "broken_plug_in.py").write_text("raise RuntimeError('broken')\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    for arguments in (["--help"], ["evaluate", "--help"], ["train", "--help"]):
+        ran = run_module(*arguments, PYTHONPATH=path)
+        assert (ran.returncode, ran.stderr) == (0, "")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from netvlad.benchmarks import Split, benchmark
+from netvlad.benchmarks.published import PublishedResult
 from netvlad.errors import NetvladError
 from netvlad.evaluation.retrieval import Cropping, evaluate_retrieval
 from netvlad.images.read import read_image
@@ -69,7 +70,7 @@ def test_unreadable_queries_are_left_out():
 
 def test_results_json(tmp_path):
     found = evaluate_retrieval({"m": Fixed(RANKED)}, benchmark("oxford5k"), SPLIT)
-    facts = summary(found, {"m": ("X", {"all": (63.5,)})})
+    facts = summary(found, {"m": PublishedResult("oxford5k", "X", None, {"all": (63.5,)})})
     assert facts["counts"] == {"database": 5, "queries": 3, "judged": 3, "unreadable": 0}
     assert facts["methods"][0]["published"]["off"] == {"all": [round(100 * facts["methods"][0]["map"] - 63.5, 2)]}
     assert list(facts["methods"][0]["average_precision"]) == ["/q0", "/q1", "/q2"]

@@ -1,54 +1,70 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
+import netvlad as package
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
-from netvlad.experiments.ranker_factory import Methods, is_distinct, short_labels
-from netvlad.places import Neighbours
+from netvlad.experiments.ranker_factory import RankerOptions, build_rankers, is_distinct
+from netvlad.experiments.run import labelled
+from netvlad.experiments.tasks import Task, table_task
+from netvlad.places import read_places
+from netvlad.search.rerank import RerankOptions
+from netvlad.types import Ranking
 
-ALONE = Neighbours(np.arange(9), np.arange(8), np.zeros(8))
+MODEL = "test_resnet-max"
+OPTIONS = RankerOptions({}, workers=0)
 
 
 @pytest.fixture
-def database(town):
-    return sorted(map(str, town.glob("*.jpg")))
+def task(town) -> Task:
+    places = read_places(town)
+    return table_task(places, places, Protocol(radius=5.0))
 
 
-def test_what_is_near_is_asked_for_once(weights, database, tmp_path):
+def build(names, task, options=OPTIONS):
+    return [built for name in names for built in build_rankers(name, name, task, options)]
+
+
+def test_what_is_near_is_computed_once(weights, task, tmp_path, monkeypatch):
+    from netvlad.experiments import tasks
+
     asked = []
-
-    def near():
-        asked.append(1)
-        return ALONE
-
-    names = ["test_resnet-max-distinct", "test_resnet-avg-distinct", "vocabtree-4x1-distinct", "test_resnet-max"]
-    methods = Methods(names, {}, near=near, folder=tmp_path, workers=0)
-    for make in methods.makers(database).values():
-        make().rank(database[:1], 3)
+    compute = tasks.place_matches
+    monkeypatch.setattr(tasks, "place_matches", lambda *given: asked.append(1) or compute(*given))
+    names = [f"{MODEL}-distinct", "test_resnet-avg-distinct", "vocabtree-4x1-distinct", MODEL]
+    built = build(names, task, RankerOptions({}, workers=0, cache=tmp_path))
+    for one in built:
+        one.ranker.rank(task.database.path[:1], 3)
     assert asked == [1]
-    assert methods.kept == []
-    assert methods.known["test_resnet-max-distinct"] is None  # no published row speaks of it
-    assert methods.known["test_resnet-max"] is not None
+    assert not any(one.cached for one in built)
+    assert [one.resize for one in built] == [640, 640, None, 640]
 
 
-def test_answers_depend_on_what_is_near(weights, database, tmp_path):
-    """Cached rankings count for the same neighbours, and not for others."""
-    pairs = Neighbours(np.arange(0, 17, 2), np.array([[i, i ^ 1] for i in range(8)]).ravel(), np.zeros(16))
-    for near, kept in ((ALONE, False), (ALONE, True), (pairs, False)):
-        for name in ("test_resnet-max-distinct", "vocabtree-4x1-distinct"):
-            methods = Methods([name], {}, near=lambda near=near: near, folder=tmp_path, workers=0)
-            methods.makers(database)[name]().rank(database[:2], 3)
-            assert methods.kept == ([name] if kept else [])
+def test_cached_rankings_depend_on_what_is_near(weights, town, tmp_path):
+    """They count for the same neighbours, and not for others."""
+    places = read_places(town)
+    for radius, cached in ((5.0, False), (5.0, True), (12.0, False)):
+        for name in (f"{MODEL}-distinct", "vocabtree-4x1-distinct"):
+            task = table_task(places, places, Protocol(radius=radius))
+            (built,) = build([name], task, RankerOptions({}, workers=0, cache=tmp_path))
+            built.ranker.rank(places.path[:2], 3)
+            assert built.cached == cached
 
 
-def test_wrong_ways_to_be_distinct(weights, database):
-    for name in ("test_resnet-max-distinct", "vocabtree-distinct"):
-        with pytest.raises(NetvladError, match=f"{name} learns from photos of other places, and nothing tells here"):
-            Methods([name], {}).makers(database)[name]()
-    makers = Methods(["test_resnet-max-distinct"], {}, dims=[8], near=lambda: ALONE).makers(database)
+def test_wrong_use(weights, task):
+    dims = RankerOptions({}, workers=0, dims=(8,))
     with pytest.raises(NetvladError, match="worked out in all dimensions: give --dims without -distinct"):
-        makers["test_resnet-max-distinct, 8-D"]()
+        build([f"{MODEL}-distinct"], task, dims)
+    for name in (MODEL, "vocabtree"):
+        with pytest.raises(NetvladError, match=f"{name} is not whitened"):
+            build([name], task, dims)
+    with pytest.raises(NetvladError, match="3 is neither a name, a folder, a describer nor a ranker"):
+        list(build_rankers("m", 3, task, OPTIONS))
 
 
 def test_a_folder_may_be_called_distinct(tmp_path):
@@ -58,7 +74,50 @@ def test_a_folder_may_be_called_distinct(tmp_path):
     (folder / "card.json").write_text("{}")
     assert not is_distinct(str(folder))
     assert is_distinct(f"{folder}-distinct")
-    assert short_labels([str(folder), f"{folder}-distinct"]) == {
+    assert labelled([str(folder), f"{folder}-distinct"], short=True) == {
         "mine-distinct": str(folder),
         f"{folder}-distinct": f"{folder}-distinct",
     }
+
+
+def test_describers_and_rankers_as_objects(weights, task):
+    describer = package.load(MODEL)
+    (by_object,), (by_name,) = build([describer], task), build([MODEL], task)
+    asked = task.queries.path
+    np.testing.assert_array_equal(by_object.ranker.rank(asked, 3).ids, by_name.ranker.rank(asked, 3).ids)
+
+    class Backwards:
+        name, dim = "backwards", None
+
+        def rank(self, photos, k):
+            ids = np.tile(np.arange(len(task.database))[::-1][:k], (len(photos), 1))
+            return Ranking(ids, -np.arange(ids.size, dtype=np.float32).reshape(ids.shape))
+
+    ranker = Backwards()
+    (built,) = build_rankers("mine", ranker, task, OPTIONS)
+    assert (built.label, built.ranker, built.cached) == ("mine", ranker, False)
+
+
+def test_reranking_describes_queries_once(weights, task, monkeypatch):
+    from netvlad.search.rankers import MemoryRanker
+
+    stages = []
+    describe = MemoryRanker.describe
+    monkeypatch.setattr(MemoryRanker, "describe", lambda self, p, what: stages.append(what) or describe(self, p, what))
+    options = RankerOptions({}, workers=0, rerank=RerankOptions(best=2))
+    plain, verified = build([MODEL], task, options)
+    assert (plain.label, verified.label) == (MODEL, f"{MODEL} + rerank")
+    for built in (plain, verified):
+        built.ranker.rank(task.queries.path, 5)
+    assert stages == ["describe database", "describe queries"]
+
+
+def test_a_ranker_is_let_go_of_before_the_next_is_built(weights, task):
+    """As `run` goes through them, one database of vectors is in memory at a time."""
+    alive = []
+    for name in (MODEL, "test_resnet-avg"):
+        for built in build_rankers(name, name, task, OPTIONS):
+            gc.collect()
+            assert [one for one in alive if one() is not None] == []
+            alive.append(weakref.ref(built.ranker))
+            del built

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from netvlad.errors import NetvladError
 
-COMPARED = ("resnet18-max", "resnet18-netvlad")  # the paper's question, where no models are named
-
 
 def say(text: str) -> None:
     """A message to a person, on stderr, so that stdout holds results only."""
@@ -118,7 +116,7 @@ def _counted(facts: dict) -> str:
     )
 
 
-def told(rules: Mapping[str, str]) -> None:
+def print_rules(rules: Mapping[str, str]) -> None:
     """Print the rules of a benchmark."""
     for term, words in rules.items():
         print(f"{term}: {words}")

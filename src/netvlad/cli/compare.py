@@ -24,6 +24,7 @@ from netvlad.cli.options import (
     WholeQueries,
     Workers,
 )
+from netvlad.errors import NetvladError
 
 EXAMPLE = (
     "Example: netvlad compare --benchmark pitts250k-test --root pittsburgh/ --models vgg16-max models/vgg16-trained "
@@ -66,30 +67,39 @@ def run(
     Published numbers are dotted beside the models they are of. What each method answered is kept in the folder: the
     same command goes on with the next method after an interruption, and draws anew without describing anything twice.
     """
-    from netvlad.cli.common import COMPARED, model_options, say
-    from netvlad.experiments.ranker_factory import short_labels
-    from netvlad.experiments.tasks import of_benchmarks, of_tables, own_rules
+    from netvlad.cli.common import model_options, say
+    from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
+    from netvlad.experiments.comparison import compare_published, write_comparison
+    from netvlad.experiments.ranker_factory import RankerOptions
+    from netvlad.experiments.run import COMPARED, labelled
+    from netvlad.experiments.run import run as run_task
 
     names, cut = _given(models, dims, more or [])
-    protocol = own_rules(radius, keep_unmatched, best_per_panorama, other_dates, benchmark)
+    protocol = own_protocol(benchmark, radius, keep_unmatched, best_per_panorama, other_dates)
     if published and not names and root is None and database is None:
-        wrote = _published_alone(benchmark, out)
+        if not benchmark:
+            raise NetvladError("--published needs --benchmark, whose numbers are to be drawn")
+        wrote = compare_published(benchmark, out)
     else:
-        labels = short_labels(names or COMPARED)
         if benchmark:
-            tasks = of_benchmarks(benchmark, root, whole=whole_queries)
+            tasks = benchmark_tasks(benchmark, root, whole_queries)
         else:
-            tasks = of_tables(database, queries, protocol, strict)
-        options = {"seed": seed, "workers": workers, "folder": out / "answers", "dims": cut}
-        how = {"model": model_options(clusters, stage, resize), "methods": options}
-        wrote = _compare(tasks, labels, how, out, published)
+            tasks = [own_task(database, queries, protocol, strict)]
+        labels = labelled(names or COMPARED, short=True)
+        options = RankerOptions(model_options(clusters, stage, resize), seed, workers, out / "answers", cut)
+        results = []
+        for task in tasks:
+            results.append(run_task(task, labels, options))
+            say(f"\n{task.title}")
+            print_result(results[-1], rules=True)
+        wrote = write_comparison(results, out, published=published)
+    if not any(path.suffix == ".png" for path in wrote):
+        say("no figure: nothing to draw: no method has a number")
     say(f"wrote {', '.join(path.name for path in wrote)} into {out}")
 
 
-def _given(models: list[str] | None, dims: list[str] | None, more: list[str]) -> tuple[list[str], list[int]]:
+def _given(models: list[str] | None, dims: list[str] | None, more: list[str]) -> tuple[list[str], tuple[int, ...]]:
     """Models and dimensions: what stands behind the first of either arrives in `more`, numbers being dimensions."""
-    from netvlad.errors import NetvladError
-
     behind = [word for text in more for word in text.split(",") if word]
     numbers = [word for text in dims or [] for word in text.split(",") if word]
     numbers += [word for word in behind if word.isdigit()]
@@ -101,103 +111,4 @@ def _given(models: list[str] | None, dims: list[str] | None, more: list[str]) ->
     wrong = [word for word in numbers if not word.isdigit() or int(word) < 1]
     if wrong:
         raise NetvladError(f"--dims {wrong[0]}: a number from 1 up is wanted")
-    return names, sorted({int(word) for word in numbers})
-
-
-def _compare(tasks: list, labels: dict, how: dict, out: Path, every: bool) -> list[Path]:
-    """Judge all methods on each task, then draw and write; returns the files."""
-    from netvlad.cli.common import map_table, recall_table, say, told
-    from netvlad.experiments.ranker_factory import Methods
-    from netvlad.experiments.tasks import as_is, published_rows, tell_of
-    from netvlad.report import recall_report, retrieval_report
-    from netvlad.report.comparison import panels_of
-
-    panels, facts, dims_of = [], {}, {}
-    for task in tasks:
-        methods = Methods(labels, how["model"], as_is=as_is([task]), near=task.near, **how["methods"])
-        wrap, more = task.cropping()
-        config = {"models": labels, "seed": how["methods"]["seed"], **how["model"], "task": task.name}
-        found = task.judge(methods.makers(task.database.path, wrap, **more), config)
-        say(f"\n{task.title}")
-        tell_of(found, methods, task)
-        rows = published_rows(methods, task) if not methods.dims else {}
-        facts[task.name] = (retrieval_report if task.is_map else recall_report).summary(found, rows)
-        (map_table if task.is_map else recall_table)(facts[task.name])
-        told(facts[task.name]["rules"])
-        dims_of |= methods.dims_of
-        panels.append(
-            panels_of(found, _heading(task), [r for r in task.published if every or r in rows.values()], rows)
-        )
-    return _write(panels, facts, dims_of, out)
-
-
-def _heading(task) -> str:
-    """What stands over a panel: a benchmark's title up to its colon where that is short, else its name."""
-    return _short(task.benchmark) if task.benchmark else task.title
-
-
-def _short(benchmark) -> str:
-    title = benchmark.title.partition(":")[0]
-    return title if len(title) <= 32 else benchmark.name
-
-
-def _write(panels: list[list], facts: dict, dims_of: dict, out: Path) -> list[Path]:
-    """The figure, the tables and results.json. panels: of each task."""
-    from netvlad.report.comparison import sweep_panels
-    from netvlad.report.figures import draw_sweep
-    from netvlad.runtime.files import write_json
-
-    rules = [one["rules"] for one in facts.values()]
-    if not dims_of:
-        wrote = _draw([panel for of_task in panels for panel in of_task], rules, out)
-    else:
-        swept = sweep_panels([of_task[0] for of_task in panels], dims_of)
-        wrote = draw_sweep(swept, out / "dimensions") if any(line.at for p in swept for line in p.lines) else []
-        wrote += _tables([panel for of_task in panels for panel in of_task], rules, out)
-    write_json(out / "results.json", facts)
-    return [*wrote, out / "results.json"]
-
-
-def _draw(panels: list, rules: list, out: Path) -> list[Path]:
-    from netvlad.cli.common import say
-    from netvlad.report.comparison import MAP
-    from netvlad.report.figures import draw_map, draw_recall
-
-    wrote = []
-    for name, draw in (("recall", draw_recall), ("map", draw_map)):
-        drawn = [panel for panel in panels if (panel.measure == MAP) == (name == "map")]
-        if not drawn:
-            continue
-        try:
-            wrote += draw(drawn, out / name)
-        except ValueError as e:
-            say(f"no figure: {e}")
-    return wrote + _tables(panels, rules, out)
-
-
-def _tables(panels: list, rules: list, out: Path) -> list[Path]:
-    from netvlad.report.tables import latex, markdown
-    from netvlad.runtime.files import write_text
-
-    write_text(out / "table.md", markdown(panels, rules))
-    write_text(out / "table.tex", latex(panels, rules))
-    return [out / "table.md", out / "table.tex"]
-
-
-def _published_alone(names: list[str] | None, out: Path) -> list[Path]:
-    """Published numbers as figure and tables; no photos are looked for."""
-    from netvlad.benchmarks import benchmark, list_benchmarks
-    from netvlad.benchmarks.published import results_on
-    from netvlad.errors import NetvladError
-    from netvlad.report.comparison import MAP, published_panels
-
-    if not names:
-        raise NetvladError("--published needs --benchmark, whose numbers are to be drawn")
-    panels = []
-    for one in map(benchmark, names):
-        if not one.published:
-            have = [name for name in list_benchmarks() if results_on(name)]
-            raise NetvladError(f"no published numbers of {one.name} are known here; choose one of {', '.join(have)}")
-        measure = MAP if one.kind == "map" else "recall"
-        panels += published_panels(_short(one), one.published, measure)
-    return _draw(panels, [], out)
+    return names, tuple(sorted({int(word) for word in numbers}))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +26,9 @@ from netvlad.cli.options import (
     WholeQueries,
     Workers,
 )
+
+if TYPE_CHECKING:
+    from netvlad.search.rerank import RerankOptions
 
 EXAMPLE = "Example: netvlad evaluate --database day.csv --queries night.csv --model resnet18-max --model models/mine"
 
@@ -62,88 +66,40 @@ def run(
     vocabtree-10x5-n5. With -distinct behind a name, densevlad-distinct, the database is searched by what tells its
     photos from those of other places.
     """
-    from netvlad.cli.common import COMPARED, model_options
-    from netvlad.experiments.ranker_factory import Methods
-    from netvlad.experiments.tasks import as_is, of_benchmarks, of_tables, own_rules
+    from netvlad.cli.common import model_options, say
+    from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
+    from netvlad.experiments.ranker_factory import RankerOptions
+    from netvlad.experiments.run import COMPARED, labelled
+    from netvlad.experiments.run import run as run_task
 
-    names = list(dict.fromkeys(model or COMPARED))
-    options = model_options(clusters, stage, resize)
-    verifying = _settings(rerank, local, geometry, budget)
-    protocol = own_rules(radius, keep_unmatched, best_per_panorama, other_dates, benchmark)
+    options = RankerOptions(
+        model_options(clusters, stage, resize), seed, workers, rerank=_rerank(rerank, local, geometry, budget)
+    )
+    protocol = own_protocol(benchmark, radius, keep_unmatched, best_per_panorama, other_dates)
     if benchmark:
-        tasks = of_benchmarks(benchmark, root, whole=whole_queries)
+        tasks = benchmark_tasks(benchmark, root, whole_queries)
     else:
-        tasks = of_tables(database, queries, protocol, strict)
+        tasks = [own_task(database, queries, protocol, strict)]
     for task in tasks:
         folder = out / task.name if out and len(tasks) > 1 else out
-        kept = {"folder": folder / "answers" if folder else None, "as_is": as_is([task]), "near": task.near}
-        methods = Methods(names, options, seed=seed, workers=workers, **kept)
-        source = {"benchmark": task.name, "root": str(root)} if task.benchmark else {}
-        config = source or {"database": str(database), "queries": str(queries)}
-        _judge(task, methods, {**config, "models": names, "seed": seed, **options}, verifying, folder)
+        cache = folder / "answers" if folder else None
+        result = run_task(task, labelled(model or COMPARED), replace(options, cache=cache))
+        print_result(result)
+        if task.published and not result.published:
+            print(f"Published numbers are of {', '.join(row.label for row in task.published)}.")
+        if folder:
+            say(f"wrote {result.write_report(folder)}")
 
 
-def _judge(task, methods, config: dict, verifying, folder: Path | None) -> None:
-    """Evaluate on one task, print what was found, and write the report."""
-    from dataclasses import asdict
-
-    from netvlad.cli.common import map_table, recall_table, say, told
-    from netvlad.errors import NetvladError
-    from netvlad.experiments.tasks import published_rows, tell_of
-    from netvlad.report import recall_report, retrieval_report
-
-    wrap, more = task.cropping()
-    makers = methods.makers(task.database.path, wrap, **more)
-    if verifying:
-        if task.is_map:
-            raise NetvladError(f"{task.name} judges a ranking of all its photos: --rerank would order the first alone")
-        config["rerank"] = {name: value for name, value in asdict(verifying).items() if value is not None}
-        makers = _with_reranked(makers, task.database.path, verifying)
-    found = task.judge(makers, config)
-    tell_of(found, methods, task)
-    rows = published_rows(methods, task)
-    if task.is_map:
-        facts = retrieval_report.summary(found, rows)
-        map_table(facts)
-    else:
-        facts = recall_report.summary(found, rows)
-        recall_table(facts)
-    if task.benchmark or task.protocol.best_per_panorama or task.protocol.other_dates:
-        told(facts["rules"])
-    if task.published and not rows:
-        print(f"Published numbers are of {', '.join(row.label for row in task.published)}.")
-    if folder:
-        wrote = (retrieval_report if task.is_map else recall_report).write_report(found, folder, published=rows)
-        say(f"wrote {wrote}")
-
-
-def _settings(rerank: int | None, local: str | None, geometry: str | None, budget: float | None):
+def _rerank(best: int | None, local: str | None, geometry: str | None, budget: float | None) -> RerankOptions | None:
     """How rankings are verified; None where they are not."""
     from netvlad.errors import NetvladError
     from netvlad.search.rerank import RerankOptions
 
-    given = {"kind": local, "model": geometry, "budget": budget}
+    given: dict[str, Any] = {"kind": local, "model": geometry, "budget": budget}
     given = {name: value for name, value in given.items() if value is not None}
-    if rerank is None:
-        if given:
-            raise NetvladError("--local, --geometry and --budget say how to re-rank: give --rerank N too")
-        return None
-    return RerankOptions(best=rerank, **given)
-
-
-def _with_reranked(makers: dict, paths, options) -> dict:
-    """Each maker, and after it one of the same ranker re-ranked; queries are described once."""
-    from netvlad.experiments.cached_ranker import MemoizedRanker
-    from netvlad.search.rerank import Reranker
-
-    held: list = []
-
-    def plain(name: str):
-        held[:] = [MemoizedRanker(makers[name]())]
-        return held[0]
-
-    both = {}
-    for name in makers:
-        both[name] = lambda name=name: plain(name)
-        both[f"{name} + rerank"] = lambda: Reranker(held.pop(), paths, options)
-    return both
+    if best is not None:
+        return RerankOptions(best=best, **given)
+    if given:
+        raise NetvladError("--local, --geometry and --budget say how to re-rank: give --rerank N too")
+    return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
+from typing import Protocol, runtime_checkable
 
 import typer
 
@@ -24,11 +26,21 @@ from netvlad.cli import (
     train,
 )
 
+
+@runtime_checkable
+class WrongUse(Protocol):
+    """Errors of the command line itself; typer has moved their class from one package to another."""
+
+    exit_code: int
+
+    def show(self) -> None:
+        """Print what is wrong."""
+
+
 app = typer.Typer(
     name="netvlad",
     help="Where was this photo taken? Match it against photos whose places are known.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -51,13 +63,13 @@ def version(
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 an error that was explained, 2 wrong use, 130 interrupted."""
+    """Run the command. Exit codes: 0 done, 1 an error that was explained, 2 wrong use, 130 interrupted."""
     from netvlad.errors import NetvladError
 
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="netvlad")
         sys.stdout.flush()
     except NetvladError as e:
         print(f"netvlad: {e}", file=sys.stderr)
@@ -71,7 +83,7 @@ def main() -> None:
         print(f"netvlad: {e}", file=sys.stderr)
         code = 1
     except Exception as e:
-        if not hasattr(e, "show"):  # not one of the command line's own, which know how to say what is wrong
+        if not isinstance(e, WrongUse):
             raise
         e.show()
         code = e.exit_code

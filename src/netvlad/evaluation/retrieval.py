@@ -7,15 +7,19 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.benchmarks import Benchmark, Split
 from netvlad.errors import ImageError, NetvladError
 from netvlad.evaluation.average_precision import average_precision, precision_at, ranks_of
-from netvlad.evaluation.run import environment, timed
+from netvlad.evaluation.run import Ranked, environment, rank_each, timed
 from netvlad.images.read import read_image
 from netvlad.types import Ranker, Ranking
+
+if TYPE_CHECKING:
+    from netvlad.types import BoolArray, IntArray
 
 KS = (1, 5, 10)
 
@@ -47,56 +51,66 @@ class Retrieval:
     config: dict = field(default_factory=dict)
 
 
+class PrecisionJudge:
+    """Judges rankings of the whole database by average precision.
+
+    cropped: queries are cropped to their region of interest, where they have one: the rankers must take them so
+    (`Cropping`). Raises NetvladError where the split lists no positives.
+    """
+
+    def __init__(self, benchmark: Benchmark, split: Split, *, crop: bool = True) -> None:
+        if split.positives is None:
+            raise NetvladError(f"{benchmark.name} lists no right photos: average precision has nothing to go by")
+        self.benchmark, self.split, self.positives = benchmark, split, split.positives
+        self.cropped = crop and split.roi is not None
+
+    def rank(self, ranker: Ranker) -> Ranked:
+        """Rank the whole database for every query."""
+        return Ranked(timed(ranker, self.split.queries.path, len(self.split.database)), ranker.dim)
+
+    def result(self, rankings: Mapping[str, Ranked], config: Mapping[str, Any] | None = None) -> Retrieval:
+        """Judge what `rank` returned, name -> ranking. A query that one ranker cannot read is judged for none."""
+        unreadable = {path: why for ranked in rankings.values() for path, why in ranked.ranking.unreadable.items()}
+        readable = np.array([path not in unreadable for path in self.split.queries.path], bool)
+        counts = np.array([self._count(query) for query in range(len(self.positives))])
+        judged = readable & ((counts > 0) | (self.benchmark.protocol.unmatched == "keep"))
+        methods = [self._method(name, ranked, counts, judged) for name, ranked in rankings.items()]
+        config = {**(config or {}), "environment": environment()}
+        return Retrieval(self.benchmark, self.split, methods, judged, self.cropped, unreadable, config)
+
+    def _method(self, name: str, ranked: Ranked, counts: IntArray, judged: BoolArray) -> RetrievalMethod:
+        ids = ranked.ranking.ids
+        ranks = [ranks_of(ids[q], right, self._junk(q)) for q, right in enumerate(self.positives)]
+        precision = np.array([average_precision(r, n) if n else 0.0 for r, n in zip(ranks, counts, strict=True)])
+        precision = np.where(judged, precision, np.nan)
+        at = {k: np.array([precision_at(r, k) for r in ranks]) for k in KS}
+        mean_at = {k: _mean(values[judged]) for k, values in at.items()}
+        seconds = dict(ranked.ranking.seconds)
+        return RetrievalMethod(name, precision, _mean(precision[judged]), mean_at, seconds, ranked.dim)
+
+    def _junk(self, query: int) -> IntArray | None:
+        return None if self.split.junk is None else self.split.junk[query]
+
+    def _count(self, query: int) -> int:
+        """Number of positives that are no junk."""
+        positives, junk = np.unique(self.positives[query]), self._junk(query)
+        return len(positives if junk is None else np.setdiff1d(positives, junk))
+
+
 def evaluate_retrieval(
     rankers: Mapping[str, Ranker | Callable[[], Ranker]],
     benchmark: Benchmark,
     split: Split,
-    config: Mapping | None = None,
+    config: Mapping[str, Any] | None = None,
     *,
     crop: bool = True,
 ) -> Retrieval:
     """Let each ranker, built from `split.database`, rank all of it for each query, and judge by average precision.
 
-    crop: queries are cropped to their region of interest, where they have one: the rankers must take them so
-    (`Cropping`). Raises NetvladError where the split lists no right photos.
+    rankers: as for `evaluate`. The rest, and errors, as for `PrecisionJudge`.
     """
-    if split.positives is None:
-        raise NetvladError(f"{benchmark.name} lists no right photos: average precision has nothing to go by")
-    queries, size = split.queries, len(split.database)
-    found: dict[str, tuple] = {}
-    unreadable: dict[str, str] = {}
-    for name, ranker in rankers.items():
-        ranker = ranker if isinstance(ranker, Ranker) else ranker()
-        ranking = timed(ranker, queries.path, size)
-        ranks = [ranks_of(ranking.ids[q], split.positives[q], _junk(split, q)) for q in range(len(queries))]
-        unreadable |= ranking.unreadable
-        found[name] = (ranks, dict(ranking.seconds), ranker.dim)
-        del ranker
-    counts = np.array([_count(split, q) for q in range(len(queries))])
-    readable = np.array([path not in unreadable for path in queries.path], bool)
-    judged = readable & ((counts > 0) | (benchmark.protocol.unmatched == "keep"))
-    methods = [_method(name, *of_it, counts, judged) for name, of_it in found.items()]
-    config = {**(config or {}), "environment": environment()}
-    cropped = crop and split.roi is not None
-    return Retrieval(benchmark, split, methods, judged, cropped, unreadable, config)
-
-
-def _junk(split: Split, query: int) -> np.ndarray | None:
-    return None if split.junk is None else split.junk[query]
-
-
-def _count(split: Split, query: int) -> int:
-    """The positives that are no junk."""
-    positives, junk = np.unique(split.positives[query]), _junk(split, query)
-    return len(positives if junk is None else np.setdiff1d(positives, junk))
-
-
-def _method(name, ranks, seconds, dim, counts: np.ndarray, judged: np.ndarray) -> RetrievalMethod:
-    precision = np.array([average_precision(r, n) if n else 0.0 for r, n in zip(ranks, counts, strict=True)])
-    at = {k: np.array([precision_at(r, k) for r in ranks]) for k in KS}
-    mean_at = {k: _mean(values[judged]) for k, values in at.items()}
-    precision = np.where(judged, precision, np.nan)
-    return RetrievalMethod(name, precision, _mean(precision[judged]), mean_at, seconds, dim)
+    judge = PrecisionJudge(benchmark, split, crop=crop)
+    return judge.result(rank_each(rankers, judge.rank), config)
 
 
 def _mean(values: np.ndarray) -> float:

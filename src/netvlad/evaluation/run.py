@@ -7,9 +7,10 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,54 +23,104 @@ from netvlad.evaluation.rules import Rules
 from netvlad.places import Places
 from netvlad.types import Ranker, Ranking
 
+if TYPE_CHECKING:
+    from netvlad.types import BoolArray, IntArray
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A ranking of all queries and the length of the ranker's vectors, None where it has none."""
+
+    ranking: Ranking
+    dim: int | None
+
+
+class RecallJudge:
+    """Judges rankings of one database for one set of queries by recall@N.
+
+    positives: for each query the database rows that are correct, where the protocol has no radius. groups: as
+    `Evaluation.groups`. Raises NetvladError without queries or database, and where a rule of the protocol cannot be
+    applied.
+    """
+
+    def __init__(
+        self,
+        database: Places,
+        queries: Places,
+        protocol: Protocol | None = None,
+        *,
+        positives: Sequence[IntArray] | None = None,
+        groups: Mapping[str, BoolArray] | None = None,
+    ) -> None:
+        if not len(database) or not len(queries):
+            raise NetvladError(f"nothing to evaluate: {len(database)} database photos and {len(queries)} queries")
+        self.database, self.queries, self.protocol = database, queries, protocol or Protocol()
+        self.groups = dict(groups or {})
+        self._rules = Rules.of(self.protocol, database, queries)
+        self._truth = _truth(self.protocol, database, queries, positives)
+
+    def rank(self, ranker: Ranker) -> Ranked:
+        """The largest N of the protocol best matches that its rules leave of each ranking."""
+        return Ranked(_rank(ranker, self.queries, max(self.protocol.ns), self._rules), ranker.dim)
+
+    def result(self, rankings: Mapping[str, Ranked], config: Mapping[str, Any] | None = None) -> Evaluation:
+        """Judge what `rank` returned, name -> ranking. A query that one ranker cannot read is judged for none.
+
+        Raises NetvladError without rankings.
+        """
+        if not rankings:
+            raise NetvladError("nothing to evaluate: no method was given")
+        unreadable = {path: why for ranked in rankings.values() for path, why in ranked.ranking.unreadable.items()}
+        readable = np.array([path not in unreadable for path in self.queries.path])
+        matched = self._rules.matched(self._truth.near)
+        judged = readable & (matched | (self.protocol.unmatched == "keep"))
+        return Evaluation(
+            self.database,
+            self.queries,
+            self.protocol,
+            [self._method(name, ranked, judged) for name, ranked in rankings.items()],
+            judged,
+            matched,
+            unreadable,
+            {**(config or {}), "environment": environment()},
+            self.groups,
+        )
+
+    def _method(self, name: str, ranked: Ranked, judged: BoolArray) -> MethodResult:
+        found, ns = ranked.ranking, self.protocol.ns
+        correct = self._truth.correct(found.ids)
+        recall = recall_at(correct, judged, ns)
+        groups = {group: recall_at(correct, judged & members, ns) for group, members in self.groups.items()}
+        return MethodResult(name, found.ids, found.scores, correct, recall, dict(found.seconds), ranked.dim, groups)
+
 
 def evaluate(
     rankers: Mapping[str, Ranker | Callable[[], Ranker]],
     database: Places,
     queries: Places,
     protocol: Protocol | None = None,
-    config: Mapping | None = None,
+    config: Mapping[str, Any] | None = None,
     *,
-    positives: Sequence[np.ndarray] | None = None,
-    groups: Mapping[str, np.ndarray] | None = None,
+    positives: Sequence[IntArray] | None = None,
+    groups: Mapping[str, BoolArray] | None = None,
 ) -> Evaluation:
     """Let each ranker, built from `database` (its ids are rows of it), rank for all `queries`, and judge them.
 
     rankers: name -> ranker, or -> a function that makes it, called when its turn comes, so that one is in memory
-    at a time. positives: for each query the database rows that are right, where the protocol has no radius. groups:
-    as `Evaluation.groups`. Raises NetvladError without queries or database, and where a rule of the protocol cannot be
-    applied.
+    at a time. The rest, and errors, as for `RecallJudge`.
     """
-    protocol = protocol or Protocol()
-    if not len(database) or not len(queries):
-        raise NetvladError(f"nothing to evaluate: {len(database)} database photos and {len(queries)} queries")
-    if not rankers:
-        raise NetvladError("nothing to evaluate: no method was given")
-    rules = Rules.of(protocol, database, queries)
-    truth = _truth(protocol, database, queries, positives)
-    matched = rules.matched(truth.near)
-    rankings: dict[str, tuple[Ranking, int | None]] = {}
-    unreadable: dict[str, str] = {}
-    for name, ranker in rankers.items():
-        ranker = ranker if isinstance(ranker, Ranker) else ranker()
-        rankings[name] = _rank(ranker, queries, max(protocol.ns), rules), ranker.dim
-        unreadable |= rankings[name][0].unreadable
-        del ranker
-    readable = np.array([path not in unreadable for path in queries.path])
-    judged = readable & (matched | (protocol.unmatched == "keep"))
-    methods = []
-    for name, (found, dim) in rankings.items():
-        correct = truth.correct(found.ids)
-        recall = recall_at(correct, judged, protocol.ns)
-        apart = {group: recall_at(correct, judged & of_it, protocol.ns) for group, of_it in (groups or {}).items()}
-        seconds = dict(found.seconds)
-        methods.append(MethodResult(name, found.ids, found.scores, correct, recall, seconds, dim, apart))
-    config = {**(config or {}), "environment": environment()}
-    groups = dict(groups or {})
-    return Evaluation(database, queries, protocol, methods, judged, matched, unreadable, config, groups)
+    judge = RecallJudge(database, queries, protocol, positives=positives, groups=groups)
+    return judge.result(rank_each(rankers, judge.rank), config)
 
 
-def _truth(protocol: Protocol, database: Places, queries: Places, positives: Sequence[np.ndarray] | None) -> Truth:
+def rank_each(
+    rankers: Mapping[str, Ranker | Callable[[], Ranker]], rank: Callable[[Ranker], Ranked]
+) -> dict[str, Ranked]:
+    """Rank with each ranker, made when its turn comes and let go of before the next is made."""
+    return {name: rank(ranker if isinstance(ranker, Ranker) else ranker()) for name, ranker in rankers.items()}
+
+
+def _truth(protocol: Protocol, database: Places, queries: Places, positives: Sequence[IntArray] | None) -> Truth:
     if (positives is None) == (protocol.radius is None):
         raise NetvladError(
             "right is either what lies within a radius or what is listed: give a protocol with a radius, or one "
@@ -110,7 +161,7 @@ def timed(ranker: Ranker, photos: Sequence[str], k: int) -> Ranking:
     return found if found.seconds else replace(found, seconds={"rank": time.perf_counter() - start})
 
 
-def environment() -> dict:
+def environment() -> dict[str, Any]:
     """What a number depends on beside the code: versions, hardware, commit."""
     found = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
     for package in ("netvlad", "torch", "torchvision", "timm", "faiss-cpu", "numpy", "pillow"):

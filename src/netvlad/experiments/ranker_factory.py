@@ -1,193 +1,231 @@
-"""Models by name as rankers over a database, for the commands that judge them."""
+"""Rankers over the database of a task, from models that are given by name, as folders or as objects."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from functools import cache
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from netvlad import __version__
+from netvlad.benchmarks.published import row_of
+from netvlad.errors import NetvladError
+from netvlad.experiments.cached_ranker import CachedRanker, MemoizedRanker, stamp
+from netvlad.registry import ranker_named
+from netvlad.types import Describer, Fittable, Ranker
+
+if TYPE_CHECKING:
+    from netvlad.benchmarks.published import PublishedResult
+    from netvlad.experiments.tasks import Task
+    from netvlad.places import Neighbours
+    from netvlad.search.rerank import RerankOptions
+
+    Model = str | os.PathLike[str] | Describer | Ranker
 
 DISTINCT = "-distinct"
 
 
-class Methods:
-    """Models to judge.
+@dataclass(frozen=True)
+class RankerOptions:
+    """How rankers are built from models.
 
-    names: as `netvlad.load` takes them, or vocabtree, or label -> such a name; with -distinct behind it the database is
-    searched by what is distinctive of its photos (`netvlad.search.distinctive`). options: of `load`, for models given
-    by name; folder: where answers are kept, None nowhere. dims: judge each model cut to so many numbers, and whole ones
-    not at all.
-    near: makes the Neighbours of the database in itself, which -distinct needs; it is called at most once.
-    as_is: models given by name leave photos at their size, unless the options say otherwise; not DenseVLAD and
-    vocabulary trees, whose method has a size of its own. After the rankers were made, `known` has for each label what
-    published rows could say of it, `resized` the size it scales photos down to, `dims_of` its model and dimension,
-    and `kept` which labels were answered from the folder.
+    model: options of `netvlad.load` for models given by name. seed: of what is fitted on the database. cache: a folder
+    that keeps rankings. dims: rank by the first so many numbers of each vector, instead of by all. rerank: rank once
+    more with geometric verification.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str] | dict[str, str],
-        options: dict,
-        *,
-        seed: int = 0,
-        workers: int | None = None,
-        folder: Path | None = None,
-        dims: Sequence[int] = (),
-        as_is: bool = False,
-        near: Callable | None = None,
-    ):
-        self.labels = names if isinstance(names, dict) else {name: name for name in names}
-        self.options, self.seed, self.workers, self.folder, self.dims = options, seed, workers, folder, tuple(dims)
-        self.as_is, self.near = as_is, near and cache(near)
-        self.known: dict = {}
-        self.resized: dict[str, int | None] = {}
-        self.dims_of: dict[str, tuple[str, int]] = {}
-        self._counts: dict[str, dict[str, int]] = {}
+    model: Mapping[str, Any]
+    seed: int = 0
+    workers: int | None = None
+    cache: Path | None = None
+    dims: tuple[int, ...] = ()
+    rerank: RerankOptions | None = None
 
-    def makers(self, database: Sequence[str], wrap: Callable = lambda ranker: ranker, **more) -> dict[str, Callable]:
-        """Label -> a function that makes its ranker over the photos `database`.
 
-        wrap: what stands between a ranker and its answers, such as the cropping of queries; more: what answers then
-        depend on besides.
-        """
-        if not self.dims:
-            return {label: (lambda label=label: self._ranker(label, database, wrap, more)) for label in self.labels}
-        makers = {}
-        for label in self.labels:
-            sweep: list = []  # shared by all dimensions of a model, and let go of with the last
-            for dim in self.dims:
-                name = f"{label}, {dim}-D"
-                self.dims_of[name] = (label, dim)
-                makers[name] = lambda label=label, dim=dim, sweep=sweep: self._cut(
-                    label, dim, database, wrap, more, sweep
-                )
-        return makers
+@dataclass(frozen=True)
+class BuiltRanker:
+    """A ranker, and what results say of it.
+
+    published: the published result that it compares with. resize: longest side in pixels that photos are scaled down
+    to. swept: the model's label and the dimension, where vectors are cut. cache: where its rankings are kept, if they
+    are.
+    """
+
+    label: str
+    ranker: Ranker
+    published: PublishedResult | None = None
+    resize: int | None = None
+    swept: tuple[str, int] | None = None
+    cache: CachedRanker | None = None
 
     @property
-    def kept(self) -> list[str]:
-        """The labels whose answers were all on disk."""
-        return [label for label, counts in self._counts.items() if counts["from disk"] and not counts["anew"]]
+    def cached(self) -> bool:
+        """Whether all rankings so far were read from the cache."""
+        counts = self.cache.counts if self.cache else {"from disk": 0, "anew": 0}
+        return counts["from disk"] > 0 and not counts["anew"]
 
-    def _ranker(self, label: str, database, wrap: Callable, more: dict):
+
+def build_rankers(label: str, model: Model, task: Task, options: RankerOptions) -> Iterator[BuiltRanker]:
+    """Yield the rankers of one model: one, or one for each dimension, and each once more with re-ranking.
+
+    A ranker holds the vectors of the database: drop it before asking for the next. Raises NetvladError for models that
+    are missing or do not fit the options.
+    """
+    if options.dims:
+        yield from _sweep(label, model, task, options)
+        return
+    built = _build(label, model, task, options)
+    if options.rerank is None:
+        yield built
+        return
+    from netvlad.search.rerank import Reranker
+
+    memoized = MemoizedRanker(built.ranker)  # queries are described once for both
+    yield replace(built, ranker=memoized)
+    yield BuiltRanker(f"{label} + rerank", Reranker(memoized, task.database.path, options.rerank))
+
+
+def _build(label: str, model: Model, task: Task, options: RankerOptions) -> BuiltRanker:
+    """The ranker of all numbers of a model."""
+    if isinstance(model, Ranker):
+        return BuiltRanker(label, model)
+    if (factory := ranker_of(model)) is not None:
+        return _registered(label, os.fspath(model), factory, task, options)
+    distinct = is_distinct(model)
+    describer, key = _loaded(model, task, options)
+    near = task.near if distinct else None
+    if near is not None:
+        key["near"] = _digest(near)
+
+    def make() -> Ranker:
         from netvlad.search.rankers import MemoryRanker
 
-        name = self.labels[label]
-        if is_tree(name):
-            key = self._tree_key(name)
-            return self._kept(label, lambda: wrap(self._tree(name, database)), key, database, more, None)
-        describer, key = self._loaded(label)
-        near = self._near(name) if is_distinct(name) else None
+        return MemoryRanker(_fitted(describer, task, options), task.database.path, near=near, workers=options.workers)
 
-        def make():
-            return wrap(MemoryRanker(self._fitted(describer, database), database, near=near, workers=self.workers))
-
-        if near is not None:
-            key["near"] = _digest(near)
-        return self._kept(label, make, key, database, more, describer.dim)
-
-    def _cut(self, label: str, dim: int, database, wrap: Callable, more: dict, sweep: list):
-        """The ranker of the first `dim` numbers of a model."""
-        from netvlad.errors import NetvladError
-        from netvlad.search.rankers import MemoryRanker, Sweep
-
-        name = self.labels[label]
-        if is_distinct(name):
-            raise NetvladError(f"{label} is worked out in all dimensions: give --dims without {DISTINCT}")
-        if not sweep:
-            describer, key = (None, None) if is_tree(name) else self._loaded(label)
-            if getattr(describer, "whitening", None) is None:
-                raise NetvladError(
-                    f"{label} is not whitened, so its first numbers alone say little: --dims takes models that "
-                    "`netvlad fit --whiten` wrote"
-                )
-            if max(self.dims) > describer.dim:
-                raise NetvladError(f"{label} has {describer.dim} numbers: {max(self.dims)} cannot be kept of them")
-            sweep += [Sweep(lambda: MemoryRanker(describer, database, workers=self.workers)), key]
-        shared, key = sweep
-        if dim == self.dims[-1]:
-            sweep.clear()
-        key = {**key, "dim": dim}
-        return self._kept(f"{label}, {dim}-D", lambda: wrap(shared.ranker(dim)), key, database, more, dim)
-
-    def _loaded(self, label: str) -> tuple:
-        """The describer, and what its vectors depend on."""
-        from netvlad.pretrained.zoo import DENSE_VLAD, load
-
-        name = self.labels[label]
-        distinct = is_distinct(name)
-        name = name.removesuffix(DISTINCT) if distinct else name
-        size = {"resize": None} if self.as_is and name != DENSE_VLAD else {}
-        describer = load(name, **{**size, **self.options})
-        facts = SimpleNamespace(name=describer.name, dim=describer.dim, method=describer.method)
-        self.known[label], self.resized[label] = None if distinct else facts, describer.resize
-        key = {"model": describer.identity}
-        if not describer.ready:
-            key["centres from the database by seed"] = self.seed
-        return describer, key
-
-    def _fitted(self, describer, database: Sequence[str]):
-        from netvlad.describe.fit import fit
-
-        if not describer.ready:
-            fit(describer, database, seed=self.seed, workers=self.workers)
-        return describer
-
-    def _tree(self, name: str, database: Sequence[str]):
-        from netvlad.search.vocabulary_tree_ranker import ranker_named
-
-        resized = {key: size for key, size in self.options.items() if key == "resize"}
-        return ranker_named(name, database, near=self.near, seed=self.seed, workers=self.workers, **resized)
-
-    def _tree_key(self, name: str) -> dict:
-        card = Path(name) / "card.json"
-        model = card.read_text("utf-8") if card.is_file() else name
-        key = {"model": model, "seed": self.seed, "resize": self.options.get("resize", "default")}
-        if is_distinct(name):
-            key["near"] = _digest(self._near(name))
-        return key
-
-    def _near(self, name: str):
-        from netvlad.errors import NetvladError
-
-        if self.near is None:
-            raise NetvladError(f"{name} learns from photos of other places, and nothing tells here which those are")
-        return self.near()
-
-    def _kept(self, label: str, make: Callable, key: dict, database, more: dict, dim: int | None):
-        from netvlad import __version__
-        from netvlad.experiments.cached_ranker import CachedRanker, stamp
-
-        if self.folder is None:
-            return make()
-        key = {**key, "database": stamp(database), "netvlad": __version__, **more}
-        ranker = CachedRanker(make, self.folder, key, label, dim)
-        self._counts[label] = ranker.counts  # not the ranker: it holds vectors
-        return ranker
+    ranker, cache = _cached(label, make, key, task, options, describer.dim)
+    row = None if distinct or task.benchmark is None else row_of(describer, task.name)
+    return BuiltRanker(label, ranker, row, describer.resize, cache=cache)
 
 
-def is_tree(name: str) -> bool:
-    """Whether a name stands for a vocabulary tree."""
-    from netvlad.errors import PlaceIndexError
-    from netvlad.runtime.artifacts import read_card
-    from netvlad.search.vocabulary_tree import KIND
+def _registered(
+    label: str, name: str, factory: Callable[..., Ranker], task: Task, options: RankerOptions
+) -> BuiltRanker:
+    """The ranker of a registered name, or of the folder of a vocabulary tree."""
+    resize = {key: size for key, size in options.model.items() if key == "resize"}
+    make = partial(factory, task.database, near=lambda: task.near, seed=options.seed, workers=options.workers, **resize)
+    card = Path(name) / "card.json"
+    model = card.read_text("utf-8") if card.is_file() else name
+    key = {"model": model, "seed": options.seed, "resize": options.model.get("resize", "default")}
+    if is_distinct(name):
+        key["near"] = _digest(task.near)
+    ranker, cache = _cached(label, make, key, task, options)
+    return BuiltRanker(label, ranker, cache=cache)
 
-    if (Path(name) / "card.json").is_file():
-        return bool(read_card(name, error=PlaceIndexError)["kind"] == KIND)
-    return name.startswith("vocabtree")
+
+def _sweep(label: str, model: Model, task: Task, options: RankerOptions) -> Iterator[BuiltRanker]:
+    """The rankers of the first numbers of a whitened model: photos are described once for all dimensions."""
+    from netvlad.search.rankers import MemoryRanker, Sweep
+
+    if is_distinct(model):
+        raise NetvladError(f"{label} is worked out in all dimensions: give --dims without {DISTINCT}")
+    if isinstance(model, Ranker) or ranker_of(model) is not None:
+        raise _unwhitened(label)
+    describer, key = _loaded(model, task, options)
+    if not is_whitened(describer):
+        raise _unwhitened(label)
+    largest = max(options.dims)
+    if largest > describer.dim:
+        raise NetvladError(f"{label} has {describer.dim} numbers: {largest} cannot be kept of them")
+    sweep = Sweep(lambda: MemoryRanker(describer, task.database.path, workers=options.workers))
+    for dim in options.dims:
+        name = f"{label}, {dim}-D"
+        ranker, cache = _cached(name, partial(sweep.ranker, dim), {**key, "dim": dim}, task, options, dim)
+        yield BuiltRanker(name, ranker, None, describer.resize, (label, dim), cache)
+        del ranker, cache
 
 
-def is_distinct(name: str) -> bool:
+def _unwhitened(label: str) -> NetvladError:
+    return NetvladError(
+        f"{label} is not whitened, so its first numbers alone say little: --dims takes models that "
+        "`netvlad fit --whiten` wrote"
+    )
+
+
+def _loaded(model: Model, task: Task, options: RankerOptions) -> tuple[Describer, dict[str, Any]]:
+    """The describer, and what its vectors depend on.
+
+    Where the task wants photos at their size, models given by name leave them so unless the options say otherwise;
+    DenseVLAD and saved models have a size of their own.
+    """
+    from netvlad.pretrained.zoo import DENSE_VLAD, load
+
+    if isinstance(model, str | os.PathLike):
+        name = os.fspath(model).removesuffix(DISTINCT) if is_distinct(model) else os.fspath(model)
+        size = {"resize": None} if task.as_is and name != DENSE_VLAD else {}
+        describer: Describer = load(name, **{**size, **options.model})
+    elif isinstance(model, Describer):
+        describer = model
+    else:
+        raise NetvladError(f"{model!r} is neither a name, a folder, a describer nor a ranker")
+    key: dict[str, Any] = {"model": describer.identity}
+    if isinstance(describer, Fittable) and not describer.ready:
+        key["centres from the database by seed"] = options.seed
+    return describer, key
+
+
+def _fitted(describer: Describer, task: Task, options: RankerOptions) -> Describer:
+    from netvlad.describe.fit import fit
+
+    if isinstance(describer, Fittable) and not describer.ready:
+        fit(describer, task.database.path, seed=options.seed, workers=options.workers)
+    return describer
+
+
+def _cached(
+    label: str,
+    make: Callable[[], Ranker],
+    key: Mapping[str, Any],
+    task: Task,
+    options: RankerOptions,
+    dim: int | None = None,
+) -> tuple[Ranker, CachedRanker | None]:
+    """What `make` returns, asked with cropped queries where the task wants that; made when needed with a cache."""
+    if options.cache is None:
+        return task.cropped(make()), None
+    key = {**key, "database": stamp(task.database.path), "netvlad": __version__, **task.regions}
+    cached = CachedRanker(lambda: task.cropped(make()), options.cache, key, label, dim)
+    return cached, cached
+
+
+def ranker_of(model: Model) -> Callable[..., Ranker] | None:
+    """What makes the ranker that a registered name or the folder of a vocabulary tree stands for; None for others."""
+    from netvlad.search.vocabulary_tree_ranker import is_tree_folder, vocabulary_tree_ranker
+
+    if not isinstance(model, str | os.PathLike):
+        return None
+    name = os.fspath(model)
+    if is_tree_folder(name):
+        return partial(vocabulary_tree_ranker, tree=name)
+    found = None if (Path(name) / "card.json").is_file() else ranker_named(name)
+    return None if found is None else partial(found[0], variant=found[1])
+
+
+def is_distinct(model: Model) -> bool:
     """Whether a name asks for what is distinctive of the database's photos; a model's folder may be called anything."""
-    return name.endswith(DISTINCT) and not (Path(name) / "card.json").is_file()
+    if not isinstance(model, str | os.PathLike):
+        return False
+    return os.fspath(model).endswith(DISTINCT) and not (Path(model) / "card.json").is_file()
 
 
-def _digest(near) -> str:
+def is_whitened(describer: Describer) -> bool:
+    """Whether a describer of this package whitens its vectors, so that their first numbers say most."""
+    from netvlad.describe.base import BaseDescriber
+
+    return isinstance(describer, BaseDescriber) and describer.whitening is not None
+
+
+def _digest(near: Neighbours) -> str:
     return hashlib.sha256(near.offsets.tobytes() + near.ids.tobytes()).hexdigest()
-
-
-def short_labels(names: Sequence[str]) -> dict[str, str]:
-    """Label -> name: folders by their last part, unless two of them would be called alike."""
-    names = list(dict.fromkeys(names))
-    short = [Path(name).name if (Path(name) / "card.json").is_file() else name for name in names]
-    return {(s if short.count(s) == 1 else name): name for s, name in zip(short, names, strict=True)}

@@ -34,6 +34,11 @@ class Panel:
     lines: list[Line]
     measure: str = "recall"
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether there is anything to draw."""
+        return any(np.isfinite(share) for line in self.lines for share in line.at.values())
+
 
 def panels_of(
     found: Evaluation | Retrieval,

@@ -1,0 +1,80 @@
+"""Tasks and results on the command line, for the commands that judge models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netvlad.errors import NetvladError
+
+if TYPE_CHECKING:
+    from netvlad.benchmarks.protocol import Protocol
+    from netvlad.experiments.run import Result
+    from netvlad.experiments.tasks import Task
+
+
+def own_protocol(
+    benchmarks: list[str] | None,
+    radius: float | None,
+    keep_unmatched: bool,
+    best_per_panorama: bool,
+    other_dates: bool,
+) -> Protocol:
+    """The rules for photos of one's own. Raises NetvladError for rules beside a benchmark, which has its own."""
+    from netvlad.benchmarks.protocol import Protocol
+
+    if benchmarks and (radius is not None or keep_unmatched or best_per_panorama or other_dates):
+        raise NetvladError(
+            f"{benchmarks[0]} has its own rules: leave --radius, --keep-unmatched, --best-per-panorama and "
+            "--other-dates out, or give its photos as --database and --queries"
+        )
+    return Protocol(
+        radius=25.0 if radius is None else radius,
+        unmatched="keep" if keep_unmatched else "drop",
+        best_per_panorama=best_per_panorama,
+        other_dates=other_dates,
+    )
+
+
+def benchmark_tasks(names: list[str], root: Path | None, whole_queries: bool) -> list[Task]:
+    """The benchmarks in one folder. Raises NetvladError for wrong names, a missing folder and missing photos."""
+    from netvlad.benchmarks import benchmark
+    from netvlad.experiments.tasks import benchmark_task
+
+    known = [benchmark(name) for name in names]  # all names before any photo
+    if root is None:
+        raise NetvladError(f"--benchmark {names[0]} needs --root, the folder it is in:\n{known[0].layout}")
+    return [benchmark_task(name, root, whole_queries=whole_queries) for name in names]
+
+
+def own_task(database: Path | None, queries: Path | None, protocol: Protocol, strict: bool) -> Task:
+    """Photos of one's own. Raises NetvladError where a source is missing or cannot be read."""
+    from netvlad.cli.common import read_places
+    from netvlad.experiments.tasks import Task
+
+    if database is None or queries is None:
+        raise NetvladError("give --database and --queries, or --benchmark and --root")
+    name = f"{queries.stem} in {database.stem}"
+    places = [read_places(source, strict) for source in (database, queries)]
+    return Task(name, name, *places, protocol, source={"database": str(database), "queries": str(queries)})
+
+
+def print_result(result: Result, *, rules: bool = False) -> None:
+    """Print what was found on stdout, and what a person should know of it on stderr.
+
+    rules: print the protocol for photos of one's own too.
+    """
+    from netvlad.cli.common import map_table, print_rules, recall_table, tell, tell_unreadable
+
+    task, protocol = result.task, result.task.protocol
+    tell_unreadable(result.found.unreadable)
+    if not task.is_map:
+        both = sorted(set(task.database.path) & set(task.queries.path))
+        tell("these queries are in the database too and find themselves", both)
+    tell("rankings read from the cache of an earlier run", list(result.cached))
+    if task.as_is:
+        scaled = [f"{name}: to {size} pixels" for name, size in result.resized.items()]
+        tell(f"{task.name} takes photos as they are, and these scale larger ones down", scaled)
+    (map_table if task.is_map else recall_table)(result.summary)
+    if rules or task.benchmark or protocol.best_per_panorama or protocol.other_dates:
+        print_rules(result.summary["rules"])
