@@ -18,8 +18,8 @@ import torch
 
 from common import peak_mib
 from netvlad.places import Places
-from netvlad.training.cache import Cache
 from netvlad.training.config import Mining
+from netvlad.training.descriptor_cache import DescriptorCache
 from netvlad.training.tuples import Tuples
 
 DIM, SIDE, CHUNK = 256, 30_000.0, 20_000
@@ -41,7 +41,7 @@ def tables(places: int, queries: int) -> tuple[Places, Places]:
     return tuple(Places.build(path=p, easting=e, northing=n) for p, (e, n) in zip(paths, (at, asked), strict=True))
 
 
-def fill(cache: Cache, rows: int) -> None:
+def fill(cache: DescriptorCache, rows: int) -> None:
     generator = torch.Generator().manual_seed(0)
     for first in range(0, rows, CHUNK):
         x = torch.randn(min(CHUNK, rows - first), DIM, generator=generator)
@@ -63,7 +63,7 @@ def main() -> None:
     print(f"potential positives        {taken:8.1f} s   {peak_mib() / 1024:5.2f} GiB", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        cache = Cache(len(database) + len(queries), DIM, memory=0, folder=folder)
+        cache = DescriptorCache(len(database) + len(queries), DIM, memory=0, folder=folder)
         fill(cache, len(database) + len(queries))
         taken = time.perf_counter() - start
         print(f"descriptors on disk        {taken:8.1f} s   {peak_mib() / 1024:5.2f} GiB", flush=True)

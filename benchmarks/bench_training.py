@@ -23,13 +23,13 @@ from common import campus
 from netvlad.describe.network import evaluating
 from netvlad.images.read import read_image
 from netvlad.places import Places
+from netvlad.training import train
 from netvlad.training.config import Config, Mining
-from netvlad.training.loss import ranking_loss
-from netvlad.training.network import Network
+from netvlad.training.losses import ranking_loss
+from netvlad.training.network import TrainableNetwork
 from netvlad.training.optimizer import only_trainable
-from netvlad.training.ranking import Ranking
-from netvlad.training.rows import Rows
-from netvlad.training.trainer import train
+from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.tuple_objective import TupleObjective
 
 SAMPLE = {"sample": 300, "apart": None}
 SETTINGS = {
@@ -40,7 +40,7 @@ SETTINGS = {
 }
 
 
-def straightforward(network: Network, rows: list[int], margin: float) -> None:
+def straightforward(network: TrainableNetwork, rows: list[int], margin: float) -> None:
     model, vectors = network.model, []
     for row in rows:
         x = model.prepare(read_image(network.paths[row])[None])
@@ -52,12 +52,12 @@ def straightforward(network: Network, rows: list[int], margin: float) -> None:
     loss.backward()
 
 
-def ours(network: Network, rows: list[int], margin: float) -> None:
-    vectors = network.vectors(network.take_to_learn(rows, 1, 0), len(rows))
+def ours(network: TrainableNetwork, rows: list[int], margin: float) -> None:
+    vectors = network.vectors(network.training_batches(rows, 1, 0), len(rows))
     ranking_loss(vectors[0], vectors[1:2], vectors[2:], margin)[0].backward()
 
 
-def gradient(network: Network, function, *arguments) -> torch.Tensor:
+def gradient(network: TrainableNetwork, function, *arguments) -> torch.Tensor:
     for parameter in network.parameters:
         parameter.grad = None
     function(network, *arguments)
@@ -69,11 +69,11 @@ def compare(model, places: Places, count: int) -> None:
     ways, tuples, expected = {}, [], None
     for name, settings in SETTINGS.items():
         config = Config(mining=Mining(**SAMPLE), **settings)
-        rows = Rows()
-        network = Network(model, config, rows.paths, None)
-        lessons = Ranking(network, places, places, rows)
+        rows = PhotoRows()
+        network = TrainableNetwork(model, config, rows.paths, None)
+        objective = TupleObjective(network, places, places, rows)
         network.open()
-        tuples = tuples or mined(lessons, count)
+        tuples = tuples or mined(objective, count)
         ways[name] = partial(gradient, network, ours if ways else straightforward)
     times: dict[str, list[float]] = {name: [] for name in ways}
     with evaluating(model), only_trainable(model, network.parameters):
@@ -90,17 +90,17 @@ def compare(model, places: Places, count: int) -> None:
         print(f"{name:36}{1000 * median:8.0f} ms a tuple{ratio:7.1f} times", flush=True)
 
 
-def mined(lessons: Ranking, count: int) -> list[list[int]]:
+def mined(objective: TupleObjective, count: int) -> list[list[int]]:
     """Rows of the photos of `count` tuples of 12 photos."""
-    lessons.refresh(1, lessons.order(1), len(lessons), 0)
+    objective.refresh(1, objective.order(1), len(objective), 0)
     out = []
-    for query in lessons.order(1).tolist():
-        row = int(lessons.row_of[query])
-        found = lessons.tuples.mine(
-            query, 1, lambda ids, row=row: lessons.cache.squared_distances(row, lessons.database_rows[ids])
+    for query in objective.order(1).tolist():
+        row = int(objective.row_of[query])
+        found = objective.tuples.mine(
+            query, 1, lambda ids, row=row: objective.cache.squared_distances(row, objective.database_rows[ids])
         )
         if found and len(found.negatives) == 10:
-            out.append([row, *lessons.database_rows[[found.positive, *found.negatives]].tolist()])
+            out.append([row, *objective.database_rows[[found.positive, *found.negatives]].tolist()])
         if len(out) == count:
             break
     return out
@@ -111,7 +111,7 @@ def parts(model, places: Places) -> None:
     for precision in ("float32", "bfloat16"):
         settings = {"epochs": 1, "lr": 1e-6, "optimizer": "adamw", "refresh": 500, "precision": precision}
         start = time.perf_counter()
-        record = train(model, places, places, Config(mining=Mining(**SAMPLE), **settings))
+        record = train(model, (places, places), Config(mining=Mining(**SAMPLE), **settings)).record
         whole, epoch = time.perf_counter() - start, record.epochs[0]
         shares = ", ".join(f"{name} {seconds:.1f}" for name, seconds in epoch.seconds.items())
         each = 1000 * epoch.wall / max(1, epoch.tuples)

@@ -29,8 +29,8 @@ from netvlad.describe.wccn import fit_cameras, fit_local
 from netvlad.describe.whitening import fit_whitening
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places
+from netvlad.training import train
 from netvlad.training.settings import make_config
-from netvlad.training.trainer import train
 
 NS = (1, 5, 10)
 WEBCAMS = SHARED / "data" / "webcams" / "places.csv"
@@ -65,7 +65,7 @@ def trained(model, west: Places, seed: int, options, validation=None, run: Path 
     values |= dict(setting.split("=", 1) for setting in options.set)
     config = make_config(options.preset, cameras=str(options.cameras), seed=seed, **values)
     start = time.perf_counter()
-    record = train(model, west, west, config, validation, run=run)
+    record = train(model, (west, west), config, validation=validation, out=run).record
     seconds = time.perf_counter() - start
     losses = " ".join(f"{epoch.loss:.2f}" for epoch in record.epochs)
     print(f"seed {seed}: {record.queries} queries, {seconds:.0f} s, loss {losses}", flush=True)

@@ -27,10 +27,9 @@ from netvlad.describe.stream import describe_all
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places, dates
 from netvlad.search.flat_index import rank_vectors
-from netvlad.training import network
-from netvlad.training.frozen import Frozen
+from netvlad.training import network, train
+from netvlad.training.frozen_maps import FrozenMaps, FrozenPhoto
 from netvlad.training.settings import make_config
-from netvlad.training.trainer import train
 from netvlad.types import Ranking
 
 LIGHTS = ("day", "sunset", "night")
@@ -91,7 +90,7 @@ def learn(model: NetworkDescriber, row: str, tables: dict, seed: int, options) -
         queries, validation = database[np.sort(chosen)], (tables["val"][0], tables["val"][0])
         config = make_config(positives=row, other_dates=True, seed=seed, **{**ABLATION, **values(options.ablation)})
     start = time.perf_counter()
-    record = train(model, database, queries, config, validation)
+    record = train(model, (database, queries), config, validation=validation).record
     print(
         f"{model.name} {row}, seed {seed}: {record.queries} queries ({record.skipped} without a positive), "
         f"{time.perf_counter() - start:.0f} s; recall@5 on val {100 * (record.recall or 0):.1f} -> "
@@ -155,21 +154,21 @@ def gain(after: list[np.ndarray], before: list[np.ndarray]) -> str:
 
 
 def keep_once() -> None:
-    """Each photo goes through the frozen layers once for all runs, which differ in what stands above these."""
-    kept: dict[tuple, tuple] = {}
-    keep = network.keep
+    """Run each photo through the frozen layers once for all runs, which differ in the layers above these."""
+    kept: dict[tuple[str, str], FrozenPhoto] = {}
+    compute = network.compute_frozen_maps
 
-    def kept_once(model, split, paths, *, storage, memory, folder, workers):
+    def compute_once(model, split, paths, *, storage, memory, folder, workers):
         room = {"storage": storage, "memory": np.inf, "folder": None, "workers": workers}
         new = [path for path in dict.fromkeys(paths) if (split.start, path) not in kept]
-        made = keep(model, split, new, **room) if new else None
-        kept.update({(split.start, new[row]): (made._maps[row], made._sizes[row]) for row in range(len(new))})
-        frozen = Frozen(model, split, storage, np.inf, None)
-        for row, path in enumerate(paths):
-            frozen._maps[row], frozen._sizes[row] = kept[split.start, path]
+        if new:
+            made = compute(model, split, new, **room)
+            kept.update({(split.start, new[row]): photo for row, photo in made.photos.items()})
+        frozen = FrozenMaps(model, split, storage, np.inf, None)
+        frozen.photos = {row: kept[split.start, path] for row, path in enumerate(paths)}
         return frozen
 
-    network.keep = kept_once
+    network.compute_frozen_maps = compute_once
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from campus_training import FOLDS, along
 from common import campus
 from netvlad.places import Places
 from netvlad.runtime.files import atomic
+from netvlad.training import train
 from netvlad.training.settings import make_config
-from netvlad.training.trainer import train
 
 COMMON = {"epochs": 6, "lr": 3e-5, "schedule": "constant", "warm_up": 0, "validation_radius": 10, "refresh": 250}
 WAYS = {
-    "all negatives": {"used": 1000, "hard": 1000, "epochs": 2},
+    "all negatives": {"negatives": 1000, "hard": 1000, "epochs": 2},
     "mined, 10 of 100": {},
     "mined, partial cache": {"cache": "partial", "refresh": 50, "sample": 100},
     "place classes": {"loss": "multi-similarity", "batch": 16, "lr": 1e-4, "epochs": 10},
@@ -35,7 +35,7 @@ def one(settings: dict, learn: Places, held: tuple[Places, Places]) -> tuple[lis
     """Seconds since the start, and recall@5 in percent, before training and after each epoch."""
     model = netvlad.load("resnet18-netvlad", clusters=32)
     netvlad.fit(model, learn.path, seed=0)
-    record = train(model, learn, learn, make_config("fast", **{**COMMON, **settings}), held)
+    record = train(model, (learn, learn), make_config("fast", **{**COMMON, **settings}), validation=held).record
     walls = [0.0, *accumulate(epoch.wall for epoch in record.epochs)]
     return walls, [100 * r for r in (record.recall, *(epoch.recall for epoch in record.epochs))]
 

@@ -132,7 +132,14 @@ rankers: Registry[Callable[..., Ranker]] = Registry(
 benchmarks: Registry[Benchmark] = Registry(
     "benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError, _benchmarks_by_name
 )
-losses: Registry[Any] = Registry("loss", "netvlad.losses")
+# loss: (query (D,), positives (P, D), negatives (N, D), margin) -> loss of one tuple, a scalar tensor, or that and
+# how many negatives violate the margin. The gradient of a batch is divided by the sum of these counts, 1 for a tensor
+# alone. A loss that compares other things than tuples registers a class (netvlad.training.objective.Objective).
+losses: Registry[Callable[..., Any]] = Registry(
+    "loss",
+    "netvlad.losses",
+    ("netvlad.training.losses", "netvlad.training.softmax_objective", "netvlad.training.multi_similarity"),
+)
 # kind of a saved folder: class with load(folder)
 artifacts: Registry[Any] = Registry(
     "kind of saved folder",

@@ -15,8 +15,8 @@ import netvlad as package
 from netvlad.cli import main, train
 from netvlad.training import run_folder
 from netvlad.training.config import Config
-from netvlad.training.keys import keys
-from netvlad.training.trainer import Training
+from netvlad.training.schema import keys
+from netvlad.training.trainer import Trainer
 
 SHORT = ["--model", "test_resnet-netvlad", "--clusters", 4, "--epochs", 2, "--batch", 2, "--refresh", 4, "--lr", "1e-2"]
 SHORT += ["--apart", "none", "--margin", 0.3, "--workers", 0]
@@ -91,7 +91,7 @@ def test_several_tables_are_one(netvlad, streets, tmp_path):
 def test_interrupted_and_resumed(netvlad, streets, tmp_path, monkeypatch):
     arguments = ["train", "--places", streets / "a.csv", "--validate", streets / "b.csv", *SHORT]
     assert netvlad(*arguments, "--out", tmp_path / "whole").code == 0
-    run, step, calls = tmp_path / "run", Training.step, []
+    run, step, calls = tmp_path / "run", Trainer.step, []
 
     def stopped(self, *args):
         calls.append(1)
@@ -100,7 +100,7 @@ def test_interrupted_and_resumed(netvlad, streets, tmp_path, monkeypatch):
         step(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "step", stopped)
+        patch.setattr(Trainer, "step", stopped)
         ran = netvlad(*arguments, "--out", run)
     assert ran.code == 130
     assert f"go on with: netvlad train --resume {run}" in ran.err
@@ -122,7 +122,7 @@ def test_refusals(refused, netvlad, streets, tmp_path):
     (tmp_path / "mine.yaml").write_text("epochs: 2\nlearning_rate: 1\n")
     message = refused(*begin, "--preset", tmp_path / "mine.yaml")
     assert "mine.yaml: no key is called 'learning_rate'" in message
-    assert "the keys are start, loss, positives, within" in message
+    assert "the keys are start, loss, positives, positive_radius" in message
     assert "no run is there to resume" in refused("train", "--resume", tmp_path / "none")
     assert not (tmp_path / "run").exists()
     ran = netvlad("train", "--lrr", "1")

@@ -10,8 +10,8 @@ import netvlad
 from netvlad.errors import PlacesError
 from netvlad.training import Config, Mining, train
 from netvlad.training.cameras import relations, windows
-from netvlad.training.frozen import Batch
-from netvlad.training.trainer import Training
+from netvlad.training.frozen_maps import Batch
+from netvlad.training.trainer import Trainer
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def cameras(photos, tmp_path):
 
 
 def config(**options) -> Config:
-    return Config(**{"loss": "softmax", "epochs": 2, "batch": 3, "lr": 0.01, "mining": Mining(used=1), **options})
+    return Config(**{"loss": "softmax", "epochs": 2, "batch": 3, "lr": 0.01, "mining": Mining(negatives=1), **options})
 
 
 def test_relations_by_hand():
@@ -79,31 +79,31 @@ def test_windows_of_tokens_keep_those_of_no_patch():
 def test_cameras_are_learnt_beside_the_street(network, street, cameras, freeze):
     file = cameras()
     settings = {"epochs": 6, "optimizer": "adamw", "lr": 1e-2, "freeze": freeze}
-    alone = train(network("netvlad"), *street(4), config(**settings), workers=0)
-    record = train(network("netvlad"), *street(4, seed=1), config(cameras=file, **settings), workers=0)
+    alone = train(network("netvlad"), street(4), config(**settings), workers=0).record
+    record = train(network("netvlad"), street(4, seed=1), config(cameras=file, **settings), workers=0).record
     assert record.epochs[-1].loss < 0.9 * record.epochs[0].loss
     assert record.epochs[0].violating > alone.epochs[0].violating
-    again = train(network("netvlad"), *street(4, seed=2), config(cameras=file, **settings), workers=0)
+    again = train(network("netvlad"), street(4, seed=2), config(cameras=file, **settings), workers=0).record
     assert np.isfinite(again.epochs[-1].loss)
 
 
 def test_draws_depend_on_seed_epoch_and_unit_alone(network, street, cameras):
-    lessons = Training(network("netvlad"), *street(3), config(cameras=cameras())).lessons
-    lessons.network.open()
+    objective = Trainer(network("netvlad"), *street(3), config(cameras=cameras())).objective
+    objective.network.open()
 
     def of(epoch: int, unit: int) -> float:
-        return lessons.cameras.loss(lessons.network, epoch, unit)[0].item()
+        return objective.cameras.loss(objective.network, epoch, unit)[0].item()
 
     assert of(1, 2) == of(1, 2)
     assert len({of(1, 2), of(2, 2), of(1, 3)}) == 3
 
 
 def test_a_run_goes_on_to_the_same_end(network, street, cameras, tmp_path, monkeypatch):
-    tables, settings = street(4), config(cameras=cameras(), checkpoint_every=2, batch=2, mining=Mining(used=1))
+    tables, settings = street(4), config(cameras=cameras(), checkpoint_every=2, batch=2, mining=Mining(negatives=1))
     whole = network("netvlad")
-    train(whole, *tables, settings, workers=0)
+    train(whole, tables, settings, workers=0)
     stopped = network("netvlad")
-    step = Training.step
+    step = Trainer.step
     calls = []
 
     def failing(self, *args):
@@ -113,23 +113,23 @@ def test_a_run_goes_on_to_the_same_end(network, street, cameras, tmp_path, monke
         step(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "step", failing)
+        patch.setattr(Trainer, "step", failing)
         with pytest.raises(KeyboardInterrupt):
-            train(stopped, *tables, settings, run=tmp_path / "run", workers=0)
+            train(stopped, tables, settings, out=tmp_path / "run", workers=0)
     resumed = network("netvlad")
-    train(resumed, *tables, settings, run=tmp_path / "run", resume=True, workers=0)
+    train(resumed, tables, settings, out=tmp_path / "run", resume=True, workers=0)
     for (name, a), (_, b) in zip(whole.state_dict().items(), resumed.state_dict().items(), strict=True):
         assert torch.equal(a, b), name
 
 
 def test_tables_that_are_none(network, street, cameras, photos, tmp_path):
     with pytest.raises(PlacesError, match="1 fixed cameras with two photos"):
-        Training(network("max"), *street(3), config(cameras=cameras(1)))
+        Trainer(network("max"), *street(3), config(cameras=cameras(1)))
     with pytest.raises(PlacesError, match="does not exist"):
-        Training(network("max"), *street(3, seed=1), config(cameras=str(tmp_path / "none.csv")))
+        Trainer(network("max"), *street(3, seed=1), config(cameras=str(tmp_path / "none.csv")))
     broken = cameras(2)
     for path in netvlad.read_places(broken).path[:2]:
         with open(path, "wb") as file:
             file.write(b"no photo")
-    record = train(network("max"), *street(3, seed=2), config(cameras=broken), workers=0)
+    record = train(network("max"), street(3, seed=2), config(cameras=broken), workers=0).record
     assert len(record.unreadable) == 2

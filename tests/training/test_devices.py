@@ -22,7 +22,7 @@ from netvlad.training import Config, train
 folder, epochs = sys.argv[1:]
 tables = [netvlad.read_places(f"{folder}/{name}.csv") for name in ("database", "queries")]
 settings = Config(epochs=int(epochs), batch=4, refresh=4, lr=0.05, margin=0.3, storage="float32", device="cpu")
-record = train(netvlad.load(folder + "/model"), *tables, settings, tables, run=folder + "/run", workers=0)
+record = train(folder + "/model", tables, settings, validation=tables, out=folder + "/run", workers=0).record
 print(record.epochs[0].violating, record.epochs[0].tuples)
 """
 
@@ -42,7 +42,7 @@ def test_two_processes_learn_what_one_does(network, street, tmp_path):
     assert ran.returncode == 0, ran.stderr
     model = network("netvlad")
     settings = Config(epochs=2, batch=4, refresh=4, lr=0.05, margin=0.3, storage="float32")
-    record = train(model, *tables, settings, tables, workers=0)
+    record = train(model, tables, settings, validation=tables, workers=0).record
     first = record.epochs[0]
     assert ran.stdout.splitlines() == [f"{first.violating} {first.tuples}"] * 2
     two = load_file(tmp_path / "run" / "model.safetensors")
@@ -80,7 +80,7 @@ def test_less_memory_and_other_layouts_learn_the_same(network, street, options):
     tables, found = street(4), []
     for more in ({}, options):
         model = network("netvlad")
-        train(model, *tables, Config(epochs=1, lr=0.05, margin=0.3, storage="float32", start="layer2", **more))
+        train(model, tables, Config(epochs=1, lr=0.05, margin=0.3, storage="float32", start="layer2", **more))
         found.append({k: t.clone() for k, t in model.state_dict().items()})
         assert all(p.is_contiguous() for p in model.parameters())
     for key in found[0]:
@@ -94,6 +94,6 @@ def test_recomputing_runs_the_blocks_twice(network, street):
         count = []
         block = model.backbone.body.layer3[0]
         block.register_forward_pre_hook(lambda *_, count=count: count.append(torch.is_grad_enabled()))
-        train(model, *tables, Config(epochs=1, margin=0.3, recompute=recompute))
+        train(model, tables, Config(epochs=1, margin=0.3, recompute=recompute))
         calls.append(sum(count))
     assert calls[1] == 2 * calls[0] > 0

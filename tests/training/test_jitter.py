@@ -6,7 +6,7 @@ import torch
 
 from netvlad.training import Config, train
 from netvlad.training.config import Jitter
-from netvlad.training.frozen import Photos
+from netvlad.training.frozen_maps import PhotoLoader
 from netvlad.training.jitter import jitterer
 
 ALL = Jitter(0.3, 0.3, 0.3, 0.3, 0.2, 0.3, 10.0, 0.2, 0.5)
@@ -79,13 +79,13 @@ def test_strengths_stay_within_their_limits():
 @pytest.mark.parametrize("freeze", [True, False])
 def test_jittered_photos_come_from_their_files(network, street, monkeypatch, freeze):
     asked = []
-    take = Photos.take_few
+    take = PhotoLoader.take_few
     monkeypatch.setattr(
-        Photos, "take_few", lambda self, rows, change: (asked.append(change), take(self, rows, change))[1]
+        PhotoLoader, "take_few", lambda self, rows, change: (asked.append(change), take(self, rows, change))[1]
     )
     model = network("netvlad")
     settings = Config(epochs=1, lr=0.05, margin=0.3, freeze=freeze, jitter=ALL)
-    record = train(model, *street(5), settings, workers=0)
+    record = train(model, street(5), settings, workers=0).record
     assert record.kept == ("in memory" if freeze else "nowhere")
     assert len(asked) == 5  # a tuple a query; refreshes see photos as they are
     assert record.epochs[0].steps == 2

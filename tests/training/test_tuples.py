@@ -63,7 +63,7 @@ def test_against_brute_force(world, rule, sample):
     descriptors, asked = rng.normal(size=(n, 3)), rng.normal(size=(k, 3))
     expected = [brute_force(db, q[i], d_days, q_days[i], rule) for i in range(k)]
     usable = [i for i, (p, m) in enumerate(expected) if p and m]
-    mining = Mining(rule, sample=sample, hard=8, used=3, remembered=2)
+    mining = Mining(rule, sample=sample, hard=8, negatives=3, cached_negatives=2)
     if not usable:
         with pytest.raises(PlacesError):
             Tuples(table(db, d_days), table(q, q_days), mining)
@@ -93,8 +93,8 @@ def test_against_brute_force(world, rule, sample):
 
 def test_the_papers_numbers():
     mining = Mining()
-    assert (mining.within, mining.apart, mining.elsewhere) == (10, 1, 25)
-    assert (mining.sample, mining.remembered, mining.hard, mining.used) == (1000, 10, 100, 10)
+    assert (mining.positive_radius, mining.apart, mining.negative_radius) == (10, 1, 25)
+    assert (mining.sample, mining.cached_negatives, mining.hard, mining.negatives) == (1000, 10, 100, 10)
 
 
 def test_a_thousand_are_drawn_alike_and_never_from_the_neighbourhood():
@@ -135,7 +135,7 @@ def test_hard_negatives_are_remembered_and_join_the_next_draw():
     db = [[5.0, 0.0]] + [[1000.0 + 30 * i, 0.0] for i in range(200)]
     descriptors = np.zeros((201, 1))
     descriptors[1:, 0] = np.arange(1, 201) / 100
-    tuples = Tuples(table(db), table([[0.0, 0.0]]), Mining(sample=20, remembered=3, used=5), margin=4.0)
+    tuples = Tuples(table(db), table([[0.0, 0.0]]), Mining(sample=20, cached_negatives=3, negatives=5), margin=4.0)
     seen: set[int] = set()
     for epoch in range(1, 6):
         drawn = set(tuples.random_negatives(0, epoch).tolist())
@@ -210,9 +210,9 @@ def test_co_located_photos_can_be_allowed():
     ("options", "message"),
     [
         ({"positives": "newest"}, "no rule for positives is called 'newest'; choose one of any, other-date, same-date"),
-        ({"within": 30.0}, "apart < within <= elsewhere is wanted"),
+        ({"positive_radius": 30.0}, "apart < positive_radius <= negative_radius is wanted"),
         ({"apart": 10.0}, "apart < within"),
-        ({"used": 0}, "count from 1"),
+        ({"negatives": 0}, "count from 1"),
         ({"confirmed": "pairs.csv"}, "confirmed pairs go with positives verified, not 'any'"),
     ],
 )
@@ -233,7 +233,7 @@ def test_a_photo_is_no_positive_of_itself():
 def test_a_block_shares_its_draw_and_says_what_it_needs():
     rng = np.random.default_rng(0)
     db, q = rng.uniform(0, 400, (400, 2)), rng.uniform(0, 400, (30, 2))
-    tuples = Tuples(table(db), table(q), Mining(sample=20, remembered=3), margin=9.0)
+    tuples = Tuples(table(db), table(q), Mining(sample=20, cached_negatives=3), margin=9.0)
     queries = tuples.usable
     descriptors = rng.normal(size=(400, 2))
     for epoch in (1, 2):

@@ -1,16 +1,21 @@
-"""netvlad train: learn from photos whose positions are known."""
+"""netvlad train: train a model on photos whose positions are known."""
 
 from __future__ import annotations
 
 import inspect
-import os
+from collections.abc import Callable
+from dataclasses import Field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad.training.config import Config
-from netvlad.training.keys import keys
+from netvlad.training.config import RENAMED, Config
+from netvlad.training.schema import keys
+
+if TYPE_CHECKING:
+    from netvlad.places import Places
+    from netvlad.training.record import Record
 
 EXAMPLE = "Example: netvlad train --places west.csv --validate west_val.csv --preset fast --out runs/west"
 _SETTINGS = "Settings (in place of the preset's)"
@@ -45,12 +50,13 @@ def run(
     """
     from netvlad.cli.common import model_options, say
     from netvlad.errors import NetvladError
+    from netvlad.training.devices import rank
 
-    settings = {name: value for name, value in settings.items() if value is not None}
+    given_settings = {name: value for name, value in settings.items() if value is not None}
     options = model_options(clusters, stage, resize)
     given = {"places": places, "validate": validate, "model": model, "preset": preset, "out": out}
     if resume is not None:
-        changes = [name for name, value in {**given, **options, **settings}.items() if value not in (None, [])]
+        changes = [name for name, value in {**given, **options, **given_settings}.items() if value not in (None, [])]
         if changes:
             raise NetvladError(
                 f"{resume} goes on with the settings it was begun with: leave out --{changes[0].replace('_', '-')}, "
@@ -63,35 +69,36 @@ def run(
         if resume is not None:
             record = _go_on(resume, strict, workers)
         else:
-            record = _begin(out, places, validate or [], model, preset or "paper", settings, options, strict, workers)
+            record = _begin(
+                out, places, validate or [], model, preset or "paper", given_settings, options, strict, workers
+            )
     except KeyboardInterrupt:
         say(f"stopped; go on with: netvlad train --resume {folder}")
         raise
-    if _first():
+    if rank() == 0:
         _tell(record, folder)
 
 
-def _begin(out, places, validate, model, preset, settings, options, strict, workers):
-    """Fit what has to be fitted, and train."""
-    from netvlad.describe.fit import fit
-    from netvlad.describe.wccn import fit_local
-    from netvlad.places import read_places
+def _begin(
+    out: Path,
+    places: list[Path],
+    validate: list[Path],
+    model: str | None,
+    preset: str,
+    settings: dict[str, str],
+    options: dict[str, Any],
+    strict: bool,
+    workers: int | None,
+) -> Record:
     from netvlad.pretrained.zoo import DEFAULT, load
-    from netvlad.training.places import sets, train_places
+    from netvlad.training.devices import rank
+    from netvlad.training.run import train
     from netvlad.training.run_folder import refuse_taken
     from netvlad.training.settings import make_config
 
     config = make_config(preset, **settings)
-    if _first():
-        refuse_taken(out)
-    table, held = _read(places, strict), _read(validate, strict)
-    describer = load(model or DEFAULT, **options)
-    if not describer.ready:
-        if config.cameras:
-            cameras = read_places(config.cameras)
-            fit_local(describer, cameras.path, cameras.place, seed=config.seed, workers=workers)
-        fit(describer, sets(table)[0].path, seed=config.seed, workers=workers)
-        describer.fitted_on["places"] = ", ".join(path.name for path in places)
+    if rank() == 0:
+        refuse_taken(out)  # before tables are read, which may take long
     about = {
         "places": [str(path.absolute()) for path in places],
         "validate": [str(path.absolute()) for path in validate],
@@ -99,43 +106,32 @@ def _begin(out, places, validate, model, preset, settings, options, strict, work
         "preset": preset,
         **options,
     }
-    return train_places(describer, table, config, held, run=out, about=about, workers=workers)
+    table, held = _read(places, strict), _read(validate, strict) if validate else None
+    describer = load(model or DEFAULT, **options)
+    return train(describer, table, config, validation=held, out=out, about=about, workers=workers).record
 
 
-def _go_on(folder: Path, strict: bool, workers: int | None):
-    from netvlad.errors import NetvladError
-    from netvlad.pretrained.zoo import load
-    from netvlad.training.keys import build
-    from netvlad.training.places import train_places
-    from netvlad.training.run_folder import START
-    from netvlad.training.settings import SETTINGS, read_settings
+def _go_on(folder: Path, strict: bool, workers: int | None) -> Record:
+    from netvlad.training.run import train
+    from netvlad.training.settings import read_run
 
-    file = folder / SETTINGS
-    if not file.is_file():
-        raise NetvladError(f"{folder}: no run is there to resume (it would hold {SETTINGS})")
-    values, about = read_settings(file)
-    if "places" not in about:
-        raise NetvladError(f"{file} does not say on which places: the run was begun from Python, so resume it there")
-    table, held = (_read([Path(path) for path in about.get(name, [])], strict) for name in ("places", "validate"))
-    config = build(Config, values, str(file))
-    return train_places(load(folder / START), table, config, held, run=folder, resume=True, workers=workers)
+    config, about = read_run(folder)
+    table = _read([Path(path) for path in about["places"]], strict)
+    validate = [Path(path) for path in about.get("validate", [])]
+    held = _read(validate, strict) if validate else None
+    return train(about["model"], table, config, validation=held, out=folder, resume=True, workers=workers).record
 
 
-def _first() -> bool:
-    """Whether this is the only process, or the first of those that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _read(paths: list[Path], strict: bool):
-    """The places of several sources as one table, None of no source."""
+def _read(paths: list[Path], strict: bool) -> Places:
+    """The places of several sources as one table."""
     from netvlad.cli.common import read_places
     from netvlad.places import Places
 
-    return Places.concat([read_places(path, strict) for path in paths]) if paths else None
+    return Places.concat([read_places(path, strict) for path in paths])
 
 
-def _tell(record, folder: Path) -> None:
-    """What came of it: on stderr what to know, on stdout a line an epoch."""
+def _tell(record: Record, folder: Path) -> None:
+    """Print a line for each epoch on stdout, and the outcome on stderr."""
     from netvlad.cli.common import say, table, tell_unreadable
 
     tell_unreadable(record.unreadable)
@@ -155,25 +151,31 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
 
 
-def _with_settings(function):
-    """Give `function` an option for each key of `Config`."""
+def _with_settings(function: Callable[..., None]) -> None:
+    """Give `function` an option for each key of `Config`, and hidden ones for the keys' old names."""
     own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    options = []
-    for each in keys(Config):
-        name = "--" + each.name.replace("_", "-")
-        among = "".join(f" {value}," for value in each.metadata["among"]).rstrip(",")
-        told = f"{each.metadata['meaning']}{among} ({_shown(each.default)})"
-        if each.type == "bool":
-            kind = Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=told, rich_help_panel=_SETTINGS)]
-        else:
-            metavar = each.type.partition(" ")[0].upper().replace("STR", "TEXT")
-            kind = Annotated[str | None, typer.Option(name, help=told, metavar=metavar, rich_help_panel=_SETTINGS)]
-        options.append(inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
-    function.__signature__ = inspect.Signature([*own, *options])
+    by_name = {each.name: each for each in keys(Config)}
+    options = [_option(name, each) for name, each in by_name.items()]
+    options += [_option(old, by_name[new], hidden=True) for old, new in RENAMED.items()]
+    function.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]  # what typer reads
     function.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
 
 
-def _shown(default) -> str:
+def _option(key: str, each: Field[Any], hidden: bool = False) -> inspect.Parameter:
+    name = "--" + key.replace("_", "-")
+    among = "".join(f" {value}," for value in each.metadata["among"]).rstrip(",")
+    told = f"{each.metadata['meaning']}{among} ({_shown(each.default)})"
+    panel: Any = {"help": told, "rich_help_panel": _SETTINGS, "hidden": hidden}
+    kind: Any
+    if each.type == "bool":
+        kind = Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", **panel)]
+    else:
+        metavar = str(each.type).partition(" ")[0].upper().replace("STR", "TEXT")
+        kind = Annotated[str | None, typer.Option(name, metavar=metavar, **panel)]
+    return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+
+
+def _shown(default: object) -> str:
     if default is None:
         return "none"
     if isinstance(default, bool):

@@ -15,10 +15,10 @@ from netvlad.describe.wccn import fixed_cameras
 from netvlad.errors import PlacesError
 from netvlad.places import read_places
 from netvlad.training.config import Config
-from netvlad.training.frozen import Batch
-from netvlad.training.loss import softmax_loss
-from netvlad.training.network import Network
-from netvlad.training.rows import Rows
+from netvlad.training.frozen_maps import Batch
+from netvlad.training.losses import softmax_loss
+from netvlad.training.network import TrainableNetwork
+from netvlad.training.photo_rows import PhotoRows
 
 CAMERAS, WINDOWS, PHOTOS = 6, 3, 2  # of a batch; windows of each camera, photos of each window
 SIDES = 0.45, 0.9  # of a window, as shares of the photo's
@@ -31,7 +31,7 @@ class Cameras:
     Raises PlacesError for fewer than two cameras with two photos.
     """
 
-    def __init__(self, file: str, config: Config, rows: Rows):
+    def __init__(self, file: str, config: Config, rows: PhotoRows):
         places = read_places(file)
         self.seed, self.temperature = config.seed, config.temperature
         at = rows.add(places.path)
@@ -42,7 +42,7 @@ class Cameras:
                 "photos are of one camera"
             )
 
-    def loss(self, network: Network, epoch: int, unit: int) -> tuple[Tensor, int]:
+    def loss(self, network: TrainableNetwork, epoch: int, unit: int) -> tuple[Tensor, int]:
         """The softmax loss of one batch of windows, drawn by the seed, the epoch and the unit."""
         rng = np.random.default_rng([self.seed, 7, epoch, unit])
         side = float(rng.uniform(*SIDES))
@@ -57,7 +57,7 @@ class Cameras:
                 corner += [at] * len(chosen)
         with network.timed("loading"):
             photos, of = np.unique(row, return_inverse=True)
-            batches = network.take_to_learn(photos.tolist(), epoch, unit)
+            batches = network.training_batches(photos.tolist(), epoch, unit)
         with network.timed("forward"):
             vectors, read = _described(network, batches, of, np.array(corner), side)
             masks = relations(np.array(camera)[read], np.array(window)[read], np.array(corner)[read], side)
@@ -74,7 +74,7 @@ def relations(camera: np.ndarray, window: np.ndarray, corner: np.ndarray, side: 
 
 
 def _described(
-    network: Network, batches: list[Batch], of: np.ndarray, corner: np.ndarray, side: float
+    network: TrainableNetwork, batches: list[Batch], of: np.ndarray, corner: np.ndarray, side: float
 ) -> tuple[Tensor, np.ndarray]:
     """Vectors (n, D) of the windows, and which these are: those of photos that can be read."""
     parts, order = [torch.empty(0, network.model.dim, device=network.model.device)], []

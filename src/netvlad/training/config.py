@@ -5,16 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netvlad.errors import NetvladError
-from netvlad.training.keys import check, key
+from netvlad.registry import losses
+from netvlad.training.schema import check, key
 
 RULES = ("any", "other-date", "same-date", "other-light", "verified")
-LOSSES = ("ranking", "softmax", "multi-similarity")
+LOSSES = ("ranking", "softmax", "multi-similarity")  # the package's own; `netvlad.registry.losses` has all
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("halve", "constant", "linear", "cosine")
 CACHES = ("full", "partial")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bfloat16")
 STORAGE = ("float16", "float32")
+RENAMED = {  # keys of version 0.1.0, which settings may still use
+    "within": "positive_radius",
+    "elsewhere": "negative_radius",
+    "remembered": "cached_negatives",
+    "used": "negatives",
+}
 
 
 @dataclass(frozen=True)
@@ -29,13 +36,13 @@ class Mining:
     """
 
     positives: str = key("any", "Which photos near a query may be its positives.", among=RULES)
-    within: float = key(10.0, "Largest distance in metres of a potential positive.")
+    positive_radius: float = key(10.0, "Largest distance in metres of a potential positive.")
     apart: float | None = key(1.0, "Its smallest distance, itself excluded; none: any.")
-    elsewhere: float = key(25.0, "Smallest distance in metres of a definite negative.")
+    negative_radius: float = key(25.0, "Smallest distance in metres of a definite negative.")
     sample: int = key(1000, "Definite negatives drawn for a query.")
-    remembered: int = key(10, "Nearest ones of its last visit that join them.")
+    cached_negatives: int = key(10, "Nearest ones of its last visit that join them.")
     hard: int = key(100, "Nearest of all these that are kept.")
-    used: int = key(10, "Most of these that may make the tuple.")
+    negatives: int = key(10, "Most of these that may make the tuple.")
     confirmed: str | None = key(None, "A file of verified pairs: CSV (query, database), or Parquet as they are found.")
 
     def __post_init__(self) -> None:
@@ -43,13 +50,13 @@ class Mining:
             raise NetvladError(f"no rule for positives is called {self.positives!r}; choose one of {', '.join(RULES)}")
         if self.confirmed is not None and self.positives != "verified":
             raise NetvladError(f"confirmed pairs go with positives verified, not {self.positives!r}")
-        if not (self.apart or 0) < self.within <= self.elsewhere:
+        if not (self.apart or 0) < self.positive_radius <= self.negative_radius:
             raise NetvladError(
-                f"positives between {self.apart} and {self.within} m and negatives beyond {self.elsewhere} m: "
-                "apart < within <= elsewhere is wanted"
+                f"positives between {self.apart} and {self.positive_radius} m and negatives beyond "
+                f"{self.negative_radius} m: apart < positive_radius <= negative_radius is wanted"
             )
-        if min(self.sample, self.hard, self.used) < 1 or self.remembered < 0:
-            raise NetvladError("sample, hard and used count from 1, remembered from 0")
+        if min(self.sample, self.hard, self.negatives) < 1 or self.cached_negatives < 0:
+            raise NetvladError("sample, hard and negatives count from 1, cached_negatives from 0")
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class Config:
     """
 
     start: str | None = key(None, "Where in the backbone training starts, e.g. layer3; pooling: it alone.")
-    loss: str = key("ranking", "By what is learnt.", among=LOSSES)
+    loss: str = key("ranking", "Training loss.", among=LOSSES, registry=losses)
     mining: Mining = field(default_factory=Mining)
     margin: float = key(0.1, "Of the ranking loss, in squared distance.", above=0)
     temperature: float = key(0.05, "Of the softmax loss, in cosines.", above=0)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netvlad.runtime.files import atomic
 from netvlad.training.record import Record
 
-LOSS, RECALL = "#0072B2", "#D55E00"  # Okabe and Ito's, with different markers: they are told apart in grey too
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LOSS, RECALL = "#0072B2", "#D55E00"  # of Okabe and Ito; the markers differ too, for prints in grey
 
 
 def draw_curves(record: Record, path: str | Path) -> None:
@@ -35,10 +39,10 @@ def draw_curves(record: Record, path: str | Path) -> None:
         figure.savefig(temporary, format="png", dpi=160, facecolor="white")
 
 
-def _draw_recall(axes, record: Record, x: list[float]) -> None:
+def _draw_recall(axes: Axes, record: Record, x: list[float]) -> None:
     values = [record.recall, *(epoch.recall for epoch in record.epochs)]
     percent = [None if value is None else 100 * value for value in values]
     known = [(a, b) for a, b in zip(x, percent, strict=True) if b is not None]
-    axes.plot(*zip(*known, strict=True), "s--", color=RECALL, markersize=4, linewidth=1.6)
+    axes.plot([a for a, _ in known], [b for _, b in known], "s--", color=RECALL, markersize=4, linewidth=1.6)
     axes.plot(x[record.best], percent[record.best], "o", color=RECALL, markersize=11, fillstyle="none")
     axes.set_ylabel("recall@5 in validation (%)", color=RECALL)

@@ -1,4 +1,4 @@
-"""One process, or many that learn from each batch together."""
+"""One process, or several that share each batch (torchrun)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from netvlad.errors import NetvladError
 EXTRA = "pip install 'netvlad[train]'"
 
 
-class Alone:
-    """The only process; nothing has to be shared."""
+class SingleProcess:
+    """The only process."""
 
     rank, world = 0, 1
 
-    def __init__(self, device: str):
+    def __init__(self, device: str) -> None:
         if device == "cuda" and not torch.cuda.is_available():
             raise NetvladError("device cuda: no GPU is seen here; choose cpu, or auto")
         self.device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
@@ -28,13 +28,13 @@ class Alone:
         return tensor
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait for all processes."""
 
 
-class Many:
-    """One of the processes that torchrun started, a GPU or some CPU cores each, joined by Lightning Fabric."""
+class ProcessGroup:
+    """One of several processes, with a GPU or some CPU cores each, joined by Lightning Fabric."""
 
-    def __init__(self, device: str):
+    def __init__(self, device: str) -> None:
         try:
             from lightning_fabric import Fabric
         except ImportError as e:
@@ -46,18 +46,25 @@ class Many:
         self.rank, self.world, self.device = self._fabric.global_rank, self._fabric.world_size, self._fabric.device
 
     def total(self, tensor: Tensor) -> Tensor:
-        return self._fabric.all_reduce(tensor.to(self.device), reduce_op="sum").to(tensor.device)
+        total = self._fabric.all_reduce(tensor.to(self.device), reduce_op="sum")
+        assert isinstance(total, Tensor)  # as it was given: Fabric takes collections as well
+        return total.to(tensor.device)
 
     def wait(self) -> None:
         self._fabric.barrier()
 
 
-@lru_cache
-def join(device: str) -> Alone | Many:
-    """This process among those that train: `torchrun` says how many there are. Raises NetvladError: no GPU, no Fabric.
+def rank() -> int:
+    """Number of this process among those that `torchrun` started, 0 for the first and for a single one."""
+    return int(os.environ.get("RANK", "0"))
 
-    Fabric launches the processes' group and finds the devices. Gradients are added up here rather than by
-    DistributedDataParallel, which waits for a backward pass of every process: a process all of whose tuples are learnt
-    already has none.
+
+@lru_cache
+def join(device: str) -> SingleProcess | ProcessGroup:
+    """This process among those that `torchrun` started. Raises NetvladError: no GPU, no Fabric.
+
+    Fabric launches the process group and finds the devices. Gradients are added up here rather than by
+    DistributedDataParallel, which waits for a backward pass of every process: a process without violating triplets has
+    none.
     """
-    return Many(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Alone(device)
+    return ProcessGroup(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else SingleProcess(device)

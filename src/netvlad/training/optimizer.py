@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -72,3 +72,17 @@ def copies(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
 def put_back(parameters: Sequence[nn.Parameter], tensors: Sequence[Tensor]) -> None:
     for parameter, tensor in zip(parameters, tensors, strict=True):
         parameter.copy_(tensor)
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer, names: Sequence[str]) -> dict[str, dict[str, Tensor]]:
+    """Parameter name -> state name -> tensor, of an optimizer of the parameters `names`."""
+    found = optimizer.state_dict()["state"]
+    return {names[i]: {what: t for what, t in state.items() if t is not None} for i, state in found.items()}
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, names: Sequence[str], state: Mapping[str, Mapping[str, Tensor]]
+) -> None:
+    """Take back what `optimizer_state` returned."""
+    found = {i: {what: t.clone() for what, t in state[name].items()} for i, name in enumerate(names) if name in state}
+    optimizer.load_state_dict({"state": found, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,4 +1,4 @@
-"""What a training run tells of itself."""
+"""What a training run reports about itself."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from netvlad.training.config import Config
 
 @dataclass
 class Epoch:
-    """One epoch: loss: the mean of a query's (or batch's) loss; tuples: queries that had a violating triplet,
-    `violating` of these in all; steps: of the optimiser; recall: recall@5 afterwards, 0..1; seconds: what took how
-    long; wall: the whole epoch."""
+    """One epoch.
+
+    loss: mean loss of a query or batch. tuples: queries that had a violating triplet; violating: how many of these
+    triplets. steps: of the optimizer. recall: recall@5 after the epoch, 0..1. seconds: stage -> seconds; wall: seconds
+    of the whole epoch.
+    """
 
     number: int
     lr: float
@@ -27,9 +30,12 @@ class Epoch:
 
 
 @dataclass
-class Lesson:
-    """What a batch was: the sum of its queries' `loss`, its `tuples` that had a violating triplet, and how many these
-    were; of places: the loss times their number, how many were learnt, and the pairs mined."""
+class StepStats:
+    """One optimizer step.
+
+    loss: sum over the batch's queries. tuples: those with a violating triplet; violating: how many of these triplets.
+    For a batch of places: the loss times their number, the places compared, and the pairs mined.
+    """
 
     loss: float = 0.0
     tuples: int = 0
@@ -37,7 +43,7 @@ class Lesson:
 
 
 @dataclass
-class At:
+class TrainerState:
     """Where a run stands: the `epoch`, its queries `done`, and `since` the last refresh (None: one is due)."""
 
     epoch: int = 1
@@ -47,12 +53,12 @@ class At:
 
 @dataclass
 class Record:
-    """How a model came about.
+    """The history of a training run.
 
-    recall: recall@5 before training; best: the epoch whose weights the model has; stopped: why before its time, or "".
-    queries: how many were trained on; skipped: those without a positive or a negative; database: its photos;
-    unreadable: path -> reason;
-    kept: where the frozen maps were, "in memory", "on disk" or "nowhere".
+    start: where in the backbone training starts. queries: how many were trained on; skipped: those without a positive
+    or a negative; database: its photos. kept: where the frozen maps were, "in memory", "on disk" or "nowhere".
+    recall: recall@5 before training. best: the epoch whose weights the model has, 0 before the first one ends.
+    stopped: why the run ended early, or "". unreadable: path -> reason.
     """
 
     config: Config
@@ -68,15 +74,16 @@ class Record:
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def progress(self) -> dict[str, Any]:
-        """What changes as training goes on, to be written down; `go_on` takes it back."""
+        """What changes during training, as JSON values; `restore` takes it back."""
         return {"recall": self.recall, "best": self.best, "epochs": [asdict(epoch) for epoch in self.epochs]}
 
-    def go_on(self, progress: dict[str, Any]) -> None:
+    def restore(self, progress: dict[str, Any]) -> None:
+        """Go on from what `progress` returned."""
         self.recall, self.best = progress["recall"], progress["best"]
         self.epochs = [Epoch(**epoch) for epoch in progress["epochs"]]
 
     def card(self) -> dict[str, Any]:
-        """What the card of the best epoch's model says of its training."""
+        """What the model card says of the training, with the best epoch's recall."""
         best = self.epochs[self.best - 1]
         facts = {"config": asdict(self.config), "database": self.database, "queries": self.queries}
         return {**facts, "epoch": best.number, "recall@5": best.recall}

@@ -7,7 +7,7 @@ import math
 from netvlad.training.config import Config
 
 
-def rate(config: Config, done: float, step: float = 0.0) -> float:
+def learning_rate(config: Config, done: float, step: float = 0.0) -> float:
     """The learning rate of a step when `done` epochs (a fraction of one included) lie behind; it takes `step` epochs.
 
     halve: by half every `halve_every` epochs (paper, appendix A); linear and cosine: to 0 at the end, from where the

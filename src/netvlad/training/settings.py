@@ -1,39 +1,43 @@
-"""Settings as short YAML files: those that come with the package by name, anyone's by path."""
+"""Settings as YAML files: the package's presets by name, others by path."""
 
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 from netvlad.errors import NetvladError
 from netvlad.runtime.files import write_text
-from netvlad.training.config import Config
+from netvlad.training.config import RENAMED, Config
 from netvlad.training.devices import EXTRA
-from netvlad.training.keys import build
+from netvlad.training.schema import build
 
 FOLDER = Path(__file__).parent / "presets"
 SETTINGS = "config.yaml"  # of a run
-RUN = "run"  # its section that says on what it was begun; presets have none
+RUN = "run"  # its section on the tables and the model of the run; presets have none
 
 
 def names() -> list[str]:
-    """The presets that come with the package."""
+    """The package's presets."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def make_config(preset: str | os.PathLike | None = None, **values: Any) -> Config:
+def make_config(preset: str | os.PathLike[str] | None = None, **values: Any) -> Config:
     """The settings of a preset, by name or path (also a run's config.yaml), with `values` in place of its own.
 
-    Raises NetvladError for an unknown preset, key or value, listing what there is.
+    Raises NetvladError for an unknown preset, key or value; the message lists the known ones.
     """
     read = {} if preset is None else read_settings(_find(preset))[0]
-    build(Config, read, str(preset)) if read else None  # a fault of the file is told as such
-    return build(Config, {**read, **values}, "settings")
+    if read:
+        build(Config, read, str(preset))  # an error of the file names the file
+    return build(Config, {**read, **rename_keys(values, "settings")}, "settings")
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keys of a YAML file, and its section `run`. Raises NetvladError where it is not one."""
+    """The keys of a YAML file, and its section `run`. Raises NetvladError for any other file."""
     yaml = _yaml()
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -41,7 +45,37 @@ def read_settings(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise NetvladError(f"{path}: cannot be read as YAML ({e})") from e
     if not isinstance(content, dict) or not isinstance(content.get(RUN, {}), dict):
         raise NetvladError(f"{path}: lines of `key: value` are wanted")
-    return {k: v for k, v in content.items() if k != RUN}, content.get(RUN, {})
+    values = {k: v for k, v in content.items() if k != RUN}
+    return rename_keys(values, str(path)), content.get(RUN, {})
+
+
+def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
+    """The settings of the run in `folder`, and what it was begun on: `places`, `validate`, `model`.
+
+    Raises NetvladError where no run is there, or one that does not name its tables.
+    """
+    file = folder / SETTINGS
+    if not file.is_file():
+        raise NetvladError(f"no run is there to resume (it would hold {SETTINGS})", path=folder)
+    values, about = read_settings(file)
+    if "places" not in about:
+        raise NetvladError(f"{file} does not say on which places: the run was begun from Python, so resume it there")
+    return build(Config, values, str(file)), about
+
+
+def rename_keys(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """`values` under today's keys, with one FutureWarning for keys of version 0.1.0.
+
+    Raises NetvladError where a key is given under both names.
+    """
+    old = [name for name in values if name in RENAMED]
+    both = [name for name in old if RENAMED[name] in values]
+    if both:
+        raise NetvladError(f"{source}: {both[0]} is the old name of {RENAMED[both[0]]}: give one of them")
+    if old:
+        told = ", ".join(f"{name} is called {RENAMED[name]}" for name in old)
+        warnings.warn(f"{source}: keys have been renamed: {told} now", FutureWarning, stacklevel=3)
+    return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
 def write_settings(folder: Path, about: dict[str, Any], values: dict[str, Any]) -> None:
@@ -50,7 +84,7 @@ def write_settings(folder: Path, about: dict[str, Any], values: dict[str, Any]) 
     write_text(folder / SETTINGS, _yaml().safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
-def _find(preset: str | os.PathLike) -> Path:
+def _find(preset: str | os.PathLike[str]) -> Path:
     path = Path(preset)
     if path.suffix in (".yaml", ".yml"):
         return path
@@ -59,9 +93,9 @@ def _find(preset: str | os.PathLike) -> Path:
     return FOLDER / f"{preset}.yaml"
 
 
-def _yaml():
+def _yaml() -> ModuleType:
     try:
         import yaml
     except ImportError as e:
         raise NetvladError(f"settings in YAML need PyYAML: {EXTRA}") from e
-    return yaml
+    return cast(ModuleType, yaml)  # PyYAML ships no types

@@ -2,79 +2,45 @@
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from netvlad.describe.network import NetworkDescriber, evaluating
 from netvlad.places import Places
-from netvlad.runtime.progress import progress
+from netvlad.runtime.progress import Advance, progress
+from netvlad.training.checkpoint import Checkpoint
 from netvlad.training.config import Config
-from netvlad.training.contrast import Contrast
-from netvlad.training.loss import Diverged
-from netvlad.training.network import Network
-from netvlad.training.optimizer import copies, make_optimizer, only_trainable, put_back
-from netvlad.training.ranking import Ranking
-from netvlad.training.record import At, Epoch, Lesson, Record
-from netvlad.training.rows import Rows
-from netvlad.training.run_folder import PAIRS, RunFolder, fingerprint
-from netvlad.training.schedule import rate
-from netvlad.training.similarity import Similarity
+from netvlad.training.losses import Diverged
+from netvlad.training.network import TrainableNetwork
+from netvlad.training.objective import make_objective
+from netvlad.training.optimizer import (
+    copies,
+    make_optimizer,
+    only_trainable,
+    optimizer_state,
+    put_back,
+    restore_optimizer,
+)
+from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.record import Epoch, Record, StepStats, TrainerState
+from netvlad.training.run_folder import RunFolder, fingerprint
+from netvlad.training.schedule import learning_rate
+from netvlad.training.schema import flat
 from netvlad.training.validation import Validation
 
+if TYPE_CHECKING:
+    from netvlad.types import IntArray
 
-def train(
-    model: NetworkDescriber,
-    database: Places,
-    queries: Places,
-    config: Config | None = None,
-    validation: tuple[Places, Places] | None = None,
-    *,
-    run: str | os.PathLike | None = None,
-    resume: bool = False,
-    about: dict | None = None,
-    workers: int | None = None,
-) -> Record:
-    """Train `model`, changed in place, so that queries are nearer to their positives than to any definite negative.
+
+class Trainer:
+    """Trains `model` in place, so that queries are nearer to their positives than to any definite negative.
 
     validation: another database and its queries, on which the best epoch is chosen; without it the last is kept.
-    run: a new folder for settings, checkpoints, logs, curves and the best model; resume: go on with the one that is
-    there, given the same model, tables and settings. about: facts for the folder's config.yaml.
-    workers: processes that decode photos (default: as many as `decode_photos` takes). Batch normalisation keeps its
-    statistics: the photos of a tuple were chosen to be alike, and their mean is not the world's.
-    Where a loss, a weight or a descriptor stops being finite, training ends and the record says why; in the first
-    epoch that is an error. However it ends, the model has the best weights so far, at first those it came with.
-    With loss "multi-similarity" database and queries together are grouped into places, and these are learnt.
-    Raises ModelError (no centres, whitened, nothing to train), PlacesError (no tuples), Diverged, NetvladError.
-    """
-    config = config or Config()
-    if run is not None and config.mining.positives == "verified" and config.mining.confirmed is None:
-        config = replace(config, mining=replace(config.mining, confirmed=str(Path(run) / PAIRS)))
-    training = Training(model, database, queries, config, validation, workers)
-    if run is not None:
-        data = fingerprint(database, queries, *(validation or ()))
-        training.folder = RunFolder(run, training.network.devices, data)
-        training.folder.go_on() if resume else training.folder.begin(model, config, about or {})
-    try:
-        if config.channels_last:
-            model.backbone.to(memory_format=torch.channels_last)
-        with evaluating(model), only_trainable(model, training.network.parameters):
-            record = training.run(resume)
-    finally:
-        if config.channels_last:
-            model.backbone.to(memory_format=torch.contiguous_format)
-    if record.best:
-        model.fitted_on["training"] = record.card()
-    return record
-
-
-class Training:
-    """One run: what it reads, what it learns from, and where it stands.
-
-    Photos are known by their row in `rows.paths`: those that are learnt from, then those that are validated on.
+    folder: where checkpoints, logs, curves and the best model go; None: nowhere. workers: processes that decode photos.
+    The model stays in evaluation mode: the photos of a tuple are alike, and batch statistics would be theirs.
+    Raises ModelError (no centres, whitened, nothing to train), PlacesError (no tuples).
     """
 
     def __init__(
@@ -82,119 +48,144 @@ class Training:
         model: NetworkDescriber,
         database: Places,
         queries: Places,
-        config: Config,
+        config: Config | None = None,
         validation: tuple[Places, Places] | None = None,
+        *,
+        folder: RunFolder | None = None,
         workers: int | None = None,
-    ):
-        self.config = config
-        self.rows = Rows()
-        self.network = Network(model, config, self.rows.paths, workers)
+    ) -> None:
+        self.config = config = config or Config()
+        self.folder, self.data = folder, fingerprint(database, queries, *(validation or ()))
+        rows = PhotoRows()  # the photos of all tables, those that are validated on last
+        self.network = TrainableNetwork(model, config, rows.paths, workers)
         self.parameters = self.network.parameters
         self.optimizer = make_optimizer(self.parameters, config)
-        kind = {"ranking": Ranking, "softmax": Contrast, "multi-similarity": Similarity}[config.loss]
-        self.lessons = kind(self.network, database, queries, self.rows)
-        self.record = Record(config, self.network.split.start, len(self.lessons), self.lessons.skipped, len(database))
-        self.validation = None
+        self.objective = make_objective(self.network, database, queries, rows)
+        self.record = Record(
+            config, self.network.split.start, len(self.objective), self.objective.skipped, len(database)
+        )
+        self.validation: Validation | None = None
         if validation:
             held, asked = validation
             limits = {"radius": config.validation_radius, "limit": config.validation_queries}
             self.validation = Validation(held, asked, other_dates=config.other_dates, seed=config.seed, **limits)
-            self.held, self.asked = self.rows.add(held.path), self.rows.add(asked.path[self.validation.chosen])
-        self.at, self.best = At(), copies(self.parameters)
-        self.current: Epoch | None = None
-        self.folder: RunFolder | None = None
+            self.held, self.asked = rows.add(held.path), rows.add(asked.path[self.validation.chosen])
+        self.state, self.best = TrainerState(), copies(self.parameters)
+        self.current, self.started = self._new_epoch(), time.perf_counter()
         self.since_save = 0
+        self._advance: Advance = lambda n, note="": None
 
-    def run(self, resume: bool = False) -> Record:
-        """All epochs, or those that are left. The model ends with the best one's weights, however they end."""
-        config, record = self.config, self.record
+    def run(self, *, resume: bool = False) -> Record:
+        """Train for all epochs, or with `resume` for those that are left by the checkpoint in the folder.
+
+        However it ends, the model has the best weights so far, at first those it came with. Where a loss, a weight or
+        a descriptor stops being finite, training ends and the record says why.
+        Raises Diverged where that happens in the first epoch, NetvladError for another run's checkpoint.
+        """
+        model, config = self.network.model, self.config
         try:
-            self.network.open()
-            record.kept = self.network.source.kept
-            resumed = resume and self.folder is not None and self.folder.restore(self)
-            done = (self.at.epoch - 1) * record.queries + self.at.done
-            total, quiet = config.epochs * record.queries, self.network.devices.rank > 0
-            with progress("training", total, "queries", done=done, quiet=quiet) as self.tell:
-                if not resumed:
-                    self.begin()
-                while self.at.epoch <= config.epochs:
-                    self.epoch()
+            if config.channels_last:
+                model.backbone.to(memory_format=torch.channels_last)
+            with evaluating(model), only_trainable(model, self.parameters):
+                self._run(resume)
         except Diverged as e:
-            record.stopped = f"{e} of epoch {self.at.epoch}; lower the learning rate ({config.lr:g})"
-            if not record.best:
-                raise Diverged(f"{self.network.model.name}: {record.stopped}") from e
+            self.record.stopped = f"{e} of epoch {self.state.epoch}; lower the learning rate ({config.lr:g})"
+            if not self.record.best:
+                raise Diverged(f"{model.name}: {self.record.stopped}") from e
         finally:
             put_back(self.parameters, self.best)
             if self.folder:
                 self.folder.close()
-        return record
+            if config.channels_last:
+                model.backbone.to(memory_format=torch.contiguous_format)
+        return self.record
+
+    def _run(self, resume: bool) -> None:
+        record, epochs = self.record, self.config.epochs
+        self.network.open()
+        record.kept = self.network.source.kept
+        found = self.folder.checkpoint(flat(self.config), self.data) if self.folder and resume else None
+        if found:
+            self._restore(found)
+        done = (self.state.epoch - 1) * record.queries + self.state.done
+        quiet = self.network.devices.rank > 0
+        with progress("training", epochs * record.queries, "queries", done=done, quiet=quiet) as self._advance:
+            if not found:
+                self.begin()
+            while self.state.epoch <= epochs:
+                self.epoch()
 
     def begin(self) -> None:
-        """What is known before the first step."""
-        epoch = self._timing()
-        order = self.lessons.order(1)
-        if self.lessons.stale(None, epoch.refresh):
-            self.refresh(order)
-        self.lessons.refuse_unreadable()
+        """Before the first step: fill the cache and validate."""
+        self._start_clock()
+        if self.objective.stale(None, self.current.refresh):
+            self.refresh(self.objective.order(1))
+        self.objective.refuse_unreadable()
         self.record.recall = self.recall()
         self.save()
 
     def epoch(self) -> None:
-        """Every usable query once, in random order, or what is left of them; then recall@5."""
-        at, epoch = self.at, self._timing()
-        order = self.lessons.order(at.epoch)
-        while at.done < len(order):
-            stale = self.lessons.stale(at.since, epoch.refresh)
+        """Train on every usable query once, in random order, or on those that are left; then validate."""
+        self._start_clock()
+        state, epoch = self.state, self.current
+        order = self.objective.order(state.epoch)
+        while state.done < len(order):
+            stale = self.objective.stale(state.since, epoch.refresh)
             self._save_if_due(stale)
             if stale:
                 self.refresh(order)
-            units = order[at.done : at.done + self.lessons.batch].tolist()
+            units = order[state.done : state.done + self.objective.batch].tolist()
             self.step(epoch, units)
-            at.done, at.since = at.done + len(units), (at.since or 0) + len(units)
+            state.done, state.since = state.done + len(units), (state.since or 0) + len(units)
             self.since_save += len(units)
         self._end(epoch)
 
     def step(self, epoch: Epoch, units: list[int]) -> None:
-        """One batch: queries whose tuples are learnt, or places."""
-        at, total = self.at, self.record.queries
+        """One optimizer step on a batch of queries, or of places."""
+        done, total = self.state.done, self.record.queries
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.config, epoch.number - 1 + at.done / total, len(units) / total)
+            group["lr"] = learning_rate(self.config, epoch.number - 1 + done / total, len(units) / total)
         self.optimizer.zero_grad()
         try:
-            lesson = self.lessons.learn(units, epoch.number)
+            stats = self.objective.backward(units, epoch.number)
         except Diverged as e:
-            raise Diverged(f"{e} in batch {at.done // self.lessons.batch + 1}") from e
-        if lesson.violating:
+            raise Diverged(f"{e} in batch {done // self.objective.batch + 1}") from e
+        if stats.violating:
             with self.network.timed("backward"):
                 self.optimizer.step()
             epoch.steps += 1
-        epoch.loss += lesson.loss
-        epoch.tuples += lesson.tuples
-        epoch.violating += lesson.violating
-        self._show(epoch, lesson, len(units))
+        epoch.loss += stats.loss
+        epoch.tuples += stats.tuples
+        epoch.violating += stats.violating
+        self._report(epoch, stats, len(units))
 
     def _end(self, epoch: Epoch) -> None:
-        record = self.record
+        record, state = self.record, self.state
         epoch.loss /= record.queries
-        self.lessons.refuse_unreadable()
+        self.objective.refuse_unreadable()
         self._refuse_infinite()
         epoch.recall = self.recall()
         epoch.wall += time.perf_counter() - self.started
         record.epochs.append(epoch)
-        record.unreadable = {self.rows.paths[row]: reason for row, reason in self.network.unreadable.items()}
+        record.unreadable = {self.network.paths[row]: reason for row, reason in self.network.unreadable.items()}
         best = not record.best or epoch.recall is None or epoch.recall > record.epochs[record.best - 1].recall
         if best:
             self.best, record.best = copies(self.parameters), epoch.number
-        self.at, self.current = At(epoch.number + 1), None
+            self.network.model.fitted_on["training"] = record.card()
+        state.epoch, state.done, state.since = epoch.number + 1, 0, None
+        self.current = self._new_epoch()
+        self._start_clock()
         self.save()
         if self.folder:
-            self.folder.epoch(self, best)
+            if best:
+                self.folder.save_model(self.network.model)
+            self.folder.log_epoch(record)
 
-    def refresh(self, order) -> None:
-        """The cached descriptors anew; `order`: the queries of this epoch."""
-        at = self.at
-        self.lessons.refresh(at.epoch, order[at.done :], self.current.refresh, at.done)
-        at.since = 0
+    def refresh(self, order: IntArray) -> None:
+        """Recompute the cached descriptors; order: the queries of this epoch."""
+        state = self.state
+        self.objective.refresh(state.epoch, order[state.done :], self.current.refresh, state.done)
+        state.since = 0
 
     @torch.no_grad()
     def recall(self) -> float | None:
@@ -206,21 +197,20 @@ class Training:
             queries = network.vectors(network.source.take(self.asked.tolist()), len(self.asked))
             database = ((b.positions, network.head(b)) for b in network.source.take(self.held.tolist()))
             found = self.validation.recall(queries, database)
-            # one process decides for all which epoch is best
+            # the first process decides for all which epoch is best
             share = torch.tensor([found if network.devices.rank == 0 else 0.0], dtype=torch.float64)
             return float(network.devices.total(share))
 
-    # -- records --------------------------------------------------------------------------------------------------
+    # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """A checkpoint, if there is a folder for it; never one of weights that are not finite."""
-        if self.current:
-            now = time.perf_counter()
-            self.current.wall += now - self.started
-            self.started = now
+        """Write a checkpoint, if there is a folder for it; never one with weights that are not finite."""
+        now = time.perf_counter()
+        self.current.wall += now - self.started
+        self.started = now
         self._refuse_infinite()
         if self.folder:
-            self.folder.save(self)
+            self.folder.save(self._checkpoint())
         self.since_save = 0
 
     def _save_if_due(self, stale: bool) -> None:
@@ -228,22 +218,54 @@ class Training:
         if self.since_save and (self.since_save >= every if every else stale):
             self.save()
 
-    def _timing(self) -> Epoch:
-        """The current epoch, its clock running."""
-        if self.current is None:
-            number, config = self.at.epoch, self.config
-            self.current = Epoch(number, rate(config, number - 1, 1), config.refresh * 2 ** config.halvings(number))
-        self.network.seconds, self.started = self.current.seconds, time.perf_counter()
-        return self.current
+    def _checkpoint(self) -> Checkpoint:
+        names = self.network.names
+        return Checkpoint(
+            settings=flat(self.config),
+            data=self.data,
+            state=self.state,
+            epoch=self.current,
+            progress=self.record.progress(),
+            now=dict(zip(names, self.parameters, strict=True)),
+            best=dict(zip(names, self.best, strict=True)) if self.record.best else {},
+            optimizer=optimizer_state(self.optimizer, names),
+            objective=self.objective.tensors(self.state.since),
+        )
 
-    def _show(self, epoch: Epoch, lesson: Lesson, n: int) -> None:
-        done = self.at.done + n
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        names, record = self.network.names, self.record
+        self.state = checkpoint.state
+        record.restore(checkpoint.progress)
+        self.current = checkpoint.epoch or self._new_epoch()
+        if record.best:
+            self.best = [checkpoint.best[name].clone() for name in names]
+            self.network.model.fitted_on["training"] = record.card()
+            if self.folder:  # a kill between the two files of the model leaves them of two epochs
+                put_back(self.parameters, self.best)
+                self.folder.save_model(self.network.model)
+        self.objective.restore(checkpoint.objective)
+        put_back(self.parameters, [checkpoint.now[name] for name in names])
+        restore_optimizer(self.optimizer, names, checkpoint.optimizer)
+        if self.folder:
+            self.folder.write_log(record)
+
+    # -- clock and reports ----------------------------------------------------------------------------------------
+
+    def _new_epoch(self) -> Epoch:
+        number, config = self.state.epoch, self.config
+        return Epoch(number, learning_rate(config, number - 1, 1), config.refresh * 2 ** config.halvings(number))
+
+    def _start_clock(self) -> None:
+        self.network.seconds, self.started = self.current.seconds, time.perf_counter()
+
+    def _report(self, epoch: Epoch, stats: StepStats, n: int) -> None:
+        done = self.state.done + n
         text = f"epoch {epoch.number}/{self.config.epochs}, loss {epoch.loss / done:.4f}, "
-        self.tell(n, text + f"{epoch.violating / done:.1f} violating triplets a query")
+        self._advance(n, text + f"{epoch.violating / done:.1f} violating triplets a query")
         if self.folder:
             before = (epoch.number - 1) * self.record.queries
-            self.folder.step(before + done, lesson, n, self.optimizer.param_groups[0]["lr"])
+            self.folder.log_step(before + done, stats, n, self.optimizer.param_groups[0]["lr"])
 
     def _refuse_infinite(self) -> None:
         if not self.network.finite:
-            raise Diverged(f"weights became NaN or infinite after {self.at.done} queries")
+            raise Diverged(f"weights became NaN or infinite after {self.state.done} queries")

@@ -18,12 +18,12 @@ from netvlad.places.splits import DAY, NIGHT
 from netvlad.places.sun import elevation
 from netvlad.places.visits import dates
 from netvlad.training.config import Mining
-from netvlad.training.confirmed import confirmed
+from netvlad.training.confirmed_pairs import confirmed
 
 
 @dataclass(frozen=True)
 class Tuple:
-    """Rows: `query` of the queries, `positive` and `negatives` (n,) of the database, nearest first."""
+    """PhotoRows: `query` of the queries, `positive` and `negatives` (n,) of the database, nearest first."""
 
     query: int
     positive: int
@@ -34,7 +34,7 @@ class Tuples:
     """Mines tuples of `queries` against `database`; the same seed gives the same tuples.
 
     `usable` (U,) int64: the queries with a potential positive and a definite negative; the others are skipped.
-    `remembered` (Q, mining.remembered) int64: the hardest negatives of each query's last visit, -1 where there is none.
+    `remembered` (Q, mining.cached_negatives) int64: the hardest negatives of each query's last visit, -1 for none.
     A photo that is query and database photo both is no positive of itself.
     Raises PlacesError when there is none, saying what is in the way.
     """
@@ -45,7 +45,7 @@ class Tuples:
         self.seed = seed
         self.size = len(database)
         # one search serves both: whoever is near enough to be a positive is no definite negative either
-        self._near = place_matches(queries, database, self.mining.elsewhere)
+        self._near = place_matches(queries, database, self.mining.negative_radius)
         self._positive = self._potential(database, queries)
         own = np.repeat(np.arange(len(queries)), np.diff(self._near.offsets))
         self._positive &= ~self._themselves(database, queries, own)
@@ -56,7 +56,7 @@ class Tuples:
         self.usable = np.flatnonzero(has_positive & has_negative)
         if not len(self.usable):
             raise PlacesError(self._refusal(queries, own, has_positive))
-        self.remembered = np.full((len(queries), self.mining.remembered), -1, np.int64)
+        self.remembered = np.full((len(queries), self.mining.cached_negatives), -1, np.int64)
         self._drawn: tuple = (None, None)
 
     def order(self, epoch: int) -> np.ndarray:
@@ -116,10 +116,10 @@ class Tuples:
         order = np.argsort(far, kind="stable")[: self.mining.hard]
         order = order[np.isfinite(far[order])]
         rows, far = rows[order], far[order]
-        keep = rows[: self.mining.remembered]
+        keep = rows[: self.mining.cached_negatives]
         self.remembered[query] = -1
         self.remembered[query, : len(keep)] = keep
-        violating = rows[far < limit][: self.mining.used]
+        violating = rows[far < limit][: self.mining.negatives]
         if not np.isfinite(limit) or not len(violating):
             return None
         return Tuple(query, positive, violating)
@@ -127,7 +127,7 @@ class Tuples:
     def _potential(self, database: Places, queries: Places) -> np.ndarray:
         """Which of the pairs in `_near` are potential positives, bool."""
         near, rule = self._near, self.mining
-        positive = near.metres <= rule.within
+        positive = near.metres <= rule.positive_radius
         if rule.apart is not None:
             positive &= near.metres > rule.apart
         positive |= np.isnan(near.metres)  # of one label
@@ -144,22 +144,22 @@ class Tuples:
     def _refusal(self, queries: Places, own: np.ndarray, has_positive: np.ndarray) -> str:
         rule, near = self.mining, self._near
         labelled = np.isnan(near.metres)
-        within = (near.metres <= rule.within) | labelled
+        within = (near.metres <= rule.positive_radius) | labelled
         apart = within if rule.apart is None else within & ((near.metres > rule.apart) | labelled)
         total, close, distinct = len(queries), len(np.unique(own[within])), len(np.unique(own[apart]))
         if not total or not self.size:
             return f"nothing to train on: {self.size} database photos and {total} queries"
         if has_positive.any():
             return (
-                f"no query has a definite negative: all database photos lie within {rule.elsewhere:g} m of each query; "
-                "photos of more places are wanted"
+                f"no query has a definite negative: all database photos lie within {rule.negative_radius:g} m of each "
+                "query; photos of more places are wanted"
             )
         if not close:
-            reason = f"no database photo lies within {rule.within:g} m of any"
+            reason = f"no database photo lies within {rule.positive_radius:g} m of any"
         elif not distinct:
             reason = (
-                f"{close} have database photos within {rule.within:g} m, but all of those within {rule.apart:g} m, "
-                "as cut-outs of the same panorama are; are all positions equal?"
+                f"{close} have database photos within {rule.positive_radius:g} m, but all of those within "
+                f"{rule.apart:g} m, as cut-outs of the same panorama are; are all positions equal?"
             )
         else:
             wanted = {"other-date": "of another date (a Time Machine)", "same-date": "of the same date"}

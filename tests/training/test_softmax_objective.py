@@ -9,13 +9,13 @@ import torch
 from netvlad.errors import NetvladError
 from netvlad.places import Places
 from netvlad.training import Config, Mining, train
-from netvlad.training.contrast import Contrast, Relations
-from netvlad.training.loss import softmax_loss
-from netvlad.training.trainer import Training
+from netvlad.training.losses import softmax_loss
+from netvlad.training.softmax_objective import Relations, SoftmaxObjective
+from netvlad.training.trainer import Trainer
 
 
 def config(**options) -> Config:
-    mining = options.pop("mining", Mining(used=1))
+    mining = options.pop("mining", Mining(negatives=1))
     return Config(**{"loss": "softmax", "epochs": 3, "batch": 3, "lr": 0.05, "mining": mining, **options})
 
 
@@ -68,9 +68,9 @@ def test_relations_pair_by_pair():
 
 
 def test_places_are_learnt(network, street):
-    one_batch = {"batch": 6, "mining": Mining(used=10)}
+    one_batch = {"batch": 6, "mining": Mining(negatives=10)}
     settings = config(epochs=12, optimizer="adamw", lr=3e-3, schedule="cosine", temperature=0.2, **one_batch)
-    record = train(network("netvlad"), *street(6), settings, workers=0)
+    record = train(network("netvlad"), street(6), settings, workers=0).record
     assert (record.queries, record.best) == (6, 12)
     losses = [epoch.loss for epoch in record.epochs]
     assert losses[-1] < 0.95 * losses[0]
@@ -81,11 +81,11 @@ def test_a_step_by_hand(network, street):
     """All photos of three places in one batch: the gradient of the loss by a loop."""
     database, queries = street(3)
     model, reference = network("netvlad"), network("netvlad")
-    mining = Mining(used=10)
+    mining = Mining(negatives=10)
     settings = config(
         epochs=1, batch=3, momentum=0.0, weight_decay=0.0, storage="float32", lr=0.01, mining=mining, temperature=0.1
     )
-    record = train(model, database, queries, settings, workers=0)
+    record = train(model, (database, queries), settings, workers=0).record
     places = Places.concat([database, queries])
     from netvlad.images.read import read_image
 
@@ -103,20 +103,20 @@ def test_a_step_by_hand(network, street):
 
 
 def test_hard_negatives_are_drawn_from_the_nearest(network, street):
-    lessons = Training(network("max"), *street(9), config(mining=Mining(remembered=2, used=1))).lessons
-    assert isinstance(lessons, Contrast)
-    lessons.network.open()
-    lessons.refresh(1, lessons.order(1), 9, 0)
-    query = int(lessons.order(1)[0])
-    near = lessons.tuples.positives(query)
+    objective = Trainer(network("max"), *street(9), config(mining=Mining(cached_negatives=2, negatives=1))).objective
+    assert isinstance(objective, SoftmaxObjective)
+    objective.network.open()
+    objective.refresh(1, objective.order(1), 9, 0)
+    query = int(objective.order(1)[0])
+    near = objective.tuples.positives(query)
     far = np.setdiff1d(np.arange(18), near)
-    distances = lessons.cache.squared_distances(int(lessons.row_of[query]), lessons.database_rows[far])
-    nearest = set(lessons.database_rows[far[np.argsort(distances)[:2]]].tolist())
+    distances = objective.cache.squared_distances(int(objective.row_of[query]), objective.database_rows[far])
+    nearest = set(objective.database_rows[far[np.argsort(distances)[:2]]].tolist())
     drawn = set()
     for epoch in range(1, 9):
-        own, positive, negative = lessons._photos(query, epoch)
-        assert own == lessons.row_of[query]
-        assert positive in lessons.database_rows[near]
+        own, positive, negative = objective._photos(query, epoch)
+        assert own == objective.row_of[query]
+        assert positive in objective.database_rows[near]
         drawn.add(int(negative))
     assert drawn == nearest
 
@@ -127,8 +127,8 @@ def test_other_light_by_the_sun(network, street):
     hours = ["12:00", "23:00"] * 4
     held = Places.build(path=database.path, time=[f"2025-12-22T{h}" for h in hours], **spot)
     asked = Places.build(path=queries.path, lat=31.26 + queries.easting / 111_000, lon=34.8, time="2025-12-22T11:00")
-    lessons = Training(network("max"), held, asked, config(mining=Mining("other-light"))).lessons
-    assert [lessons.tuples.positives(q).tolist() for q in range(4)] == [[1], [3], [5], [7]]
+    objective = Trainer(network("max"), held, asked, config(mining=Mining("other-light"))).objective
+    assert [objective.tuples.positives(q).tolist() for q in range(4)] == [[1], [3], [5], [7]]
 
 
 def test_what_does_not_go_together():
@@ -143,6 +143,6 @@ def test_photos_that_cannot_be_read(network, street):
     for path in [*database.path[[0, 3]], queries.path[2]]:
         with open(path, "wb") as file:
             file.write(b"no photo")
-    record = train(network("max"), database, queries, config(epochs=2), workers=0)
+    record = train(network("max"), (database, queries), config(epochs=2), workers=0).record
     assert len(record.unreadable) == 3
     assert math.isfinite(record.epochs[-1].loss)

@@ -1,16 +1,20 @@
-"""Every photo of a run under one number, so that none is decoded or kept twice."""
+"""The photos of a run, each with one row number, so that none is decoded or cached twice."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from netvlad.types import IntArray
 
-class Rows:
-    """`paths`: the photos; `add` gives the rows of more, which are those of photos that are there already.
 
-    Within one `add` no row occurs twice: a photo that a table names twice has two.
+class PhotoRows:
+    """Photos by row number; paths: the photos in order of their rows.
+
+    A photo that several tables name has one row; one that a single table names twice has two.
     """
 
     def __init__(self) -> None:
@@ -20,8 +24,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def add(self, paths: Sequence[str]) -> np.ndarray:
-        """The rows (n,) int64 of `paths`."""
+    def add(self, paths: Iterable[str]) -> IntArray:
+        """Add photos and return their rows, (n,) int64, none twice."""
         rows: list[int] = []
         taken: set[int] = set()
         for path in paths:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netvlad.training.loss import Diverged, ranking_loss
+from netvlad.training.losses import Diverged, ranking_loss
 
 
 def by_loop(q, positives, negatives, margin):

@@ -10,7 +10,7 @@ import torch
 from netvlad.errors import NetvladError
 from netvlad.places import Places
 from netvlad.training import Config, train
-from netvlad.training.trainer import Training
+from netvlad.training.trainer import Trainer
 
 
 def config(**options) -> Config:
@@ -34,27 +34,27 @@ def by_loop(x: np.ndarray, labels: list[int]) -> tuple[float, int]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_loss_like_a_loop_in_float64(network, street, seed):
-    lessons = Training(network("max"), *street(3), config()).lessons
+    objective = Trainer(network("max"), *street(3), config()).objective
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, 14)
     x = rng.normal(size=(14, 3))
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    loss, pairs = lessons.loss(torch.from_numpy(x), torch.from_numpy(labels))
+    loss, pairs = objective.loss(torch.from_numpy(x), torch.from_numpy(labels))
     expected, mined = by_loop(x, labels.tolist())
     assert pairs == mined
     assert loss.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_nothing_to_mine(network, street):
-    lessons = Training(network("max"), *street(3), config()).lessons
+    objective = Trainer(network("max"), *street(3), config()).objective
     x = torch.eye(4)[[0, 0, 1, 1]].requires_grad_()
-    loss, pairs = lessons.loss(x, torch.tensor([0, 0, 1, 1]))
+    loss, pairs = objective.loss(x, torch.tensor([0, 0, 1, 1]))
     assert (loss.item(), pairs) == (0.0, 0)
     loss.backward()
 
 
 def test_places_are_learnt(network, street):
-    record = train(network("netvlad"), *street(6), config(epochs=6, optimizer="adamw", lr=3e-3), workers=0)
+    record = train(network("netvlad"), street(6), config(epochs=6, optimizer="adamw", lr=3e-3), workers=0).record
     assert (record.queries, record.best) == (6, 6)
     losses = [epoch.loss for epoch in record.epochs]
     assert losses[-1] < 0.9 * losses[0]
@@ -66,19 +66,19 @@ def test_a_step_by_hand(network, street):
     """Of all three photos of two places in one batch: the gradient of the loss by a loop."""
     tables = street(2)
     model, reference = network("netvlad"), network("netvlad")
-    lessons = Training(network("netvlad"), *tables, config()).lessons
-    members = np.concatenate(lessons.classes.members)
+    objective = Trainer(network("netvlad"), *tables, config()).objective
+    members = np.concatenate(objective.classes.members)
     settings = config(epochs=1, batch=2, momentum=0.0, weight_decay=0.0, storage="float32", lr=0.01)
-    record = train(model, *tables, settings, workers=0)
+    record = train(model, tables, settings, workers=0).record
     paths = np.concatenate([tables[0].path, tables[1].path])[members]
     from netvlad.images.read import read_image
 
     x = torch.cat([reference(reference.prepare(read_image(path)[None].copy())) for path in paths])
-    labels = [0] * len(lessons.classes.members[0]) + [1] * len(lessons.classes.members[1])
+    labels = [0] * len(objective.classes.members[0]) + [1] * len(objective.classes.members[1])
     expected, pairs = by_loop(x.detach().double().numpy(), labels)
     assert record.epochs[0].loss == pytest.approx(expected, rel=1e-4)
     assert record.epochs[0].violating == pairs > 0
-    loss, _ = lessons.loss(x, torch.tensor(labels))
+    loss, _ = objective.loss(x, torch.tensor(labels))
     loss.backward()
     trained = dict(model.named_parameters())
     for name, p in reference.named_parameters():
@@ -91,17 +91,17 @@ def test_photos_that_cannot_be_read(network, street):
     for path in database.path[[0, 3]]:
         with open(path, "wb") as file:
             file.write(b"no photo")
-    record = train(network("max"), database, queries, config(epochs=1), workers=0)
+    record = train(network("max"), (database, queries), config(epochs=1), workers=0).record
     assert len(record.unreadable) == 2
     for path in Places.concat([database, queries]).path:
         with open(path, "wb") as file:
             file.write(b"no photo")
     for freeze in (True, False):
         with pytest.raises(NetvladError, match=r"none of the 8 photos can be read, such as .*is not an image"):
-            train(network("max"), database, queries, config(epochs=1, freeze=freeze), workers=0)
+            train(network("max"), (database, queries), config(epochs=1, freeze=freeze), workers=0)
 
 
 def test_without_the_library(network, street, monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch_metric_learning", None)
     with pytest.raises(NetvladError, match=r"needs pytorch-metric-learning: pip install 'netvlad\[train\]'"):
-        train(network("max"), *street(3), config())
+        train(network("max"), street(3), config())

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from netvlad.errors import NetvladError
-from netvlad.training.cache import Cache
-from netvlad.training.loss import Diverged
+from netvlad.training.descriptor_cache import DescriptorCache
+from netvlad.training.losses import Diverged
 
 
 def unit(n: int, dim: int, seed: int = 0) -> torch.Tensor:
@@ -17,7 +17,7 @@ def unit(n: int, dim: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_squared_distances_like_float64(tmp_path, on_disk):
     vectors = unit(40, 96)
-    cache = Cache(40, 96, memory=0 if on_disk else 1e9, folder=str(tmp_path) if on_disk else None)
+    cache = DescriptorCache(40, 96, memory=0 if on_disk else 1e9, folder=str(tmp_path) if on_disk else None)
     cache.set(np.arange(30), vectors[:30])
     cache.set([39, 31], vectors[[39, 31]])
     x = vectors.to(torch.float16).double().numpy()
@@ -32,7 +32,7 @@ def test_squared_distances_like_float64(tmp_path, on_disk):
 
 
 def test_a_row_is_set_anew():
-    cache, vectors = Cache(3, 8), unit(3, 8)
+    cache, vectors = DescriptorCache(3, 8), unit(3, 8)
     cache.set([0, 1, 2], vectors)
     cache.set([1], vectors[:1])
     assert cache.squared_distances(0, np.array([1]))[0] < 1e-5
@@ -43,9 +43,9 @@ def test_descriptors_that_are_not_finite(bad):
     vectors = unit(2, 4)
     vectors[1, 2] = bad
     with pytest.raises(Diverged, match="NaN or infinite"):
-        Cache(2, 4).set([0, 1], vectors)
+        DescriptorCache(2, 4).set([0, 1], vectors)
 
 
 def test_too_large_for_memory():
     with pytest.raises(NetvladError, match=r"1000000 descriptors of 4096 numbers take 8\.2 GB, more than the 1\.0 GB"):
-        Cache(1_000_000, 4096, memory=1e9)
+        DescriptorCache(1_000_000, 4096, memory=1e9)

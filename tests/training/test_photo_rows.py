@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 
 from netvlad.training.config import Config
-from netvlad.training.rows import Rows
-from netvlad.training.trainer import Training
+from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.trainer import Trainer
 
 
 def test_a_photo_has_one_row():
-    rows = Rows()
+    rows = PhotoRows()
     assert rows.add(["a", "b", "a", "c"]).tolist() == [0, 1, 2, 3]  # named twice in one table: two rows
     assert rows.add(["c", "d", "a", "a"]).tolist() == [3, 4, 0, 5]
     assert rows.add([]).tolist() == []
@@ -18,8 +18,8 @@ def test_a_photo_has_one_row():
 
 def test_photos_that_are_query_and_database_are_kept_once(network, street):
     database, _ = street(4)
-    training = Training(network("max"), database, database, Config(), (database, database))
-    assert len(training.rows) == 8
-    assert training.lessons.database_rows.tolist() == training.lessons.row_of.tolist() == list(range(8))
+    training = Trainer(network("max"), database, database, Config(), (database, database))
+    assert len(training.network.paths) == 8
+    assert training.objective.database_rows.tolist() == training.objective.row_of.tolist() == list(range(8))
     assert training.held.tolist() == list(range(8))
     assert np.isin(training.asked, range(8)).all()

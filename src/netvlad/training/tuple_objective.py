@@ -1,8 +1,9 @@
-"""Lessons of the ranking loss: tuples mined by cached descriptors (paper, section 4 and appendix A)."""
+"""Losses on tuples that are mined by cached descriptors (paper, section 4 and appendix A)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,24 +11,33 @@ from torch import Tensor
 
 from netvlad.errors import NetvladError
 from netvlad.places import Places
-from netvlad.training.cache import Cache
-from netvlad.training.loss import Diverged, ranking_loss
-from netvlad.training.network import Network
+from netvlad.training.descriptor_cache import DescriptorCache
+from netvlad.training.losses import Diverged, ranking_loss
+from netvlad.training.network import TrainableNetwork
 from netvlad.training.optimizer import copies, put_back
-from netvlad.training.record import Lesson
-from netvlad.training.rows import Rows
+from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.record import StepStats
 from netvlad.training.tuples import Tuples
 
+TupleLoss = Callable[[Tensor, Tensor, Tensor, float], "Tensor | tuple[Tensor, int]"]
 
-class Ranking:
-    """What there is to learn of `queries` against `database`: len() queries; `skipped`: those without a tuple.
 
-    `batch`: queries a step. The cached descriptors are those of the last `refresh`, of all photos, or in a partial
-    cache of those that the queries of the `block` then begun need.
+class TupleObjective:
+    """The objective of a loss on tuples of `queries` against `database`; skipped: queries without a tuple.
+
+    loss: as `netvlad.registry.losses` describes it. The cached descriptors are those of the last `refresh`: of all
+    photos, or in a partial cache of those that the queries of its `block` need.
     """
 
-    def __init__(self, network: Network, database: Places, queries: Places, rows: Rows):
-        self.network, self.config = network, network.config
+    def __init__(
+        self,
+        network: TrainableNetwork,
+        database: Places,
+        queries: Places,
+        rows: PhotoRows,
+        loss: TupleLoss = ranking_loss,
+    ) -> None:
+        self.network, self.config, self.loss = network, network.config, loss
         config = self.config
         self.tuples = Tuples(database, queries, config.mining, margin=config.margin, seed=config.seed)
         used = self.tuples.usable
@@ -35,7 +45,7 @@ class Ranking:
         self.database_rows = rows.add(database.path)
         self.row_of = np.full(len(queries), -1, np.int64)
         self.row_of[used] = rows.add(queries.path[used])
-        self.cache = Cache(len(rows), network.model.dim, memory=config.memory, folder=config.folder)
+        self.cache = DescriptorCache(len(rows), network.model.dim, memory=config.memory, folder=config.folder)
         self.refreshed, self.at_refresh, self.block = np.arange(len(rows)), copies(network.parameters), 0
 
     def __len__(self) -> int:
@@ -82,34 +92,34 @@ class Ranking:
             self.at_refresh = copies(self.network.parameters)
             self._describe()
 
-    # -- lessons --------------------------------------------------------------------------------------------------
+    # -- gradients ------------------------------------------------------------------------------------------------
 
-    def learn(self, queries: list[int], epoch: int) -> Lesson:
+    def backward(self, queries: list[int], epoch: int) -> StepStats:
         """The gradient of all violating triplets of a batch, divided by how many these are (paper, appendix A).
 
         Of many processes each takes its share of the queries; the sums are of all.
         """
-        devices, lesson = self.network.devices, Lesson()
+        devices, stats = self.network.devices, StepStats()
         mine = queries[devices.rank :: devices.world]
         try:
             for query in mine:
-                self._learn(query, epoch, lesson)
+                self._add_gradient(query, epoch, stats)
         except Diverged:
             if devices.world == 1:
                 raise
-            lesson.loss = float("nan")  # the others wait for the sums: they have to hear of it
-        self._add_up(queries, mine, lesson)
-        if not math.isfinite(lesson.loss):
-            raise Diverged(f"the loss is {lesson.loss}")
-        if lesson.violating:
+            stats.loss = float("nan")  # the others wait for the sums: they have to hear of it
+        self._add_up(queries, mine, stats)
+        if not math.isfinite(stats.loss):
+            raise Diverged(f"the loss is {stats.loss}")
+        if stats.violating:
             with self.network.timed("backward"):
                 self.network.add_gradients()
                 for parameter in self.network.parameters:
                     if parameter.grad is not None:
-                        parameter.grad /= lesson.violating
-        return lesson
+                        parameter.grad /= stats.violating
+        return stats
 
-    def _learn(self, query: int, epoch: int, lesson: Lesson) -> None:
+    def _add_gradient(self, query: int, epoch: int, stats: StepStats) -> None:
         network, row = self.network, int(self.row_of[query])
         block = self.block if self.config.cache == "partial" else None
         with network.timed("mining"):
@@ -120,25 +130,26 @@ class Ranking:
             return
         rows = [row, *self.database_rows[[mined.positive, *mined.negatives]].tolist()]
         with network.timed("loading"):
-            batches = network.take_to_learn(rows, epoch, query)
+            batches = network.training_batches(rows, epoch, query)
         with network.timed("forward"):
             vectors = network.vectors(batches, len(rows))
-            loss, count = ranking_loss(vectors[0], vectors[1:2], vectors[2:], self.config.margin)
+            found = self.loss(vectors[0], vectors[1:2], vectors[2:], self.config.margin)
+            loss, count = found if isinstance(found, tuple) else (found, 1)
         if not count:  # they violated by the cached descriptors, and no longer do
             return
         with network.timed("backward"):
             loss.backward()
-        lesson.loss += loss.item()
-        lesson.tuples += 1
-        lesson.violating += count
+        stats.loss += loss.item()
+        stats.tuples += 1
+        stats.violating += count
 
-    def _add_up(self, queries: list[int], mine: list[int], lesson: Lesson) -> None:
-        """Over all processes: counts, and the negatives to remember."""
+    def _add_up(self, queries: list[int], mine: list[int], stats: StepStats) -> None:
+        """Sum the counts of all processes, and exchange the negatives they keep for the next visit."""
         devices, remembered = self.network.devices, self.tuples.remembered
         if devices.world == 1:
             return
-        counts = devices.total(torch.tensor([lesson.loss, lesson.tuples, lesson.violating], dtype=torch.float64))
-        lesson.loss, lesson.tuples, lesson.violating = float(counts[0]), int(counts[1]), int(counts[2])
+        counts = devices.total(torch.tensor([stats.loss, stats.tuples, stats.violating], dtype=torch.float64))
+        stats.loss, stats.tuples, stats.violating = float(counts[0]), int(counts[1]), int(counts[2])
         remembered[np.setdiff1d(queries, mine)] = 0
         remembered[queries] = devices.total(torch.from_numpy(remembered[queries])).numpy()
 

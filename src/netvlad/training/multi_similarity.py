@@ -1,4 +1,4 @@
-"""Lessons of the multi-similarity loss: batches of places, all photos of which are compared with all."""
+"""The multi-similarity loss on batches of places, all photos of which are compared with all."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from torch import Tensor
 
 from netvlad.errors import NetvladError
 from netvlad.places import Places
-from netvlad.training.classes import Classes
+from netvlad.registry import register_loss
 from netvlad.training.devices import EXTRA
-from netvlad.training.network import Network
-from netvlad.training.record import Lesson
-from netvlad.training.rows import Rows
+from netvlad.training.network import TrainableNetwork
+from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.place_sampler import PlaceSampler
+from netvlad.training.record import StepStats
 
 
-class Similarity:
+@register_loss("multi-similarity")
+class MultiSimilarityObjective:
     """What there is to learn of database and queries together, grouped into places: len() places.
 
     `skipped`: photos in no place with two; `batch`: places a step. The loss and its miner are those of Wang et al.
     (CVPR 2019) with the numbers of GSV-Cities (Ali-bey et al. 2022).
     """
 
-    def __init__(self, network: Network, database: Places, queries: Places, rows: Rows):
+    def __init__(self, network: TrainableNetwork, database: Places, queries: Places, rows: PhotoRows):
         try:
             from pytorch_metric_learning import distances, losses, miners
         except ImportError as e:
             raise NetvladError(f"the loss multi-similarity needs pytorch-metric-learning: {EXTRA}") from e
         self.network = network
         places = Places.concat([database, queries[~np.isin(queries.path, database.path)]])
-        self.classes = Classes(places, network.config)
+        self.classes = PlaceSampler(places, network.config)
         self.batch, self.skipped = network.config.batch, self.classes.skipped
         self.rows = rows.add(places.path)
         similarity = distances.CosineSimilarity()
@@ -46,13 +48,16 @@ class Similarity:
         """Nothing is cached."""
         return False
 
+    def refresh(self, epoch: int, coming: np.ndarray, interval: int, block: int) -> None:
+        """Nothing is cached."""
+
     def tensors(self, since: int | None) -> dict[str, Tensor]:
         return {}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         pass
 
-    def learn(self, places: list[int], epoch: int) -> Lesson:
+    def backward(self, places: list[int], epoch: int) -> StepStats:
         """The gradient of a batch of places; with many processes the mean of their parts'."""
         network, devices = self.network, self.network.devices
         mine = self.classes.apart(places)[devices.rank :: devices.world]
@@ -60,12 +65,12 @@ class Similarity:
         rows = self.rows[np.concatenate([np.empty(0, np.int64), *groups])].tolist()
         labels = torch.from_numpy(np.repeat(np.arange(len(groups)), [len(group) for group in groups]))
         with network.timed("loading"):
-            batches = network.take_to_learn(rows, epoch, places[0])
+            batches = network.training_batches(rows, epoch, places[0])
         with network.timed("forward"):
             vectors = network.vectors(batches, len(rows))
             read = torch.tensor(sorted(p for batch in batches for p in batch.positions), dtype=torch.long)
             loss, pairs = self.loss(vectors[read], labels[read].to(vectors.device))
-        return network.learn_from(loss, len(mine), pairs, len(places))
+        return network.backward_mean(loss, len(mine), pairs, len(places))
 
     def loss(self, vectors: Tensor, labels: Tensor) -> tuple[Tensor, int]:
         """The loss of vectors (n, D) of the places `labels` (n,), and how many pairs the miner found."""

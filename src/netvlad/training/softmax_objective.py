@@ -1,4 +1,4 @@
-"""Lessons of the softmax loss: a batch of queries, their positives and hard negatives, all compared with all."""
+"""The softmax loss on a batch of queries, their positives and hard negatives, all compared with all."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import numpy as np
 import torch
 
 from netvlad.places import Places
+from netvlad.registry import register_loss
 from netvlad.training.cameras import Cameras
 from netvlad.training.config import Mining
-from netvlad.training.loss import softmax_loss
-from netvlad.training.network import Network
-from netvlad.training.ranking import Ranking
-from netvlad.training.record import Lesson
-from netvlad.training.rows import Rows
+from netvlad.training.losses import softmax_loss
+from netvlad.training.network import TrainableNetwork
+from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.record import StepStats
+from netvlad.training.tuple_objective import TupleObjective
 from netvlad.training.tuples import agree, moments
 
 BEYOND = 4.0  # no two unit vectors are farther apart in squared distance: with it as margin, all negatives are hard
 
 
-class Contrast(Ranking):
-    """As `Ranking`, with `mining.used` hard negatives of each query, drawn from the remembered ones.
+@register_loss("softmax")
+class SoftmaxObjective(TupleObjective):
+    """As `TupleObjective`, with `mining.negatives` hard negatives of each query, drawn from the remembered ones.
 
     All photos of a batch are queries of their own; fixed cameras, where there are any, are a batch beside it.
     """
 
-    def __init__(self, network: Network, database: Places, queries: Places, rows: Rows):
+    def __init__(self, network: TrainableNetwork, database: Places, queries: Places, rows: PhotoRows):
         super().__init__(network, database, queries, rows)
         self.tuples.margin = BEYOND
         known = np.flatnonzero(self.row_of >= 0)
@@ -36,7 +38,7 @@ class Contrast(Ranking):
         file = self.config.cameras
         self.cameras = Cameras(file, self.config, rows) if file is not None else None
 
-    def learn(self, queries: list[int], epoch: int) -> Lesson:
+    def backward(self, queries: list[int], epoch: int) -> StepStats:
         """The gradient of the mean loss of a batch; with many processes the mean of their parts'."""
         network, devices = self.network, self.network.devices
         mine = queries[devices.rank :: devices.world]
@@ -46,10 +48,10 @@ class Contrast(Ranking):
         if self.cameras:
             beside, more = self.cameras.loss(network, epoch, queries[devices.rank % len(queries)])
             loss, count = loss + beside, count + more
-        return network.learn_from(loss, len(mine), count, len(queries))
+        return network.backward_mean(loss, len(mine), count, len(queries))
 
     def _photos(self, query: int, epoch: int) -> np.ndarray:
-        """Rows of a query, its positive and `used` of its hard negatives, drawn."""
+        """PhotoRows of a query, its positive and `used` of its hard negatives, drawn."""
         row = int(self.row_of[query])
         block = self.block if self.config.cache == "partial" else None
         mined = self.tuples.mine(
@@ -60,13 +62,13 @@ class Contrast(Ranking):
         hard = self.tuples.remembered[query]
         hard = hard[hard >= 0] if (hard >= 0).any() else mined.negatives
         rng = np.random.default_rng([self.config.seed, 6, epoch, query])
-        hard = rng.permutation(hard)[: self.config.mining.used]
+        hard = rng.permutation(hard)[: self.config.mining.negatives]
         return np.concatenate([[row], self.database_rows[[mined.positive, *hard]]])
 
     def _loss(self, rows: np.ndarray, epoch: int, unit: int) -> tuple[torch.Tensor, int]:
         network = self.network
         with network.timed("loading"):
-            batches = network.take_to_learn(rows.tolist(), epoch, unit)
+            batches = network.training_batches(rows.tolist(), epoch, unit)
         with network.timed("forward"):
             vectors = network.vectors(batches, len(rows))
             read = np.sort(np.array([p for batch in batches for p in batch.positions], np.int64))
@@ -87,7 +89,7 @@ class Relations:
         metres = np.linalg.norm(part.xyz[:, None] - part.xyz, axis=-1)  # chords: of metres, they are arcs
         shared = (part.place[:, None] == part.place) & (part.place != "")
         by_label = np.isnan(metres)
-        near = (metres <= rule.within) & (metres > (-1 if rule.apart is None else rule.apart))
+        near = (metres <= rule.positive_radius) & (metres > (-1 if rule.apart is None else rule.apart))
         moment = self._moments[rows]
         positive = np.where(by_label, shared, near) & agree(rule.positives, moment[:, None], moment)
-        return positive & (part.path[:, None] != part.path), np.where(by_label, ~shared, metres > rule.elsewhere)
+        return positive & (part.path[:, None] != part.path), np.where(by_label, ~shared, metres > rule.negative_radius)

@@ -4,7 +4,7 @@ import pytest
 
 from netvlad.errors import NetvladError
 from netvlad.training.config import Config, Jitter, Mining
-from netvlad.training.keys import build, flat, keys
+from netvlad.training.schema import build, flat, keys
 
 
 def test_there_and_back():

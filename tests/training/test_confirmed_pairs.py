@@ -6,7 +6,7 @@ import pytest
 from netvlad.errors import PlacesError
 from netvlad.places import Places, PlaceTree
 from netvlad.training import verified
-from netvlad.training.confirmed import confirmed
+from netvlad.training.confirmed_pairs import confirmed
 
 
 @pytest.fixture

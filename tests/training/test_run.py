@@ -5,8 +5,8 @@ import pytest
 
 from netvlad.errors import PlacesError
 from netvlad.places import Places
-from netvlad.training import Config, Mining, train, train_places
-from netvlad.training.places import sets
+from netvlad.training import Config, Mining, train
+from netvlad.training.run import database_and_queries
 
 
 def named(split) -> Places:
@@ -14,10 +14,10 @@ def named(split) -> Places:
 
 
 def test_the_split_column_decides():
-    database, queries = sets(named(["database", "Query", "db", "queries", "", "train"]))
+    database, queries = database_and_queries(named(["database", "Query", "db", "queries", "", "train"]))
     assert (database.split.tolist(), queries.split.tolist()) == (["database", "db"], ["Query", "queries"])
     for split in (["", "", ""], ["train", "train"]):
-        both = sets(named(split))
+        both = database_and_queries(named(split))
         assert both[0] is both[1]
         assert len(both[0]) == len(split)
 
@@ -33,7 +33,7 @@ def test_the_split_column_decides():
 )
 def test_tables_that_do_not_do(split, message):
     with pytest.raises(PlacesError, match=message):
-        sets(named(split))
+        database_and_queries(named(split))
 
 
 def test_one_table_is_as_two(network, street):
@@ -43,8 +43,8 @@ def test_one_table_is_as_two(network, street):
     table = Places.build(**columns, northing=0.0, split=["database"] * 10 + ["query"] * 5)
     found = []
     for go in (
-        lambda model: train(model, database, queries, settings, (database, queries)),
-        lambda model: train_places(model, table, settings, table),
+        lambda model: train(model, (database, queries), settings, validation=(database, queries)).record,
+        lambda model: train(model, table, settings, validation=table).record,
     ):
         record = go(network("max"))
         found.append([(e.loss, e.violating, e.recall) for e in record.epochs])
@@ -66,7 +66,7 @@ def test_every_photo_is_query_and_database_but_never_its_own_positive(network, s
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tuples, "mine", watched)
-        record = train_places(network("max"), table, Config(epochs=1, margin=2.0, mining=Mining(apart=None)))
+        record = train(network("max"), table, Config(epochs=1, margin=2.0, mining=Mining(apart=None))).record
     assert record.queries == 15
     assert len(seen) == 15
     assert all(positive is not None and query != positive for query, positive in seen)

@@ -1,4 +1,4 @@
-"""The weakly supervised triplet ranking loss (paper, section 4, equation 7)."""
+"""Losses on descriptors: the weakly supervised triplet ranking loss (paper, section 4, equation 7), and softmax."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 
 from netvlad.errors import NetvladError
+from netvlad.registry import register_loss
 
 
 class Diverged(NetvladError):
     """A loss, a gradient or a descriptor became NaN or infinite."""
 
 
+@register_loss("ranking")
 def ranking_loss(query: Tensor, positives: Tensor, negatives: Tensor, margin: float = 0.1) -> tuple[Tensor, int]:
     """L = sum_j max(0, min_i d2(q, p_i) + m - d2(q, n_j)) with squared L2 distances d2, and how many j violate.
 
