@@ -117,7 +117,7 @@ def _benchmarks_by_name(found: Any) -> dict[str, Benchmark]:
     return {one.name: one for one in (made if isinstance(made, Iterable) else [made])}
 
 
-# model: (**options of netvlad.load that were given) -> Describer
+# model: (resize, and clusters and stage where given to netvlad.load) -> Describer
 models: Registry[Callable[..., Any]] = Registry("model", "netvlad.models", error=ModelError)
 # pooling: (channels, clusters) -> torch module with `dim` that maps (N, D, H, W) and a mask or None to (N, dim)
 poolings: Registry[Callable[[int, int], Any]] = Registry(

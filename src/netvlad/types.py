@@ -64,6 +64,10 @@ class Describer(Protocol):
         """Digest of everything a vector depends on: equal identities give equal vectors."""
 
     @property
+    def ready(self) -> bool:
+        """False while it has to be fitted before it can describe."""
+
+    @property
     def method(self) -> Method | None:
         """What published results it compares with; None where there can be none."""
 
@@ -79,10 +83,6 @@ class Fittable(Describer, Protocol):
     """A describer with cluster centres or a whitening that `netvlad.fit` learns from photos without labels."""
 
     fitted_on: dict[str, Any]
-
-    @property
-    def ready(self) -> bool:
-        """False while cluster centres are missing."""
 
     @property
     def clusters(self) -> int:
@@ -105,6 +105,10 @@ class Fittable(Describer, Protocol):
 @runtime_checkable
 class Saveable(Describer, Protocol):
     """A describer that can be written into a folder, and so into an index."""
+
+    @property
+    def architecture(self) -> Mapping[str, Any]:
+        """Everything but weights that a vector depends on, as JSON; its card holds it."""
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write weights and a card into `folder`; `netvlad.load(folder)` reads them back."""

@@ -16,7 +16,7 @@ from netvlad.images.read import read_image
 class MeanColour:
     """The smallest describer there is; remembers how many photos it was given at once."""
 
-    name, dim, smallest, takes_masks, identity, method = "mean", 3, 1, False, "mean", None
+    name, dim, smallest, takes_masks, identity, ready, method = "mean", 3, 1, False, "mean", True, None
 
     def __init__(self, resize: int | None = None):
         self.resize = resize

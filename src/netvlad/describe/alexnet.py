@@ -1,6 +1,8 @@
-"""AlexNet, the paper's smaller backbone, which timm does not have: torchvision's, with the few methods a backbone needs."""
+"""AlexNet, the paper's smaller backbone: torchvision's, as timm has none, with the methods that `Backbone` calls."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,14 +16,14 @@ class AlexNet(nn.Module):
         super().__init__()
         self.smallest = 31  # pixels a side; below, conv1 and two poolings without padding leave nothing
         self.features = alexnet(weights=None).features
-        self.feature_info = [
+        self.feature_info: list[dict[str, Any]] = [
             {"module": "features.1", "num_chs": 64, "reduction": 4},
             {"module": "features.4", "num_chs": 192, "reduction": 8},
             {"module": "features.7", "num_chs": 384, "reduction": 16},
             {"module": "features.9", "num_chs": 256, "reduction": 16},
             {"module": "features.11", "num_chs": 256, "reduction": 16},
         ]
-        self.pretrained_cfg = {
+        self.pretrained_cfg: dict[str, Any] = {
             "mean": (0.485, 0.456, 0.406),
             "std": (0.229, 0.224, 0.225),
             "url": "torchvision AlexNet_Weights.IMAGENET1K_V1",
@@ -29,6 +31,7 @@ class AlexNet(nn.Module):
         }
 
     def download(self) -> None:
+        """Load torchvision's weights."""
         from torchvision.models import AlexNet_Weights
 
         state = AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
@@ -38,5 +41,5 @@ class AlexNet(nn.Module):
         last = int(self.feature_info[indices[-1]]["module"].split(".")[1])
         self.features = self.features[: last + 1]
 
-    def forward_intermediates(self, x: Tensor, **_) -> list[Tensor]:
+    def forward_intermediates(self, x: Tensor, **_: object) -> list[Tensor]:
         return [self.features(x)]

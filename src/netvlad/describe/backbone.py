@@ -1,9 +1,10 @@
-"""CNN and ViT backbones from timm, cropped at a named stage before its final activation (paper, section 3.1 and 5.1)."""
+"""CNN and ViT backbones of timm, cropped at a named stage before its final activation (paper, sections 3.1 and 5.1)."""
 
 from __future__ import annotations
 
 import difflib
 import logging
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,8 @@ from netvlad.describe.alexnet import AlexNet
 from netvlad.errors import ModelError
 from netvlad.runtime.files import sha256
 
-# the stage a backbone is cropped at where none is named: the paper's for its two, and for the others the deepest with a
-# stride of 16, which keeps enough locations to aggregate
+# The default stage is the paper's for its two backbones, and for others the deepest with a stride of 16, which keeps
+# enough locations to aggregate.
 KEEP = "+act"
 STAGE_ALIASES = {("vgg16", "conv5_3"): "features.29", ("alexnet", "conv5"): "features.11"}
 WANTED_STRIDE = 16
@@ -28,30 +29,48 @@ class Backbone(nn.Module):
     name: a timm architecture, with or without a weights tag (`resnet18`, `resnet18.tv_in1k`), or `alexnet`.
     stage: a feature stage (`layer3`, `blocks.11`, `conv5_3`), by default the deepest of stride 16 or less.
     The activation that ends the stage is removed, as in the paper, unless its name ends in `+act`.
-    `mean`, `std`: what the weights expect of RGB in 0..1.
+    stages: names of all stages; `index` is the place of its own. mean, std: what the weights expect of RGB in 0..1.
+    smallest: least side of a photo in pixels; multiple: sides are scaled to multiples of it.
     The constructor leaves the weights random and `provenance` None: use `load_backbone`.
     """
 
-    def __init__(self, name: str, stage: str | None = None):
+    stage: str
+    stages: list[str]
+    dim: int
+    stride: int
+    smallest: int
+    multiple: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    provenance: dict[str, Any] | None
+    body: Any  # a network of timm, which has no types
+
+    def __init__(self, name: str, stage: str | None = None) -> None:
         super().__init__()
         self.name = name
         self.body = _create(name)
-        stage, self.keeps_activation = (stage[: -len(KEEP)], True) if (stage or "").endswith(KEEP) else (stage, False)
+        stage = stage or ""
+        self.keeps_activation = stage.endswith(KEEP)
         infos = list(self.body.feature_info)
-        index = _stage_index(name, stage or None, infos)
         self.stages = [info["module"] for info in infos]
-        module = self.stages[index]
+        self.index = _stage_index(name, stage.removesuffix(KEEP) or None, infos)
+        module = self.stages[self.index]
         names = {(known, m): alias for (known, alias), m in STAGE_ALIASES.items()}
         self.stage = names.get((name.partition(".")[0], module), module) + (KEEP if self.keeps_activation else "")
-        self.index = index
-        self.last = index == len(infos) - 1
-        self.dim: int = self.body.feature_info[index]["num_chs"]
-        self.stride: int = self.body.feature_info[index]["reduction"]
-        self.smallest: int = max(self.stride, getattr(self.body, "smallest", 1))
+        self.last = self.index == len(infos) - 1
+        self.dim, self.stride = infos[self.index]["num_chs"], infos[self.index]["reduction"]
+        self.smallest = max(self.stride, self.body.smallest if isinstance(self.body, AlexNet) else 1)
+        # only transformers of timm have patches, and no class in common
         patch = getattr(getattr(self.body, "patch_embed", None), "patch_size", (1, 1))
-        self.multiple: int = patch[0] if isinstance(patch, tuple) else int(patch)
-        self.mean, self.std = self.body.pretrained_cfg["mean"], self.body.pretrained_cfg["std"]
-        self.provenance: dict | None = None
+        self.multiple = patch[0] if isinstance(patch, tuple) else int(patch)
+        self.mean, self.std = self.pretrained_cfg["mean"], self.pretrained_cfg["std"]
+        self.provenance = None
+
+    @property
+    def pretrained_cfg(self) -> dict[str, Any]:
+        """timm's settings of the weights: mean, std, license, address."""
+        cfg: dict[str, Any] = self.body.pretrained_cfg
+        return cfg
 
     def crop(self) -> None:
         """Drop what comes after the stage, and the activation that ends it."""
@@ -71,14 +90,14 @@ class Backbone(nn.Module):
             size = [max(1, round(s / self.multiple)) * self.multiple for s in (height, width)]
             if size != [height, width]:
                 x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
-        maps = self.body.forward_intermediates(
+        maps: list[Tensor] = self.body.forward_intermediates(
             x, indices=[self.index], norm=self.last, stop_early=True, output_fmt="NCHW", intermediates_only=True
         )
         return maps[-1]
 
 
 def load_backbone(name: str, stage: str | None = None) -> Backbone:
-    """A backbone with its weights, from $NETVLAD_WEIGHTS or else downloaded. Raises ModelError where there are none."""
+    """A backbone with its weights, from $NETVLAD_WEIGHTS or else downloaded. Raises ModelError if there are none."""
     backbone = Backbone(name, stage)
     file = weights.find_weights(name)
     if file:
@@ -90,7 +109,7 @@ def load_backbone(name: str, stage: str | None = None) -> Backbone:
         licence = cfg.get("license") or "not stated"
         backbone.provenance = {"file": file.name, "sha256": sha256(file), "licence": licence}
     else:
-        cfg = backbone.body.pretrained_cfg
+        cfg = backbone.pretrained_cfg
         _download(backbone)
         backbone.crop()
         source = cfg.get("hf_hub_id") or cfg.get("url") or "timm"
@@ -98,15 +117,15 @@ def load_backbone(name: str, stage: str | None = None) -> Backbone:
     return backbone
 
 
-def weights_config(stem: str, backbone: Backbone) -> dict:
+def weights_config(stem: str, backbone: Backbone) -> dict[str, Any]:
     """timm's settings (mean, std, license ...) for a weights file called `stem`.
 
     A file whose tag timm does not know, or that has none, gets the backbone's usual mean and std, and no licence.
     """
-    return _config(stem) or {**backbone.body.pretrained_cfg, "license": None}
+    return _config(stem) or {**backbone.pretrained_cfg, "license": None}
 
 
-def _create(name: str) -> nn.Module:
+def _create(name: str) -> Any:
     if name == "alexnet":
         return AlexNet()
     import timm
@@ -118,13 +137,14 @@ def _create(name: str) -> nn.Module:
     logging.getLogger("timm").setLevel(logging.ERROR)
     known = ".".join(name.split(".")[:2]) if _config(name) else architecture
     model = _any_size(known)
+    # timm has no class for those that can be cropped
     if not hasattr(model, "forward_intermediates") or not hasattr(model, "prune_intermediate_layers"):
         raise ModelError(f"timm cannot crop {name} at a stage (no forward_intermediates); choose another backbone")
     return model
 
 
-def _any_size(name: str) -> nn.Module:
-    """timm's model, told to take any input size where its kind has to be told (ViTs, Swin)."""
+def _any_size(name: str) -> Any:
+    """timm's model, made to take any input size where that is an option (ViTs, Swin)."""
     import timm
 
     for option in ({"dynamic_img_size": True}, {"strict_img_size": False}):
@@ -135,8 +155,8 @@ def _any_size(name: str) -> nn.Module:
     return timm.create_model(name, pretrained=False, num_classes=0)
 
 
-def _config(name: str) -> dict | None:
-    """timm's settings for the weights `architecture.tag[.anything]`, None where the tag is not one of timm's."""
+def _config(name: str) -> dict[str, Any] | None:
+    """timm's settings of the weights `architecture.tag[.anything]`, None where timm does not know the tag."""
     from timm.models import get_pretrained_cfg, is_model
 
     architecture, _, rest = name.partition(".")
@@ -147,10 +167,11 @@ def _config(name: str) -> dict | None:
         cfg = get_pretrained_cfg(f"{architecture}.{tag}", allow_unregistered=False)
     except RuntimeError:
         return None
-    return cfg.to_dict() if cfg else None
+    config: dict[str, Any] | None = cfg.to_dict() if cfg else None
+    return config
 
 
-def _stage_index(name: str, stage: str | None, infos: list[dict]) -> int:
+def _stage_index(name: str, stage: str | None, infos: list[dict[str, Any]]) -> int:
     modules = [info["module"] for info in infos]
     if stage is None:
         return max((i for i, info in enumerate(infos) if info["reduction"] <= WANTED_STRIDE), default=len(infos) - 1)

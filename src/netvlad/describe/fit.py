@@ -14,14 +14,14 @@ from netvlad.describe.vlad import kmeans
 from netvlad.describe.whitening import fit_whitening
 from netvlad.errors import ModelError
 from netvlad.runtime.progress import progress
-from netvlad.types import Fittable
+from netvlad.types import Describer, Fittable
 
 if TYPE_CHECKING:
     from netvlad.types import FloatArray, IntArray
 
 # the authors' numbers: 50,000 local descriptors, from 500 photos; 10,000 photos for the whitening
 DESCRIPTORS, PHOTOS, WHITENING_PHOTOS = 50_000, 500, 10_000
-Model = TypeVar("Model", bound=Fittable)
+Model = TypeVar("Model", bound=Describer)
 
 
 def fit(
@@ -30,9 +30,11 @@ def fit(
     """Fit cluster centres on the photos at `paths`, and a PCA whitening to `whiten` dimensions if asked.
 
     Centres that were trained, or that came with a published model, stay as they are (`needs_centres`). Photos are drawn
-    at random by `seed`; unreadable ones are left out. Returns `model`, changed. Raises ModelError when there are too
-    few photos.
+    at random by `seed`; unreadable ones are left out. Returns `model`, changed. Raises ModelError for a model
+    that is not `Fittable`, and for too few photos.
     """
+    if not isinstance(model, Fittable):
+        raise ModelError(f"{model.name} has nothing that could be fitted")
     if len(paths) == 0:
         raise ModelError(f"{model.name} cannot be fitted: no photos were given")
     model.set_whitening(None)

@@ -1,13 +1,23 @@
-"""Models that others published: where they come from and under which licence.
+"""Named backbones, and models that others published: where they come from and under which licence.
 
-No checksum stands here that its publisher has not published; none of these has. What they are said to reach stands in
-`netvlad.benchmarks.published`.
+`sha256` is a publisher's own checksum; none has published any. Published results are in `netvlad.benchmarks.published`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+# backbones that `netvlad models` lists; any other of timm's works the same way
+BACKBONES = {
+    "vgg16": "the paper's backbone",
+    "alexnet": "the paper's small backbone",
+    "resnet18": "fast on a CPU",
+    "resnet50": "the usual backbone of newer work",
+    "mobilenetv3_large_100": "for phones and robots",
+    "vit_small_patch14_dinov2": "self-supervised ViT",
+    "vit_base_patch14_dinov2": "self-supervised ViT, the field's best start",
+}
 NETVLAD_PAGE = "https://www.di.ens.fr/willow/research/netvlad/"  # stated in the authors' README
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -16,7 +26,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 class Network:
     """A network of NetVLAD's authors, imported from its .mat file.
 
-    files: names the file goes by; url: where it can be fetched, None where only the page can be named.
+    files: names of the file in use; url: its address, None where only the page is known.
     """
 
     files: tuple[str, ...]
@@ -33,10 +43,10 @@ class Network:
 class Hub:
     """A model whose code and weights torch.hub fetches from `repo` on GitHub.
 
-    entry, arguments: the function of its hubconf.py. input_size: what photos are scaled to, (height, width); None: as
-    they are, to whole multiples of `multiple`. weights: what the entry fetches.
-    files: the names of a weights file that this package's own code reads; then nothing of the repository is run, and
-    `weights` is where the file has to be fetched by hand.
+    entry, arguments: the function of its hubconf.py. input_size: size (height, width) that photos are scaled to; None
+    leaves theirs, rounded to multiples of `multiple`. weights: address of what the entry downloads.
+    files: names of a weights file that this package's own code reads; then no code of the repository is run, and
+    `weights` is the page to download the file from by hand.
     """
 
     repo: str
@@ -45,7 +55,7 @@ class Hub:
     licence: str
     source: str
     weights: str
-    arguments: dict = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     input_size: tuple[int, int] | None = None
     multiple: int = 1
     interpolation: str = "bilinear"

@@ -123,7 +123,7 @@ class HubDescriber(BaseDescriber):
     @classmethod
     def _build(cls, card: Card, folder: str | os.PathLike[str]) -> Self:
         arch = card["architecture"]
-        model = cls(arch["hub"], load_network(arch["hub"]), resize=arch["resize"])
+        model = cls(arch["hub"], load_hub_network(arch["hub"]), resize=arch["resize"])
         if model.architecture["network"] != arch["network"]:
             raise ModelError(
                 f"was made with other weights of {arch['hub']} than torch.hub has now; get those back, or describe the "
@@ -136,17 +136,17 @@ class HubDescriber(BaseDescriber):
 def load_hub(name: str, *, resize: int | None = LONGEST_SIDE) -> HubDescriber:
     """The model called `name` in `HUBS`; "NAME:REF" takes a branch or tag of its repository.
 
-    Raises ModelError as `load_network`.
+    Raises ModelError as `load_hub_network`.
     """
-    return HubDescriber(name, load_network(name), resize=resize)
+    return HubDescriber(name, load_hub_network(name), resize=resize)
 
 
-def load_network(name: str) -> nn.Module:
+def load_hub_network(name: str) -> nn.Module:
     """The network of a model in `HUBS`.
 
     Its repository is looked for in $NETVLAD_WEIGHTS (a folder NAME with a hubconf.py), then in torch.hub's cache, then
-    on GitHub; its weights likewise, by the last part of their address. Raises ModelError, saying what to fetch and where
-    to put it.
+    on GitHub; its weights likewise, by the last part of their address. Raises ModelError that says what to fetch and
+    where to put it.
     """
     base, _, ref = name.partition(":")
     spec = HUBS[base]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,19 +23,27 @@ from netvlad.pretrained.matlab import CLASS, read_mat
 from netvlad.pretrained.simplenn import LayerBackbone, SimpleNNDescriber
 from netvlad.runtime.files import sha256
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, FloatArray
+
 # custom layers, by their class where the file tells it and by their name where they were turned into structs
 POOLINGS = {"layerTotalMaxPool": "max", "max:core": "max", "layerTotalAvgPool": "avg", "avg:core": "avg"}
 VLADS = {2: "netvlad", 3: "netvlad2"}  # by the number of its arrays: w and -c, or w, b and -c
 
 
 def import_matconvnet(
-    file: str | os.PathLike, *, resize: int | None = LONGEST_SIDE, name: str | None = None
+    file: str | os.PathLike[str],
+    *,
+    resize: int | None = LONGEST_SIDE,
+    name: str | None = None,
+    source: dict[str, str] | None = None,
 ) -> SimpleNNDescriber:
-    """The describer of a network as the authors published it, from its .mat file (version 5, 7 or 7.3).
+    """Import a network as the authors published it, from its .mat file (version 5, 7 or 7.3).
 
-    The backbone is whatever layers the file lists; then max or average pooling, or NetVLAD (v1 or v2) between
-    normalisations of the local descriptors and of each cluster; then, if it is there, the whitening.
-    resize: the longest side photos are scaled down to (None: never, as the authors did).
+    The file lists the layers of the backbone; then max or average pooling, or NetVLAD (v1 or v2) between normalisations
+    of the local descriptors and of each cluster; then the whitening, if there is one.
+    resize: longest side in pixels that photos are scaled down to, None leaves them as they are, as the authors did.
+    source: entries of the provenance that the caller knows better.
     Raises ModelError for a file of another structure, naming the layer and what would be right.
     """
     file = Path(file)
@@ -43,8 +52,9 @@ def import_matconvnet(
     at = next((i for i, layer in enumerate(layers) if layer.type not in BACKBONE_TYPES), len(layers))
     if at == len(layers):
         raise ModelError(
-            f"{file}: has no pooling layer after its {len(layers)} layers, the last {layers[-1].name!r}; a network of "
-            "the authors has max:core, avg:core or vlad:core (off-the-shelf networks are backbones only)"
+            f"has no pooling layer after its {len(layers)} layers, the last {layers[-1].name!r}; a network of the "
+            "authors has max:core, avg:core or vlad:core (off-the-shelf networks are backbones only)",
+            path=file,
         )
     pooling = _pooling(layers[at])
     vlad = pooling in VLADS.values()
@@ -52,9 +62,9 @@ def import_matconvnet(
     meta = net.get("meta") or net  # before beta17 its parts stood in the network itself
     backbone = LayerBackbone(meta.get("netID") or "matconvnet", specs, [c / 255 for c in _mean(file, meta)])
     backbone.body.load_state_dict(tensors)
-    backbone.provenance = {"file": file.name, "sha256": sha256(file), "licence": "not stated"}
-    options = {"clusters": four(layers[at].weights[0]).shape[3]} if vlad else {}
-    model = SimpleNNDescriber(backbone, pooling, **options, resize=resize, name=name or file.stem)
+    backbone.provenance = {"file": file.name, "sha256": sha256(file), "licence": "not stated", **(source or {})}
+    clusters = four(layers[at].weights[0]).shape[3] if vlad else 64
+    model = SimpleNNDescriber(backbone, pooling, clusters=clusters, resize=resize, name=name or file.stem)
     if vlad:
         _fill_vlad(model, layers[at])
     _after(model, layers[at + 1 :], layers[at])
@@ -64,7 +74,8 @@ def import_matconvnet(
 
 def _pooling(layer: Layer) -> str:
     if layer.type == "custom":
-        known = POOLINGS.get(layer.fields.get(CLASS)) or POOLINGS.get(layer.name) or VLADS.get(len(layer.weights))
+        kind = layer.fields.get(CLASS, "")
+        known = POOLINGS.get(kind) or POOLINGS.get(layer.name) or VLADS.get(len(layer.weights))
         if known:
             return known
     raise layer.error(
@@ -74,7 +85,7 @@ def _pooling(layer: Layer) -> str:
 
 
 def _before(layers: list[Layer], at: int, vlad: bool) -> list[Layer]:
-    """The backbone: what stands before the pooling, without the normalisation that our NetVLAD layer does itself."""
+    """The layers of the backbone: all before the pooling but the normalisation that `NetVLAD` does itself."""
     last = layers[at - 1] if at else layers[0]
     channels = four(layers[at].weights[0]).shape[2] if vlad else 0
     if vlad and not is_l2(last, channels):
@@ -103,7 +114,7 @@ def _fill_vlad(model: SimpleNNDescriber, layer: Layer) -> None:
 
 
 def _after(model: SimpleNNDescriber, layers: list[Layer], pooling: Layer) -> None:
-    """What follows the pooling: intra-normalisation, L2, then perhaps the whitening and L2 again."""
+    """Check and set what follows the pooling: intra-normalisation, L2, then perhaps the whitening and L2 again."""
     rest = list(layers)
     if pooling.weights and not (rest and is_l2(rest.pop(0), model.backbone.dim)):
         raise pooling.error("is not followed by the normalisation of each cluster", "vlad:intranorm would be right")
@@ -113,7 +124,7 @@ def _after(model: SimpleNNDescriber, layers: list[Layer], pooling: Layer) -> Non
         return
     if rest[0].type != "conv" or len(rest) != 2 or not rest[1].is_whole_l2:
         raise rest[0].error("follows postL2", "only the whitening (a conv layer) and finalL2 may")
-    model.whitening = _whitening(rest[0], model).to(model.device)
+    model.set_whitening(_whitening(rest[0], model))
 
 
 def _whitening(layer: Layer, model: SimpleNNDescriber) -> Whitening:
@@ -135,7 +146,7 @@ def _whitening(layer: Layer, model: SimpleNNDescriber) -> Whitening:
     return whitening
 
 
-def mean_of(matrix: np.ndarray, bias: np.ndarray) -> np.ndarray | None:
+def mean_of(matrix: FloatArray, bias: FloatArray) -> Array | None:
     """The shortest vector m with `matrix` m = -`bias`, so that W x + b = W (x - m); None where there is none.
 
     matrix (d, D), bias (d,) float32. The rows of a PCA are orthogonal, which needs no more than a few products; other
@@ -144,7 +155,7 @@ def mean_of(matrix: np.ndarray, bias: np.ndarray) -> np.ndarray | None:
     wide = matrix.astype(np.float64)
     wanted = -bias.astype(np.float64)
     squares = np.einsum("ij,ij->i", wide, wide)
-    mean = np.zeros(wide.shape[1])
+    mean: Array = np.zeros(wide.shape[1])
     tolerance = 1e-6 * max(float(np.linalg.norm(wanted)), 1e-12)
     for _ in range(10 if squares.all() else 0):
         left = wanted - wide @ mean
@@ -155,12 +166,14 @@ def mean_of(matrix: np.ndarray, bias: np.ndarray) -> np.ndarray | None:
     return mean if np.linalg.norm(wide @ mean - wanted) <= 100 * tolerance else None
 
 
-def _mean(file: Path, meta: dict) -> list[float]:
+def _mean(file: Path, meta: dict[str, Any]) -> list[float]:
     image = (meta.get("normalization") or {}).get("averageImage")
     if image is None or np.size(image) < 3 or np.size(image) % 3:
         raise ModelError(
-            f"{file}: net.meta.normalization.averageImage is missing or not of 3 channels; without the colour that the "
-            "network subtracts, its descriptors would be others"
+            "net.meta.normalization.averageImage is missing or not of 3 channels; without the colour that the network "
+            "subtracts, its descriptors would be others",
+            path=file,
         )
     image = np.asarray(image, dtype=float)
-    return (image[0, 0] if image.ndim == 3 else image.ravel()[:3]).tolist()
+    mean: list[float] = (image[0, 0] if image.ndim == 3 else image.ravel()[:3]).tolist()
+    return mean

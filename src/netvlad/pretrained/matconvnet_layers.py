@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -12,14 +12,18 @@ import torch
 from netvlad.errors import ModelError
 from netvlad.pretrained.matlab import CLASS
 
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
 BACKBONE_TYPES = ("conv", "relu", "pool", "normalize", "lrn")
 WHOLE_L2 = ("layerWholeL2Normalize", "postL2", "finalL2", "wholeL2")  # by its class, or by its name in a struct
+LayerSpec: TypeAlias = dict[str, Any]  # name, type and settings of a layer, as a card holds them
 DEFAULT_LRN = (5, 1, 0.0001 / 5, 0.75)  # vl_simplenn_tidy's
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of the file; place: its number, from 1 as in MATLAB."""
+    """A layer of a file. place: its number, from 1 as in MATLAB."""
 
     file: Path
     place: int
@@ -34,7 +38,7 @@ class Layer:
         return self.fields.get("type") or ("custom" if CLASS in self.fields else "none")
 
     @property
-    def weights(self) -> list[np.ndarray]:
+    def weights(self) -> list[Array]:
         found = self.fields.get("weights")
         if found is None:  # before MatConvNet 1.0-beta17
             found = [self.fields.get("filters"), self.fields.get("biases")]
@@ -52,21 +56,22 @@ class Layer:
         return values * n if len(values) == 1 else values
 
     def error(self, what: str, right: str) -> ModelError:
-        return ModelError(f"{self.file}: layer {self.place}, {self.name!r} of type {self.type!r}, {what}; {right}")
+        """A ModelError that says what is wrong with this layer, and what would be right."""
+        return ModelError(f"layer {self.place}, {self.name!r} of type {self.type!r}, {what}; {right}", path=self.file)
 
 
 def list_layers(file: Path, net: Any) -> list[Layer]:
+    """The layers of `net`, as `read_mat` returns it. Raises ModelError where it has none."""
     found = net.get("layers") if isinstance(net, dict) else None
     if not isinstance(found, list) or not found or not all(isinstance(part, dict) for part in found):
-        raise ModelError(
-            f"{file}: its `net` has no list of layers; a SimpleNN network of MatConvNet has one, a DagNN has not"
-        )
+        reason = "its `net` has no list of layers; a SimpleNN network of MatConvNet has one, a DagNN has not"
+        raise ModelError(reason, path=file)
     return [Layer(file, place, part) for place, part in enumerate(found, 1)]
 
 
-def backbone_layers(layers: list[Layer]) -> tuple[list[dict], dict[str, torch.Tensor]]:
-    """What `LayerBackbone` is built of: a dict for each layer, and the tensors under their names."""
-    specs: list[dict] = []
+def backbone_layers(layers: list[Layer]) -> tuple[list[LayerSpec], dict[str, torch.Tensor]]:
+    """What `LayerBackbone` is built from: a dict for each layer, and the tensors by name. Raises ModelError."""
+    specs: list[LayerSpec] = []
     tensors: dict[str, torch.Tensor] = {}
     channels = 3
     for layer in layers:
@@ -89,7 +94,7 @@ def backbone_layers(layers: list[Layer]) -> tuple[list[dict], dict[str, torch.Te
     return specs, tensors
 
 
-def _conv(layer: Layer, channels: int) -> tuple[dict, torch.Tensor, torch.Tensor]:
+def _conv(layer: Layer, channels: int) -> tuple[LayerSpec, torch.Tensor, torch.Tensor]:
     weights = layer.weights
     if not weights or not 2 <= weights[0].ndim <= 4:
         raise layer.error("has no filters", "height x width x channels x filters would be right")
@@ -106,14 +111,14 @@ def _conv(layer: Layer, channels: int) -> tuple[dict, torch.Tensor, torch.Tensor
     return spec, torch.from_numpy(filters.transpose(3, 2, 0, 1).copy()), torch.from_numpy(bias.copy())
 
 
-def _max_pool(layer: Layer) -> dict:
+def _max_pool(layer: Layer) -> LayerSpec:
     method = layer.fields.get("method") or "max"
     if method != "max":
         raise layer.error(f"pools by {method!r}", "only 'max' can be imported")
     return {"kernel": [int(n) for n in layer.numbers("pool", 1, 2)], **_steps(layer)}
 
 
-def _steps(layer: Layer) -> dict:
+def _steps(layer: Layer) -> LayerSpec:
     stride, pad = layer.numbers("stride", 1, 2), layer.numbers("pad", 0, 4)
     return {"stride": [int(n) for n in stride], "pad": [int(n) for n in pad]}
 
@@ -133,6 +138,6 @@ def is_l2(layer: Layer, channels: int) -> bool:
     return n >= 2 * channels and kappa <= 1e-6 and alpha == 1 and beta == 0.5
 
 
-def four(array: np.ndarray) -> np.ndarray:
+def four(array: Array) -> Array:
     """With the trailing dimensions of 1 that MATLAB drops."""
     return array.reshape(array.shape + (1,) * (4 - array.ndim))

@@ -18,10 +18,10 @@ from netvlad.describe.backbone import Backbone
 from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.vlad import NetVLAD
 from netvlad.errors import ModelError
+from netvlad.pretrained.matconvnet_layers import LayerSpec
 from netvlad.registry import register_artifact
 
 KAPPA = 1e-12  # of the authors' normalisation layers
-LayerSpec = dict[str, Any]  # name, type and settings of a layer, as a card holds them
 
 
 class Conv(nn.Conv2d):
