@@ -8,6 +8,7 @@ import pytest
 
 from netvlad.errors import PlacesError
 from netvlad.places import Places, hold_out, radius_neighbors, read_places, sessions
+from netvlad.places.splits import split_rows
 
 LAT, LON = 31.26, 34.80
 
@@ -191,3 +192,10 @@ def test_labels_alone():
     alone = Places.build(path=["/a.jpg", "/b.jpg"], place=["a", "b"])
     with pytest.raises(PlacesError, match="2 photos in 2 cells of 25 m, none with two"):
         hold_out(alone)
+
+
+def test_rows_of_a_split_column():
+    places = Places.build(path=list("abcde"), lat=1, lon=2, split=["Database", " query", "gallery", "train", ""])
+    database, queries = split_rows(places)
+    assert database.tolist() == [True, False, True, False, False]
+    assert queries.tolist() == [False, True, False, False, False]

@@ -1,33 +1,39 @@
-"""Fill in what a row leaves out about its position, and say which rows have none."""
+"""Complete the positions of rows: UTM from degrees and degrees from UTM, and reasons for rows without either."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.places.projection import ecef, from_utm, to_utm
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray
+
 AGREE = 100.0  # metres between lat/lon and UTM of one row: more than any rounding, less than any mix-up
 
 
 def resolve_positions(
-    lat: np.ndarray,
-    lon: np.ndarray,
-    easting: np.ndarray,
-    northing: np.ndarray,
-    utm: np.ndarray,
-    labelled: np.ndarray | bool = False,
-) -> tuple[dict[str, np.ndarray], dict[int, str]]:
-    """The five columns, filled in where possible, and row -> reason for rows without a usable position.
+    lat: Array,
+    lon: Array,
+    easting: Array,
+    northing: Array,
+    utm: Array,
+    labelled: BoolArray | bool = False,
+) -> tuple[dict[str, Array], dict[int, str]]:
+    """The five columns, completed where possible, and row -> reason for rows without a usable position.
 
-    utm: EPSG codes of zones, 0 unknown. Degrees lead: they are kept as given, and UTM is computed where it is
-    missing or lacks its zone. Rows with easting and northing alone stay planar (utm 0, lat and lon NaN).
-    labelled (N,) bool: rows that may be without a position (all five then say so), but not with half of one.
+    utm: EPSG codes of zones, 0 unknown. Degrees are kept as given, and UTM is computed where it is missing or lacks its
+    zone. Rows with easting and northing alone stay planar (utm 0, lat and lon NaN).
+    labelled (N,) bool: rows that may lack a position (all five columns then say unknown), but not half of one.
     """
     faults: dict[int, str] = {}
 
-    def fault(rows: np.ndarray, reason) -> None:
+    def fault(rows: BoolArray, reason: Callable[[int], str]) -> None:
         for row in np.flatnonzero(rows):
-            faults.setdefault(int(row), reason(row))
+            faults.setdefault(int(row), reason(int(row)))
 
     degrees = np.isfinite(lat) & np.isfinite(lon)
     null = degrees & (lat == 0) & (lon == 0)
@@ -67,21 +73,21 @@ def resolve_positions(
     return {"lat": lat, "lon": lon, "easting": easting, "northing": northing, "utm": utm}, faults
 
 
-def _on_grid(easting, northing, utm, lat) -> np.ndarray:
-    """Columns that were swapped, or in kilometres, still project somewhere: only the grid's extent tells."""
+def _on_grid(easting: Array, northing: Array, utm: Array, lat: Array) -> BoolArray:
+    """Whether each point lies in the extent of its grid; swapped columns, or kilometres, project somewhere too."""
     polar = utm < 10_000
     inside = np.where(polar, (easting >= 0) & (easting <= 4e6), (easting > 0) & (easting < 1e6))
-    return inside & (np.abs(northing) <= 1e7) & np.isfinite(lat)
+    return np.asarray(inside & (np.abs(northing) <= 1e7) & np.isfinite(lat))
 
 
-def _missing(lat, lon, easting, northing) -> str:
+def _missing(lat: float, lon: float, easting: float, northing: float) -> str:
     known = {"latitude": lat, "longitude": lon, "easting": easting, "northing": northing}
     half = [name for name, value in known.items() if np.isfinite(value)]
     return f"only {' and '.join(half)} given" if half else "no position"
 
 
-def leave_planar(positions: dict[str, np.ndarray], bad_zone: dict[int, str], faults: dict[int, str]) -> None:
-    """Add to `faults` rows without a zone among rows that have one, and rows whose zone is unreadable."""
+def leave_planar(positions: dict[str, Array], bad_zone: dict[int, str], faults: dict[int, str]) -> None:
+    """Add to `faults` the rows without a zone among rows with one, and the rows whose zone cannot be read."""
     geodetic = np.isfinite(positions["lat"])
     planar = np.isfinite(positions["easting"]) & ~geodetic
     geodetic[list(faults)] = planar[list(faults)] = False

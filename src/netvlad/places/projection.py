@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import PlacesError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from pyproj import Transformer
+
+    from netvlad.types import Array, BoolArray
+
 UPS_NORTH, UPS_SOUTH = 5041, 5042
 
 
-def to_utm(lat, lon) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Easting and northing (float64 metres) and the EPSG code (int32) of the zone of each position.
+def to_utm(lat: ArrayLike, lon: ArrayLike) -> tuple[Array, Array, Array]:
+    """Easting and northing (float64 metres) of positions, and the EPSG codes (int32) of their zones.
 
     lat, lon: degrees on WGS 84, numbers or arrays that broadcast. Zones follow the grid in use: zone 32
-    reaches west over southern Norway, 31/33/35/37 share Svalbard, UPS (5041, 5042) takes over north of 84 N
-    and south of 80 S.
-    Errors: PlacesError for a position that is missing or off the globe.
+    reaches west over southern Norway, 31/33/35/37 share Svalbard, UPS (5041, 5042) replaces UTM north of 84 N
+    and south of 80 S. Raises PlacesError for a position that is missing or off the globe.
     """
     lat, lon = np.broadcast_arrays(np.asarray(lat, np.float64), np.asarray(lon, np.float64))
     bad = np.flatnonzero(~((np.abs(lat) <= 90) & (np.abs(lon) <= 180)).ravel())
@@ -32,11 +38,10 @@ def to_utm(lat, lon) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return easting, northing, epsg
 
 
-def from_utm(easting, northing, epsg) -> tuple[np.ndarray, np.ndarray]:
+def from_utm(easting: ArrayLike, northing: ArrayLike, epsg: ArrayLike) -> tuple[Array, Array]:
     """Latitude and longitude (float64 degrees) of positions in metres; `epsg`: one code, or one a row.
 
-    Errors: PlacesError for a code that is no UTM or UPS zone. What lies too far outside its zone comes back
-    as NaN.
+    A position too far outside its zone becomes NaN. Raises PlacesError for a code that is no UTM or UPS zone.
     """
     arrays = np.asarray(easting, np.float64), np.asarray(northing, np.float64), np.asarray(epsg, np.int32)
     easting, northing, epsg = np.broadcast_arrays(*arrays)
@@ -50,14 +55,14 @@ def from_utm(easting, northing, epsg) -> tuple[np.ndarray, np.ndarray]:
     return np.where(lost, np.nan, lat), np.where(lost, np.nan, lon)
 
 
-def is_utm(epsg) -> np.ndarray:
-    """Which codes name a UTM zone on WGS 84, or one of the two polar grids (UPS)."""
+def is_utm(epsg: ArrayLike) -> BoolArray:
+    """Whether each code names a UTM zone on WGS 84, or one of the two polar grids (UPS)."""
     code = np.asarray(epsg)
     utm = ((code > 32600) & (code <= 32660)) | ((code > 32700) & (code <= 32760))
-    return utm | (code == UPS_NORTH) | (code == UPS_SOUTH)
+    return np.asarray(utm | (code == UPS_NORTH) | (code == UPS_SOUTH))
 
 
-def _zone_of(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+def _zone_of(lat: Array, lon: Array) -> Array:
     number = (np.floor((lon + 180) / 6).astype(np.int32) % 60) + 1
     norway = (lat >= 56) & (lat < 64) & (lon >= 3) & (lon < 12)
     number = np.where(norway, 32, number)
@@ -69,13 +74,13 @@ def _zone_of(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
-def _projection(epsg: int):
+def _projection(epsg: int) -> Transformer:
     import pyproj
 
     return pyproj.Transformer.from_crs(4326, epsg, always_xy=True)
 
 
-def _project(a: np.ndarray, b: np.ndarray, epsg: np.ndarray, inverse: bool) -> tuple[np.ndarray, np.ndarray]:
+def _project(a: Array, b: Array, epsg: Array, inverse: bool) -> tuple[Array, Array]:
     out = np.empty((2, *a.shape))
     for code in np.unique(epsg):
         rows = epsg == code
@@ -83,8 +88,8 @@ def _project(a: np.ndarray, b: np.ndarray, epsg: np.ndarray, inverse: bool) -> t
     return out[0], out[1]
 
 
-def ecef(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """Earth-centred metric coordinates (N, 3) of positions on the ellipsoid; near there is near here."""
+def ecef(lat: Array, lon: Array) -> Array:
+    """Earth-centred coordinates (N, 3) in metres of positions on the WGS 84 ellipsoid, in degrees."""
     lat, lon = np.radians(lat), np.radians(lon)
     a, e2 = 6_378_137.0, 0.006_694_379_990_141_3  # WGS 84
     n = a / np.sqrt(1 - e2 * np.sin(lat) ** 2)

@@ -1,8 +1,9 @@
-"""Split one's own photos into a database and queries that say something about tomorrow's photo."""
+"""Split one table of photos into a database and queries that are as hard as photos of a later visit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,27 +12,30 @@ from netvlad.places.place_matches import place_matches
 from netvlad.places.sun import as_utc, elevation
 from netvlad.places.table import Places
 
-DATABASE = ("database", "db", "gallery", "reference")
-QUERY = ("query", "queries", "q")
-CELL = 25.0  # metres: the radius within which the field counts a place as found
-ENOUGH = 10  # photos on each side of day and night
-DAY, NIGHT = 0.0, -6.0  # degrees of the sun's mean elevation; between the two is twilight
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, IntArray
+
+_DATABASE = ("database", "db", "gallery", "reference")
+_QUERY = ("query", "queries", "q")
+CELL = 25.0  # metres, the usual radius of a correct match
+ENOUGH = 10  # least photos by day and by night
+DAY, NIGHT = 0.0, -6.0  # mean elevation of the sun in degrees; between the two is twilight
 
 
 @dataclass(frozen=True)
 class HoldOut:
-    """What to search and what to ask; `how` says in one sentence how they were told apart."""
+    """A database and queries; `how` states in one sentence how they were split."""
 
     database: Places
     queries: Places
     how: str
 
 
-def sessions(places: Places, gap_hours: float = 2.0) -> np.ndarray:
-    """Which session each photo was taken in: int64 (N,), 0 the earliest, -1 where the time is unknown.
+def sessions(places: Places, gap_hours: float = 2.0) -> IntArray:
+    """The session of each photo, (N,) int64, 0 the earliest, -1 where the time is unknown.
 
-    Photos in order of time belong to one session until more than `gap_hours` pass without one. Where some
-    times are UTC and others a camera's wall clock, the latter are brought near UTC by their longitude.
+    A session ends when more than `gap_hours` pass without a photo. Where some times are UTC and others wall clocks,
+    wall clocks are converted by their longitude. Raises PlacesError if the gap is not positive.
     """
     if not gap_hours > 0:
         raise PlacesError(f"a gap of {gap_hours} hours between sessions: a positive number is wanted")
@@ -46,18 +50,18 @@ def sessions(places: Places, gap_hours: float = 2.0) -> np.ndarray:
 
 
 def hold_out(places: Places, *, share: float = 0.3, seed: int = 0) -> HoldOut:
-    """A database and queries from one table, by the first of these that the table allows:
+    """Split a table into a database and queries by the first of these rules that it allows:
 
     1. its split column, where it names both a database and queries;
-    2. the sessions by day as the database and those by night as the queries, with at least 10 photos each: a
-       session is night when the sun's mean elevation is below -6 degrees, day when above 0, else left out;
+    2. the sessions by day as the database and those by night as the queries, at least 10 photos each: a session is
+       night if the sun's mean elevation is below -6 degrees, day if it is above 0, and left out otherwise;
     3. the latest sessions, about `share` of the photos, as the queries;
-    4. about `share` of the photos of each cell of 25 m, or of one place label where a photo has no position, drawn
-       with `seed`; a cell's last photo, or last panorama, stays.
+    4. about `share` of the photos of each cell of 25 m, or of each place label for photos without a position, drawn
+       with `seed`; the last photo or panorama of a cell stays in the database.
 
-    2 and 3 hold only when at least one query in ten has a database photo within 25 m (otherwise the sessions
-    were elsewhere), and leave out photos without a time; 3 only when the latest sessions come near the share.
-    Errors: PlacesError for fewer than 2 photos, a share not between 0 and 1, or no cell with two photos.
+    Rules 2 and 3 need a database photo within 25 m for at least one query in ten, and leave out photos without a time;
+    rule 3 also needs the latest sessions to hold about `share` of the photos.
+    Raises PlacesError for fewer than 2 photos, a share not between 0 and 1, or no cell with two photos.
     """
     if not 0 < share < 1:
         raise PlacesError(f"a share of {share} of the photos as queries: a number between 0 and 1 is wanted")
@@ -66,9 +70,14 @@ def hold_out(places: Places, *, share: float = 0.3, seed: int = 0) -> HoldOut:
     return _by_split(places) or _by_session(places, share) or _by_cell(places, share, seed)
 
 
-def _by_split(places: Places) -> HoldOut | None:
+def split_rows(places: Places) -> tuple[BoolArray, BoolArray]:
+    """Rows that the split column names database, and those that it names queries: bool (N,) each."""
     side = np.array([text.strip().lower() for text in places.split])
-    database, queries = np.isin(side, DATABASE), np.isin(side, QUERY)
+    return np.isin(side, _DATABASE), np.isin(side, _QUERY)
+
+
+def _by_split(places: Places) -> HoldOut | None:
+    database, queries = split_rows(places)
     if not database.any() or not queries.any():
         return None
     rest = len(places) - database.sum() - queries.sum()
@@ -97,18 +106,18 @@ def _by_session(places: Places, share: float) -> HoldOut | None:
     return HoldOut(places[early], places[late], how + _left_out(timeless, "without a time"))
 
 
-def _day_and_night(places: Places, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _day_and_night(places: Places, label: IntArray) -> tuple[BoolArray, BoolArray]:
     known = label >= 0
     sun = np.bincount(label[known], weights=elevation(places)[known]) / np.bincount(label[known])
-    mean = np.where(known, sun[label], np.nan)  # NaN, as in a planar table, is neither
+    mean = np.where(known, sun[label], np.nan)  # NaN, as in a planar table, is neither day nor night
     return mean > DAY, mean < NIGHT
 
 
-def _latest(label: np.ndarray, share: float) -> np.ndarray:
-    """The photos of as many last sessions as come nearest to the share; the first always stays."""
+def _latest(label: IntArray, share: float) -> BoolArray:
+    """The photos of the last sessions, as many as come nearest to the share; never the first session."""
     sizes = np.bincount(label[label >= 0])
     held = np.cumsum(sizes[::-1])[:-1] / sizes.sum()
-    return label >= len(sizes) - 1 - np.argmin(np.abs(held - share))
+    return np.asarray(label >= len(sizes) - 1 - np.argmin(np.abs(held - share)))
 
 
 def _met(database: Places, queries: Places) -> bool:
@@ -117,7 +126,7 @@ def _met(database: Places, queries: Places) -> bool:
 
 
 def _by_cell(places: Places, share: float, seed: int) -> HoldOut:
-    """Cut-outs of one panorama, and rows naming one photo, share their pixels: they stay on one side."""
+    """Draw from cells. Cut-outs of one panorama, and rows of one photo, share pixels and stay together."""
     number: dict[str, int] = {}
     names = np.where(places.panorama != "", places.panorama, places.path)
     unit = np.array([number.setdefault(name, len(number)) for name in names])
@@ -133,7 +142,7 @@ def _by_cell(places: Places, share: float, seed: int) -> HoldOut:
             "anything to be found by; give two tables, or a split column that says database and query"
         )
     rng = np.random.default_rng(seed)
-    # The fraction that is left over is drawn for, or small cells would all round the same way.
+    # fractions are drawn: small cells would all round the same way
     wanted = np.minimum((share * size + rng.random(len(size))).astype(np.int64), size - 1)
     wanted[np.argmax(size)] = max(1, wanted[np.argmax(size)])
     order = rng.permutation(len(home))
@@ -149,7 +158,7 @@ def _by_cell(places: Places, share: float, seed: int) -> HoldOut:
     return HoldOut(places[~ask], places[ask], how)
 
 
-def _count(rows: np.ndarray, label: np.ndarray) -> str:
+def _count(rows: Array, label: IntArray) -> str:
     number = len(np.unique(label[rows]))
     return f"{_photos(rows.sum())} of {number} session{'s' * (number != 1)}"
 

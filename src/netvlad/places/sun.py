@@ -1,4 +1,4 @@
-"""Where the sun stood when a photo was taken, and the one clock on which photos can be put in order."""
+"""Solar time and the elevation of the sun at the place and time of a photo."""
 
 from __future__ import annotations
 
@@ -8,26 +8,32 @@ import numpy as np
 
 if TYPE_CHECKING:
     from netvlad.places.table import Places
+    from netvlad.types import Array
 
 
-def as_utc(places: Places) -> np.ndarray:
-    """Times as UTC, datetime64[s] (N,); a wall clock is taken as local mean solar time, an hour off or so."""
-    lead = np.where(np.isfinite(places.lon), places.lon, 0) * 240  # seconds: the sun takes 4 minutes a degree
-    return np.where(places.is_utc, places.time, places.time - lead.astype("timedelta64[s]"))
+def solar_offset(places: Places) -> Array:
+    """Local mean solar time minus UTC, timedelta64[s] (N,): 4 minutes a degree of longitude; 0 without longitude."""
+    return (np.where(np.isfinite(places.lon), places.lon, 0) * 240).astype("timedelta64[s]")
 
 
-def elevation(places: Places) -> np.ndarray:
+def as_utc(places: Places) -> Array:
+    """Times as UTC, datetime64[s] (N,). A wall clock is taken for local mean solar time, which is about an hour off."""
+    return np.where(places.is_utc, places.time, places.time - solar_offset(places))
+
+
+def elevation(places: Places) -> Array:
     """Elevation of the sun's centre in degrees (N,), NaN where the position or the time is unknown.
 
-    As exact as `sun_direction`, far below the hour that a wall clock may be off.
+    Its error is that of the clock: about an hour where the time is a wall clock's.
     """
-    return np.degrees(np.arcsin(np.clip(sun_direction(as_utc(places), places.lat, places.lon)[..., 2], -1, 1)))
+    up = sun_direction(as_utc(places), places.lat, places.lon)[..., 2]
+    return np.asarray(np.degrees(np.arcsin(np.clip(up, -1, 1))))
 
 
-def sun_direction(utc: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """Unit vectors (..., 3) east, north, up to the sun's centre at times (datetime64) and places in degrees.
+def sun_direction(utc: Array, lat: Array, lon: Array) -> Array:
+    """Unit vectors (..., 3) (east, north, up) towards the sun at times (datetime64, UTC) and positions in degrees.
 
-    The low-precision formulas of the Astronomical Almanac: 0.01 degrees between 1950 and 2050. NaT gives NaN.
+    Low-precision formulas of the Astronomical Almanac: 0.01 degrees between 1950 and 2050. NaN for NaT.
     """
     days = (utc - np.datetime64("2000-01-01T12:00:00")) / np.timedelta64(1, "D")  # NaT becomes NaN
     anomaly = np.radians(357.528 + 0.9856003 * days)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,11 @@ from netvlad.places.projection import ecef
 from netvlad.places.values import floats, headings, some, texts, times
 from netvlad.places.zones import zones
 
-COLUMNS = {
+if TYPE_CHECKING:
+    from netvlad.places.values import Cells, Column
+    from netvlad.types import Array, BoolArray, FloatArray
+
+COLUMNS: dict[str, type[Any] | str] = {
     "path": object,
     "lat": np.float64,
     "lon": np.float64,
@@ -33,9 +38,10 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Skipped:
-    """What a reader could not use: `source` (a table or a photo), `line` in it, and why.
+    """A row, or a part of one, that a reader could not use.
 
-    line: of a CSV the line of the file, of other tables the row or feature counted from 1, of a photo 0.
+    source: a table or a photo. line: of the file for a CSV, the row or feature counted from 1 for other tables, 0 for a
+    photo. reason: what is wrong with it.
     """
 
     source: str
@@ -49,81 +55,79 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Places:
-    """Photos and where each was taken, as read-only columns of N rows. Make one with `Places.build`.
+    """Photos and where each was taken, as read-only columns of N rows. `Places.build` makes one.
 
     path (N,) object: absolute path of the photo.
     lat, lon (N,) float64: degrees on WGS 84, NaN unknown.
     easting, northing (N,) float64: metres, in the zone `utm`.
     utm (N,) int32: EPSG code of the UTM zone, such as 32636 for 36 N; 5041 and 5042 at the poles; 0 unknown.
     heading (N,) float32: degrees clockwise from north, 0 <= heading < 360, NaN unknown.
-    time (N,) datetime64[s]: UTC where `is_utc`, else the wall clock of the camera, NaT unknown.
-    is_utc (N,) bool: True where the source states an offset from UTC (or Unix time, which is UTC).
+    time (N,) datetime64[s]: UTC where `is_utc`, the camera's wall clock elsewhere, NaT unknown.
+    is_utc (N,) bool: True where the source states an offset from UTC, or Unix time.
     panorama, split (N,) object: the panorama a cut-out is from, the set a photo belongs to; "" none.
     place (N,) object: a label that photos of one place share; "" none.
-    skipped: rows a reader left out. notes: rows it kept without a heading or a time it could not read.
+    skipped: rows that a reader left out. notes: rows that it kept without a heading or time that cannot be read.
 
-    A row has a position, a place label, or both (`located` tells which have a position; `netvlad.places.place_matches`
-    defines what counts as one place). The positions of a table are either geodetic (each has lat/lon and a zone) or
-    planar (each has easting/northing in one unknown frame, no lat/lon and no zone), never both: no distance is defined
-    between the two kinds.
+    A row has a position, a place label, or both; `located` says which rows have a position, and
+    `netvlad.places.place_matches` which rows show the same place. The positions of a table are either all geodetic
+    (lat/lon and a zone) or all planar (easting/northing in one unknown frame, no lat/lon and no zone): no distance is
+    defined between the two kinds.
     """
 
-    path: np.ndarray
-    lat: np.ndarray
-    lon: np.ndarray
-    easting: np.ndarray
-    northing: np.ndarray
-    utm: np.ndarray
-    heading: np.ndarray
-    time: np.ndarray
-    is_utc: np.ndarray
-    panorama: np.ndarray
-    split: np.ndarray
-    place: np.ndarray
+    path: Array
+    lat: Array
+    lon: Array
+    easting: Array
+    northing: Array
+    utm: Array
+    heading: FloatArray
+    time: Array
+    is_utc: BoolArray
+    panorama: Array
+    split: Array
+    place: Array
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[Skipped, ...] = ()
 
     def __post_init__(self) -> None:
         for name in COLUMNS:
             column = getattr(self, name).view()
-            column.flags.writeable = False  # `xyz` is computed once and must stay true
+            column.flags.writeable = False  # `xyz` is computed once
             object.__setattr__(self, name, column)
 
     @classmethod
     def build(
         cls,
         *,
-        path,
-        lat=None,
-        lon=None,
-        easting=None,
-        northing=None,
-        utm=None,
-        heading=None,
-        time=None,
-        is_utc=False,
-        panorama=None,
-        split=None,
-        place=None,
+        path: str | os.PathLike[str] | Column,
+        lat: Cells = None,
+        lon: Cells = None,
+        easting: Cells = None,
+        northing: Cells = None,
+        utm: Cells = None,
+        heading: Cells = None,
+        time: Cells = None,
+        is_utc: Cells = False,
+        panorama: Cells = None,
+        split: Cells = None,
+        place: Cells = None,
         skipped: Iterable[Skipped] = (),
         notes: Iterable[Skipped] = (),
     ) -> Places:
-        """A checked table from columns of equal length (or one value for all); what is left out is unknown.
+        """Make a checked table from columns of equal length, or one value for all rows. None means unknown.
 
-        utm: EPSG codes, or text such as 36N. lat and lon give UTM, UTM with its zone gives lat and lon; with
-        both, both are kept and must agree to 100 m.
-        A position of exactly (0, 0) degrees counts as missing: cameras write it when they have no fix.
-        time: datetime64 or datetimes or text (ISO 8601, EXIF) or Unix seconds; is_utc says which clock
-        datetime64 and text without an offset are on. Relative paths are taken from the working directory.
-        Errors: PlacesError, naming the first rows, for lengths that differ, a row with neither a position nor a
-        place label or with an impossible position, a heading beyond 360 degrees, a time that is none, geodetic
-        and planar rows mixed.
+        utm: EPSG codes, or text such as 36N. UTM is computed from lat and lon, and lat and lon from UTM with its zone;
+        if both are given, both are kept and must agree to 100 m. A position of exactly (0, 0) degrees counts as
+        missing: cameras write it when they have no fix.
+        time: datetime64, datetimes, text (ISO 8601, EXIF) or Unix seconds; is_utc says which clock datetime64 and text
+        without an offset are on. Relative paths are relative to the working directory.
+        Raises PlacesError that names the first rows: lengths that differ, neither a position nor a place label, an
+        impossible position, a heading beyond 360 degrees, an unreadable time, geodetic and planar rows mixed.
         """
-        paths = [path] if isinstance(path, str | os.PathLike) else path
-        paths = texts([os.path.abspath(os.fspath(p)) for p in paths])
+        paths = texts([os.path.abspath(p) for p in ([path] if isinstance(path, str | os.PathLike) else path)])
         n = len(paths)
         given = {"lat": lat, "lon": lon, "easting": easting, "northing": northing}
-        numbers, wrong = {}, {}
+        numbers, wrong = dict[str, Any](), dict[int, str]()
         for name, values in given.items():
             numbers[name], bad = floats(_column(name, values, n, np.nan), what=name)
             wrong |= bad
@@ -155,7 +159,7 @@ class Places:
 
     @classmethod
     def concat(cls, tables: Iterable[Places]) -> Places:
-        """The rows of all tables in turn. Errors: PlacesError when some are geodetic and some planar."""
+        """The rows of all tables in turn. Raises PlacesError if some are geodetic and some planar."""
         tables = list(tables)
         if len({t.geodetic for t in tables if t.located.any()}) > 1:
             raise PlacesError(
@@ -171,15 +175,15 @@ class Places:
     def __len__(self) -> int:
         return len(self.path)
 
-    def __getitem__(self, rows) -> Places:
-        """The rows at a number, a slice, a mask or an array of numbers, without what a reader skipped."""
+    def __getitem__(self, rows: int | np.integer[Any] | slice | Sequence[int] | Array) -> Places:
+        """The rows at an index, a slice, a mask or an array of indices, without `skipped` and `notes`."""
         if isinstance(rows, int | np.integer):
             if not -len(self) <= rows < len(self):
                 raise IndexError(f"row {rows} of a table of {len(self)} places")
-            rows = [rows]
+            rows = np.array([rows])
         elif not isinstance(rows, slice):
             rows = np.asarray(rows)
-            rows = rows if rows.size else rows.astype(np.int64)
+            rows = rows if rows.size else rows.astype(np.int64)  # an empty list is float64
         return Places(**{name: getattr(self, name)[rows] for name in COLUMNS})
 
     def __repr__(self) -> str:
@@ -190,18 +194,17 @@ class Places:
 
     @property
     def geodetic(self) -> bool:
-        """True when every position has latitude and longitude; otherwise the table is planar."""
+        """True if every position has latitude and longitude; otherwise the table is planar."""
         return bool(np.isfinite(self.lat[self.located]).all())
 
     @cached_property
-    def located(self) -> np.ndarray:
-        """Which rows have a position, bool (N,); the others are known by their place label alone."""
-        return np.isfinite(self.easting)
+    def located(self) -> BoolArray:
+        """Whether each row has a position, bool (N,); the others have a place label alone."""
+        return np.asarray(np.isfinite(self.easting))
 
     @cached_property
-    def xyz(self) -> np.ndarray:
-        """Metric coordinates (N, 3) float64: earth-centred if geodetic, (easting, northing, 0) if planar; NaN where a
-        row has no position."""
+    def xyz(self) -> Array:
+        """Coordinates (N, 3) float64 in metres: earth-centred, or (easting, northing, 0) if planar; NaN unknown."""
         if self.geodetic:
             xyz = ecef(self.lat, self.lon)
         else:
@@ -210,11 +213,10 @@ class Places:
         return xyz
 
 
-def _column(name: str, values, n: int, missing):
-    """`values` as a column of n rows: None is missing throughout, one value stands for every row."""
-    values = missing if values is None else values
-    if isinstance(values, str) or not hasattr(values, "__len__") or getattr(values, "ndim", 1) == 0:
-        return [values] * n
+def _column(name: str, values: Cells, n: int, missing: Any) -> Column:
+    """`values` as a column of n rows; one value stands for every row, and None for `missing`."""
+    if isinstance(values, str) or not isinstance(values, Sized) or (isinstance(values, np.ndarray) and not values.ndim):
+        return [missing if values is None else values] * n
     if len(values) != n:
         raise PlacesError(f"column {name} has {len(values)} rows, path has {n}: columns of one length are wanted")
     return values

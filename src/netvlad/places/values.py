@@ -1,7 +1,7 @@
 """Cells of a table, as people write them, turned into numbers, times and text.
 
-Each function takes one column (a list of anything, or an array) and gives the column it stands for, together
-with row -> reason for cells that say something unreadable. An empty cell is unknown, never wrong.
+Each function takes one column (a list of anything, or an array) and returns an array, together with row -> reason for
+cells that cannot be read. An empty cell is unknown, never wrong.
 """
 
 from __future__ import annotations
@@ -10,8 +10,15 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, FloatArray
+
+    Column: TypeAlias = Sequence[Any] | Array
+    Cells: TypeAlias = Column | str | float | datetime | None  # a column, or one value for every row
 
 _EMPTY = {"", "nan", "na", "n/a", "null", "none", "-", "nat"}
 _TIME = re.compile(
@@ -25,25 +32,25 @@ _EPOCH = datetime(1970, 1, 1)
 
 
 def some(lines: Sequence[str], most: int = 3) -> str:
-    """The first few lines in one: "row 3: no position; row 9: ...; row 11: ...; and 12 more"."""
+    """Join the first few lines: "row 3: no position; row 9: ...; row 11: ...; and 12 more"."""
     return "; ".join(lines[:most]) + (f"; and {len(lines) - most} more" if len(lines) > most else "")
 
 
-def is_empty(cell) -> bool:
-    """Whether a cell says nothing."""
+def is_empty(cell: Any) -> bool:
+    """Whether a cell states nothing."""
     if isinstance(cell, str):
         return cell.strip().lower() in _EMPTY
     return cell is None or (isinstance(cell, float | np.floating) and bool(np.isnan(cell)))
 
 
-def texts(column: Sequence) -> np.ndarray:
-    """Object array of str: nothing becomes "", and 7.0 (what gaps make of a column of 7) becomes "7"."""
+def texts(column: Column) -> Array:
+    """Object array of str: an empty cell becomes "", and 7.0 (an integer in a column with gaps) becomes "7"."""
     out = np.empty(len(column), object)
     out[:] = [cell if isinstance(cell, str) else _text(cell) for cell in column]
     return out
 
 
-def _text(cell) -> str:
+def _text(cell: Any) -> str:
     if is_empty(cell):
         return ""
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
@@ -51,12 +58,13 @@ def _text(cell) -> str:
     return str(cell)
 
 
-def floats(column: Sequence, decimal_comma: bool = False, what: str = "value") -> tuple[np.ndarray, dict[int, str]]:
-    """float64 array, NaN where a cell is empty or is no number."""
+def floats(column: Column, decimal_comma: bool = False, what: str = "value") -> tuple[Array, dict[int, str]]:
+    """float64 array, NaN where a cell is empty or not a number."""
     try:
         return np.array(column, np.float64), {}
     except (TypeError, ValueError):  # an empty cell, or a word, among the numbers
-        out, bad = np.full(len(column), np.nan), {}
+        pass
+    out, bad = np.full(len(column), np.nan), dict[int, str]()
     for row, cell in enumerate(column):
         if is_empty(cell):
             continue
@@ -67,8 +75,8 @@ def floats(column: Sequence, decimal_comma: bool = False, what: str = "value") -
     return out, bad
 
 
-def headings(column: Sequence, decimal_comma: bool = False) -> tuple[np.ndarray, dict[int, str]]:
-    """float32 degrees from 0 up to, and without, 360; -180..180 is understood as well."""
+def headings(column: Column, decimal_comma: bool = False) -> tuple[FloatArray, dict[int, str]]:
+    """float32 degrees, 0 <= heading < 360; -180..180 is understood as well."""
     values, bad = floats(column, decimal_comma, "heading")
     values = np.where(np.isfinite(values), values, np.nan)
     for row in np.flatnonzero(np.abs(values) > 360):
@@ -78,16 +86,16 @@ def headings(column: Sequence, decimal_comma: bool = False) -> tuple[np.ndarray,
     return np.where(turned == 360, np.float32(0), turned), bad
 
 
-def times(column: Sequence) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """datetime64[s] array (NaT unknown) and bool array: True where an offset was given: UTC.
+def times(column: Column) -> tuple[Array, BoolArray, dict[int, str]]:
+    """datetime64[s] array (NaT unknown), and bool array, True where the cell states an offset and the time is UTC.
 
-    Understood are ISO 8601 (with or without separators), EXIF ("2025:12:22 09:52:57"), Unix seconds or
+    Formats: ISO 8601 (with or without separators), EXIF ("2025:12:22 09:52:57"), Unix seconds or
     milliseconds (UTC by definition), datetime and date. A date alone becomes noon of that day, a month alone
-    noon of its first day: what is known is the day, and noon keeps it from being taken for a night.
+    noon of its first day, so that neither counts as night.
     """
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         return column.astype("datetime64[s]"), np.zeros(len(column), bool), {}
-    out, utc, bad = np.full(len(column), "NaT", "datetime64[s]"), np.zeros(len(column), bool), {}
+    out, utc, bad = np.full(len(column), "NaT", "datetime64[s]"), np.zeros(len(column), bool), dict[int, str]()
     for row, cell in enumerate(column):
         if is_empty(cell):
             continue
@@ -99,8 +107,8 @@ def times(column: Sequence) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     return out, utc, bad
 
 
-def moment(cell) -> tuple[datetime | None, bool] | None:
-    """(time, whether it is UTC) of one cell; (None, False) for EXIF's blanks and zeros; None for no time."""
+def moment(cell: Any) -> tuple[datetime | None, bool] | None:
+    """(time, whether it is UTC) of one cell; (None, False) for EXIF's blanks and zeros; None where it is no time."""
     if isinstance(cell, np.datetime64):
         return cell.astype("datetime64[s]").item(), False
     if isinstance(cell, datetime):
@@ -120,17 +128,16 @@ def moment(cell) -> tuple[datetime | None, bool] | None:
 
 
 def _calendar(text: str) -> tuple[datetime, bool] | None:
-    month = _MONTH.fullmatch(text)
-    if month:
-        return datetime(int(month[1]), int(month[2]), 1, 12), False
+    if first := _MONTH.fullmatch(text):
+        return datetime(int(first[1]), int(first[2]), 1, 12), False
     found = _TIME.fullmatch(text)
-    # A run of ten digits or more is Unix time unless it reads as date and time down to the minute.
+    # ten digits or more are Unix time unless they read as date and time down to the minute
     if not found or (text.isdigit() and len(text) not in (8, 12, 14)):
         return None
     year, _, month, day, hour, minute, second, offset = found.groups()
     if hour is None:
         return datetime(int(year), int(month), int(day), 12), False
-    # A leap second has no number of its own here.
+    # datetime has no second 60, a leap second
     when = datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second or 0), 59))
     if offset is None:
         return when, False
@@ -138,7 +145,7 @@ def _calendar(text: str) -> tuple[datetime, bool] | None:
 
 
 def offset_of(text: str) -> timedelta:
-    """The offset from UTC that "+02:00", "-0330" or "Z" states. Errors: ValueError when it states none."""
+    """The offset from UTC that "+02:00", "-0330" or "Z" states. Raises ValueError for anything else."""
     if text.upper() in ("Z", "UTC", "GMT"):
         return timedelta(0)
     found = re.fullmatch(r"([+-])([01]\d):?([0-5]\d)?", text)
@@ -150,7 +157,7 @@ def offset_of(text: str) -> timedelta:
 
 def _unix(text: str) -> tuple[datetime, bool] | None:
     seconds = float(text)
-    if abs(seconds) >= 1e11:  # in seconds that would be past the year 5000
+    if abs(seconds) >= 1e11:  # as seconds, past the year 5000
         seconds /= 1000
-    # Below 1973 a number is far likelier a frame or a year than a time.
+    # a number below 1973 is more likely a frame or a year than a time
     return (_EPOCH + timedelta(seconds=int(seconds)), True) if seconds >= 1e8 else None

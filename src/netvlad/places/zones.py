@@ -1,15 +1,19 @@
-"""How people write a UTM zone, and which one they mean."""
+"""UTM zones as people write them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.places.projection import is_utm
 from netvlad.places.values import is_empty, texts
+
+if TYPE_CHECKING:
+    from netvlad.places.values import Column
+    from netvlad.types import Array
 
 _CODE = re.compile(r"(?:EPSG:+)?(\d{4,5})", re.IGNORECASE)
 _ZONE = re.compile(r"(?:UTM)?[\s_-]*(?:ZONE)?[\s_-]*(\d{1,2})[\s_-]*([C-HJ-NP-X]|NORTH|SOUTH)?", re.IGNORECASE)
@@ -26,17 +30,16 @@ def _parse(zone: str) -> tuple[int, int, str] | None:
     return (0, int(found[1]), (found[2] or "").upper()) if found and 1 <= int(found[1]) <= 60 else None
 
 
-def epsg_of(zone, letter, lat: float, northing: float) -> int | None:
+def epsg_of(zone: Any, letter: Any, lat: float, northing: float) -> int | None:
     """EPSG code of a zone such as "36N", "17T", 36 with a letter beside it, 32636 or "EPSG:32636"; 0 unknown.
 
-    None where `zone` is no zone, or only a number and neither the letter nor the latitude (degrees, NaN
-    unknown) tells the hemisphere. S alone is read as the latitude band 32..40 N (California, Japan, the
-    Mediterranean) when the northing, in metres, lies in that band, and as the southern hemisphere otherwise:
-    between 50 and 58 S write the EPSG code. Any other letter is a latitude band, or N for north, and the two
-    agree.
+    None where `zone` is no zone, or a number whose hemisphere neither the letter nor the latitude (degrees, NaN
+    unknown) tells. The letter S means the latitude band 32..40 N (California, Japan, the Mediterranean) if the
+    northing, in metres, lies in that band, and the southern hemisphere otherwise; between 50 and 58 S write the EPSG
+    code. Any other letter is a latitude band; N as a band and N for north agree.
     """
     zone = zone if isinstance(zone, str) else texts([zone])[0]
-    if is_empty(zone) or zone == "0":  # 0 is how `Places` itself says unknown
+    if is_empty(zone) or zone == "0":  # 0 is unknown in `Places.utm`
         return 0
     parsed = _parse(zone)
     if parsed is None:
@@ -45,7 +48,7 @@ def epsg_of(zone, letter, lat: float, northing: float) -> int | None:
     if code:
         return code
     letter = own or ("" if is_empty(letter) else str(letter).strip().upper())
-    if lat == lat:  # known
+    if lat == lat:  # not NaN
         north = lat >= 0
     elif letter in ("S", "SOUTH"):
         north = letter == "S" and 3_540_000 <= northing <= 4_430_000
@@ -56,11 +59,11 @@ def epsg_of(zone, letter, lat: float, northing: float) -> int | None:
     return (32600 if north else 32700) + number
 
 
-def zones(column: Sequence, letters: Sequence | None, lat, northing) -> tuple[np.ndarray, dict[int, str]]:
+def zones(column: Column, letters: Column | None, lat: Array, northing: Array) -> tuple[Array, dict[int, str]]:
     """EPSG codes (N,) int32 of a column of zones, 0 unknown, and row -> reason where one cannot be read."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "iu" and (is_utm(column) | (column == 0)).all():
         return column.astype(np.int32), {}
-    out, bad = np.zeros(len(column), np.int32), {}
+    out, bad = np.zeros(len(column), np.int32), dict[int, str]()
     for row, zone in enumerate(column):
         code = epsg_of(zone, None if letters is None else letters[row], lat[row], northing[row])
         if code is None:

@@ -8,13 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from netvlad.describe.fit import fit
 from netvlad.describe.network import NetworkDescriber
 from netvlad.errors import ModelError, NetvladError, PlacesError
 from netvlad.places import Places, read_places
-from netvlad.places.splits import DATABASE, QUERY
+from netvlad.places.splits import split_rows
 from netvlad.training.config import Config
 from netvlad.training.devices import rank
 from netvlad.training.record import Record
@@ -109,8 +107,7 @@ def database_and_queries(places: Places) -> tuple[Places, Places]:
     """
     if len(places) < 2:
         raise PlacesError(f"{len(places)} photos: there is nothing to compare; photos of several places are wanted")
-    side = np.array([text.strip().lower() for text in places.split])
-    database, queries = np.isin(side, DATABASE), np.isin(side, QUERY)
+    database, queries = split_rows(places)
     if not database.any() and not queries.any():
         return places, places
     if not database.any() or not queries.any():
