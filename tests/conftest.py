@@ -8,13 +8,16 @@ import os
 # faiss when they are loaded
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-pytest_plugins = ["fixtures.commands", "fixtures.networks", "fixtures.places", "fixtures.plugins", "fixtures.rankers"]
+pytest_plugins = ["fixtures.commands", "fixtures.places", "fixtures.plugins", "fixtures.rankers"]
+if find_spec("torch"):  # the tests of runtime, images, places and panoramas run without it
+    pytest_plugins.append("fixtures.networks")
 
 SHARED = Path(os.environ.get("NETVLAD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -24,6 +27,14 @@ def _shared(part: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real files of {folder}, which are not here (set NETVLAD_SHARED to their folder)")
     return folder
+
+
+def pytest_collection_modifyitems(items) -> None:
+    for item in items:
+        if {"campus", "real_weights"} & set(item.fixturenames):
+            item.add_marker("real_data")
+        if "kill" in item.name.lower():
+            item.add_marker("kill")
 
 
 @pytest.fixture(scope="session")
