@@ -36,17 +36,17 @@ def table(name, metres, headings=None, days=None, panoramas=None) -> Places:
 
 def test_by_hand():
     database, queries = table("d", [0, 10, 20, 100]), table("q", [5, 95, 50])
-    truth = by_place(queries, database, 15)
-    assert [truth.near.of(q)[0].tolist() for q in range(3)] == [[0, 1, 2], [3], []]
+    ground_truth = by_place(queries, database, 15)
+    assert [ground_truth.near.of(q)[0].tolist() for q in range(3)] == [[0, 1, 2], [3], []]
     ids = np.array([[3, 2, -1], [3, 0, 1], [0, 1, 2]])
-    assert truth.correct(ids).tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    assert ground_truth.correct(ids).tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
 
 
 def test_headings_go_around_north_and_the_limit_is_included():
     database = table("d", [0] * 6, [350, 30, 31, 190, np.nan, 310])
-    truth = by_place(table("q", [0, 0], [350, np.nan]), database, 1, heading=40)
-    assert truth.correct(np.tile(np.arange(6), (2, 1))).tolist() == [[1, 1, 0, 0, 0, 1], [0] * 6]
-    assert np.diff(truth.near.offsets).tolist() == [3, 0]
+    ground_truth = by_place(table("q", [0, 0], [350, np.nan]), database, 1, heading=40)
+    assert ground_truth.correct(np.tile(np.arange(6), (2, 1))).tolist() == [[1, 1, 0, 0, 0, 1], [0] * 6]
+    assert np.diff(ground_truth.near.offsets).tolist() == [3, 0]
 
 
 def test_a_rule_on_headings_that_are_unknown_is_refused():
@@ -58,9 +58,9 @@ def test_a_rule_on_headings_that_are_unknown_is_refused():
 
 
 def test_lists():
-    truth = by_list([np.array([2, 0, 2]), np.array([], int), [1]], 3)
-    assert [truth.near.of(q)[0].tolist() for q in range(3)] == [[0, 2], [], [1]]
-    assert truth.correct(np.array([[0, 1], [0, -1], [2, 1]])).tolist() == [[1, 0], [0, 0], [0, 1]]
+    ground_truth = by_list([np.array([2, 0, 2]), np.array([], int), [1]], 3)
+    assert [ground_truth.near.of(q)[0].tolist() for q in range(3)] == [[0, 2], [], [1]]
+    assert ground_truth.correct(np.array([[0, 1], [0, -1], [2, 1]])).tolist() == [[1, 0], [0, 0], [0, 1]]
     assert by_list([[], []], 3).correct(np.array([[0], [1]])).tolist() == [[0], [0]]
     for odd in (3, -1):
         with pytest.raises(NetvladError, match=f"row {odd} is listed .* rows 0 to 2"):

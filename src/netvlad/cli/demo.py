@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netvlad.cli.options import Models, Workers
+
+if TYPE_CHECKING:
+    from netvlad.places import Places
 
 EXAMPLE = "Example: netvlad demo photos/ --out demo/, or, without any photos, netvlad demo"
 
@@ -64,8 +67,9 @@ def run(
 
 def _compared() -> tuple[str, ...]:
     """Max pooling against NetVLAD; where no weights can be had, the describer that needs none."""
-    from netvlad.cli.common import COMPARED, say
+    from netvlad.cli.common import say
     from netvlad.errors import ModelError
+    from netvlad.experiments.run import COMPARED
     from netvlad.pretrained.zoo import DENSE_VLAD, load
 
     try:
@@ -90,12 +94,12 @@ def _town(out: Path, workers: int | None) -> Path:
     return town / "test" / "places.parquet"
 
 
-def _key(*parts) -> str:
+def _key(*parts: object) -> str:
     """An index of other photos, or another model of the same name, must not be taken for this one's."""
     return hashlib.sha256("\n".join(map(str, parts)).encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
-def _extent(places) -> float:
+def _extent(places: Places) -> float:
     import numpy as np
 
     return float(np.linalg.norm(np.ptp(places.xyz, axis=0)))

@@ -55,8 +55,8 @@ def own_task(database: Path | None, queries: Path | None, protocol: Protocol, st
     if database is None or queries is None:
         raise NetvladError("give --database and --queries, or --benchmark and --root")
     name = f"{queries.stem} in {database.stem}"
-    places = [read_places(source, strict) for source in (database, queries)]
-    return Task(name, name, *places, protocol, source={"database": str(database), "queries": str(queries)})
+    source = {"database": str(database), "queries": str(queries)}
+    return Task(name, name, read_places(database, strict), read_places(queries, strict), protocol, source=source)
 
 
 def print_result(result: Result, *, rules: bool = False) -> None:

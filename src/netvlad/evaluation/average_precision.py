@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, IntArray
 
-def ranks_of(ids: np.ndarray, positives: np.ndarray, junk: np.ndarray | None = None) -> np.ndarray:
-    """Where the positives stand in ranking `ids` (k,), from 0, when junk is taken out of it: (P,) int64, ascending.
+
+def ranks_of(ids: IntArray, positives: IntArray, junk: IntArray | None = None) -> IntArray:
+    """Ranks, from 0, of the positives in ranking `ids` (k,) after junk is removed: (P,) int64, ascending.
 
     -1 in `ids` stands for no row. A row that is both positive and junk is junk, as in the code of Oxford 5k.
     """
@@ -16,11 +21,11 @@ def ranks_of(ids: np.ndarray, positives: np.ndarray, junk: np.ndarray | None = N
     return np.flatnonzero(np.isin(ids, positives))
 
 
-def average_precision(ranks: np.ndarray, positives: int) -> float:
-    """The area under precision against recall, by trapezoids, of `ranks` as `ranks_of` gives them.
+def average_precision(ranks: Array, positives: int) -> float:
+    """Area under precision against recall, by trapezoids. ranks: of the positives, as from `ranks_of`.
 
-    positives: how many there are, found or not. This is `compute_ap` of Oxford 5k and Paris 6k (Philbin et al. 2007),
-    of Holidays and of their revisited versions; precision before the first photo is 1. NaN without positives.
+    positives: their number, found or not. This is `compute_ap` of Oxford 5k and Paris 6k (Philbin et al. 2007), of
+    Holidays and of their revisited versions; precision before the first photo is 1. NaN without positives.
     """
     if not positives:
         return float("nan")
@@ -31,9 +36,11 @@ def average_precision(ranks: np.ndarray, positives: int) -> float:
     return float(np.sum(precision + after) / (2 * positives))
 
 
-def precision_at(ranks: np.ndarray, k: int) -> float:
-    """Share of positives among the first k, or up to the last positive where that comes sooner: mP@k of Radenović et
-    al. 2018 (revisited Oxford and Paris). 0 where no positive was found."""
+def precision_at(ranks: Array, k: int) -> float:
+    """Share of positives among the first k, or up to the last positive if that comes sooner; 0 if none was found.
+
+    Its mean is mP@k of Radenović et al. 2018 (revisited Oxford and Paris).
+    """
     if not len(ranks):
         return 0.0
     cut = min(int(ranks[-1]) + 1, k)

@@ -1,10 +1,11 @@
-"""Which database photos are right for which query: by their places, or as a benchmark lists them."""
+"""Which database photos are correct for which query: by their places, or as a benchmark lists them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,38 +13,41 @@ from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places
 from netvlad.places.place_matches import place_matches
 
+if TYPE_CHECKING:
+    from netvlad.types import BoolArray, IntArray
+
 
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """The database rows that are right for each query, `near`, of a database of `size` rows."""
+class GroundTruth:
+    """The correct database rows of each query. near: as neighbours; size: number of rows of the database."""
 
     near: Neighbours
     size: int
 
     @cached_property
-    def _pairs(self) -> np.ndarray:
+    def _pairs(self) -> IntArray:
         """Each (query, row) as one number, sorted."""
         query = np.repeat(np.arange(len(self.near)), np.diff(self.near.offsets))
-        return np.sort(query * self.size + self.near.ids)
+        return np.sort(np.asarray(query * self.size + self.near.ids, np.int64))
 
-    def correct(self, ids: np.ndarray) -> np.ndarray:
-        """Whether database row ids[i, j] is right for query i: bool (Q, k), as `ids`; -1, no row, never is."""
+    def correct(self, ids: IntArray) -> BoolArray:
+        """Whether database row ids[i, j] is correct for query i: bool (Q, k), as `ids`; -1, no row, never is."""
         asked = np.arange(len(ids))[:, None] * self.size + ids
         if not len(self._pairs):
             return np.zeros(asked.shape, bool)
         at = np.minimum(np.searchsorted(self._pairs, asked), len(self._pairs) - 1)
-        return (ids >= 0) & (self._pairs[at] == asked)
+        return np.asarray((ids >= 0) & (self._pairs[at] == asked), bool)
 
 
-def by_place(queries: Places, database: Places, radius: float, heading: float | None = None) -> Truth:
-    """Right is what is of a query's place (`place_matches`) and, where `heading` is given, looks at most so many
-    degrees another way; a photo whose heading is unknown then is right for none.
+def by_place(queries: Places, database: Places, radius: float, heading: float | None = None) -> GroundTruth:
+    """Correct are photos of the query's place (`place_matches`).
 
-    Errors: NetvladError where no query or no database photo has the heading that the rule goes by.
+    heading: degrees by which the headings of a query and a correct photo may differ; photos without a heading are then
+    correct for no query. Raises NetvladError where no query or no database photo has a heading that this needs.
     """
     near = place_matches(queries, database, radius)
     if heading is None:
-        return Truth(near, len(database))
+        return GroundTruth(near, len(database))
     for places, which in ((queries, "query"), (database, "database photo")):
         if not np.isfinite(places.heading).any():
             raise NetvladError(f"no {which} has a heading: what looks at most {heading:g} degrees off cannot be told")
@@ -51,13 +55,13 @@ def by_place(queries: Places, database: Places, radius: float, heading: float | 
     apart = queries.heading[query].astype(np.float64) - database.heading[near.ids]
     keep = np.abs((apart + 180) % 360 - 180) <= heading
     offsets = np.concatenate([[0], np.cumsum(np.bincount(query[keep], minlength=len(near)))])
-    return Truth(Neighbours(offsets, near.ids[keep], near.metres[keep]), len(database))
+    return GroundTruth(Neighbours(offsets, near.ids[keep], near.metres[keep]), len(database))
 
 
-def by_list(positives: Sequence[np.ndarray], size: int) -> Truth:
-    """Right is what is listed: `positives` holds for each query the rows of a database of `size`.
+def by_list(positives: Sequence[IntArray], size: int) -> GroundTruth:
+    """Correct are the listed photos. positives: for each query rows of a database of `size`.
 
-    Errors: NetvladError for a row that the database does not have.
+    Raises NetvladError for a row that the database does not have.
     """
     rows = [np.unique(np.asarray(one, np.int64)) for one in positives]
     ids = np.concatenate([np.empty(0, np.int64), *rows])
@@ -65,4 +69,4 @@ def by_list(positives: Sequence[np.ndarray], size: int) -> Truth:
         odd = ids[(ids < 0) | (ids >= size)][0]
         raise NetvladError(f"database row {odd} is listed as right for a query; there are rows 0 to {size - 1}")
     offsets = np.concatenate([[0], np.cumsum([len(one) for one in rows], dtype=np.int64)])
-    return Truth(Neighbours(offsets, ids, np.full(len(ids), np.nan)), size)
+    return GroundTruth(Neighbours(offsets, ids, np.full(len(ids), np.nan)), size)

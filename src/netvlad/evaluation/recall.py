@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from netvlad.types import BoolArray
 
-def recall_at(correct: np.ndarray, judged: np.ndarray, ns: Sequence[int]) -> dict[int, float]:
-    """N -> share, 0..1, of the `judged` (Q,) queries with at least one True among the first N of `correct` (Q, k).
 
-    NaN where no query is judged. Where a ranking is shorter than N, all of it counts.
+def recall_at(correct: BoolArray, judged: BoolArray, ns: Sequence[int]) -> dict[int, float]:
+    """N -> share, 0..1, of the `judged` (Q,) queries that have a True among the first N entries of `correct` (Q, k).
+
+    NaN where no query is judged. Of a ranking shorter than N all entries count.
     """
     judged = np.asarray(judged, bool)
     if not judged.any():

@@ -1,49 +1,52 @@
-"""What an evaluation found: the numbers, and enough beside them to draw every curve and page."""
+"""Results of an evaluation: the numbers, and the rankings that curves and pages are drawn from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.places import Places
 
+if TYPE_CHECKING:
+    from netvlad.types import BoolArray, FloatArray, IntArray
+
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method's ranking and its score.
+    """Ranking and score of one method.
 
-    ids (Q, k) int64: database rows, best first, -1 where there is none; scores (Q, k) float32, larger is better;
-    correct (Q, k) bool: of the query's place; recall: N -> share of the judged queries, 0..1; seconds: stage -> s;
-    dim: length of a vector, None where the method has none; groups: the recall of each of `Evaluation.groups`.
+    ids (Q, k) int64: database rows, best first, -1 where there is none. scores (Q, k) float32: larger is better.
+    correct (Q, k) bool: whether each match is correct. recall: N -> share of the judged queries, 0..1. seconds: stage
+    -> s. dim: length of a vector, None where the method has none. groups: recall of each of `Evaluation.groups`.
     """
 
     name: str
-    ids: np.ndarray
-    scores: np.ndarray
-    correct: np.ndarray
-    recall: dict[int, float]
-    seconds: dict[str, float]
+    ids: IntArray
+    scores: FloatArray
+    correct: BoolArray
+    recall: Mapping[int, float]
+    seconds: Mapping[str, float]
     dim: int | None = None
-    groups: dict[str, dict[int, float]] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every method's result on one set of queries against one database.
+    """Results of every method on one set of queries against one database.
 
-    judged (Q,) bool: the queries in the denominator; matched (Q,) bool: those with a true match;
-    unreadable: photos left out, path -> reason; config: everything needed to run it again; groups: name -> (Q,) bool,
-    queries whose recall is told apart, such as those taken by night.
+    judged (Q,) bool: queries in the denominator. matched (Q,) bool: queries with a true match. unreadable: path ->
+    reason, of photos left out. config: how to run it again. groups: name -> (Q,) bool, queries whose recall is reported
+    apart, such as those taken by night.
     """
 
     database: Places
     queries: Places
     protocol: Protocol
     methods: list[MethodResult]
-    judged: np.ndarray
-    matched: np.ndarray
-    unreadable: dict[str, str] = field(default_factory=dict)
-    config: dict = field(default_factory=dict)
-    groups: dict[str, np.ndarray] = field(default_factory=dict)
+    judged: BoolArray
+    matched: BoolArray
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, BoolArray] = field(default_factory=dict)

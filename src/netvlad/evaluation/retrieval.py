@@ -1,4 +1,4 @@
-"""Mean average precision: how image retrieval judges a ranking of the whole database."""
+"""Evaluation by mean average precision, the measure of image retrieval: the whole database is ranked."""
 
 from __future__ import annotations
 
@@ -19,43 +19,49 @@ from netvlad.images.read import read_image
 from netvlad.types import Ranker, Ranking
 
 if TYPE_CHECKING:
-    from netvlad.types import BoolArray, IntArray
+    from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 KS = (1, 5, 10)
 
 
 @dataclass(frozen=True)
 class RetrievalMethod:
-    """One method's score. precision (Q,): average precision of each query, NaN where it is not judged; mean: over the
-    judged ones, 0..1; mean_at: k -> mP@k; seconds, dim: as of `MethodResult`."""
+    """Score of one method.
+
+    precision (Q,): average precision of each query, NaN where it is not judged. mean: over the judged ones, 0..1.
+    mean_at: k -> mP@k. seconds, dim: as in `MethodResult`.
+    """
 
     name: str
-    precision: np.ndarray
+    precision: FloatArray
     mean: float
-    mean_at: dict[int, float]
-    seconds: dict[str, float]
+    mean_at: Mapping[int, float]
+    seconds: Mapping[str, float]
     dim: int | None = None
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Every method's result on one retrieval benchmark. judged (Q,) bool: queries in the mean; cropped: whether
-    queries were cropped to their region of interest; the rest as of `Evaluation`."""
+    """Results of every method on one retrieval benchmark.
+
+    judged (Q,) bool: queries in the mean. cropped: whether queries were cropped to their region of interest.
+    unreadable, config: as in `Evaluation`.
+    """
 
     benchmark: Benchmark
     split: Split
     methods: list[RetrievalMethod]
-    judged: np.ndarray
+    judged: BoolArray
     cropped: bool
-    unreadable: dict[str, str] = field(default_factory=dict)
-    config: dict = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class PrecisionJudge:
     """Judges rankings of the whole database by average precision.
 
-    cropped: queries are cropped to their region of interest, where they have one: the rankers must take them so
-    (`Cropping`). Raises NetvladError where the split lists no positives.
+    crop: queries are cropped to their region of interest, where they have one; the rankers must do so (`Cropping`).
+    Raises NetvladError where the split lists no positives.
     """
 
     def __init__(self, benchmark: Benchmark, split: Split, *, crop: bool = True) -> None:
@@ -66,7 +72,7 @@ class PrecisionJudge:
 
     def rank(self, ranker: Ranker) -> Ranked:
         """Rank the whole database for every query."""
-        return Ranked(timed(ranker, self.split.queries.path, len(self.split.database)), ranker.dim)
+        return Ranked(timed(ranker, self.split.queries.path.tolist(), len(self.split.database)), ranker.dim)
 
     def result(self, rankings: Mapping[str, Ranked], config: Mapping[str, Any] | None = None) -> Retrieval:
         """Judge what `rank` returned, name -> ranking. A query that one ranker cannot read is judged for none."""
@@ -113,23 +119,26 @@ def evaluate_retrieval(
     return judge.result(rank_each(rankers, judge.rank), config)
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean(values: Array) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
 class Cropping:
-    """`ranker`, asked with queries cropped to their regions of interest; itself a ranker.
+    """`ranker`, which gets queries cropped to their regions of interest; itself a ranker.
 
-    roi (Q, 4): left, top, right, bottom in pixels of each of `queries` as it is decoded, upright. What reaches over the
-    edge is cut off there. Crops are PNG files in a folder that is gone afterwards.
+    roi (Q, 4): left, top, right, bottom in pixels of each of `queries` as it is decoded, upright; parts beyond the edge
+    are cut off. Crops are PNG files in a temporary folder.
     """
 
-    def __init__(self, ranker: Ranker, queries: Sequence[str], roi: np.ndarray):
+    def __init__(self, ranker: Ranker, queries: Sequence[str], roi: Array) -> None:
         self.ranker, self.queries, self.roi = ranker, list(queries), roi
         self.name, self.dim = ranker.name, ranker.dim
 
     def rank(self, photos: Sequence[str], k: int) -> Ranking:
-        """As the ranker's own; `photos` are the queries, all and in order (one photo may be asked for twice)."""
+        """Rank for cropped queries. `photos` are all queries in their order; one photo may occur twice.
+
+        Raises NetvladError for other photos.
+        """
         if list(photos) != self.queries:
             raise NetvladError("regions of interest are known for the queries in their order; ask for those")
         unreadable: dict[str, str] = {}
@@ -139,7 +148,7 @@ class Cropping:
                 try:
                     _write_crop(photo, self.roi[i], path)
                 except ImageError as e:
-                    unreadable[photo] = str(e).removeprefix(f"{photo}: ")
+                    unreadable[photo] = e.reason
             found = self.ranker.rank(paths, k)
             named = dict(zip(paths, photos, strict=True))
         for path, reason in found.unreadable.items():
@@ -147,7 +156,7 @@ class Cropping:
         return replace(found, unreadable=unreadable)
 
 
-def _write_crop(photo: str, roi: np.ndarray, path: str | Path) -> None:
+def _write_crop(photo: str, roi: Array, path: str | Path) -> None:
     from PIL import Image
 
     image = read_image(photo)

@@ -1,4 +1,4 @@
-"""Judge rankers by where their answers lie."""
+"""Evaluation by recall@N: rank with each ranker, then judge the rankings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
-from netvlad.evaluation.ground_truth import Truth, by_list, by_place
+from netvlad.evaluation.ground_truth import GroundTruth, by_list, by_place
 from netvlad.evaluation.recall import recall_at
 from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.evaluation.rules import Rules
@@ -57,10 +57,10 @@ class RecallJudge:
         self.database, self.queries, self.protocol = database, queries, protocol or Protocol()
         self.groups = dict(groups or {})
         self._rules = Rules.of(self.protocol, database, queries)
-        self._truth = _truth(self.protocol, database, queries, positives)
+        self._ground_truth = _ground_truth(self.protocol, database, queries, positives)
 
     def rank(self, ranker: Ranker) -> Ranked:
-        """The largest N of the protocol best matches that its rules leave of each ranking."""
+        """Rank all queries; the rules of the protocol are applied and the ranking is cut at its largest N."""
         return Ranked(_rank(ranker, self.queries, max(self.protocol.ns), self._rules), ranker.dim)
 
     def result(self, rankings: Mapping[str, Ranked], config: Mapping[str, Any] | None = None) -> Evaluation:
@@ -72,7 +72,7 @@ class RecallJudge:
             raise NetvladError("nothing to evaluate: no method was given")
         unreadable = {path: why for ranked in rankings.values() for path, why in ranked.ranking.unreadable.items()}
         readable = np.array([path not in unreadable for path in self.queries.path])
-        matched = self._rules.matched(self._truth.near)
+        matched = self._rules.matched(self._ground_truth.near)
         judged = readable & (matched | (self.protocol.unmatched == "keep"))
         return Evaluation(
             self.database,
@@ -88,7 +88,7 @@ class RecallJudge:
 
     def _method(self, name: str, ranked: Ranked, judged: BoolArray) -> MethodResult:
         found, ns = ranked.ranking, self.protocol.ns
-        correct = self._truth.correct(found.ids)
+        correct = self._ground_truth.correct(found.ids)
         recall = recall_at(correct, judged, ns)
         groups = {group: recall_at(correct, judged & members, ns) for group, members in self.groups.items()}
         return MethodResult(name, found.ids, found.scores, correct, recall, dict(found.seconds), ranked.dim, groups)
@@ -104,10 +104,10 @@ def evaluate(
     positives: Sequence[IntArray] | None = None,
     groups: Mapping[str, BoolArray] | None = None,
 ) -> Evaluation:
-    """Let each ranker, built from `database` (its ids are rows of it), rank for all `queries`, and judge them.
+    """Rank all `queries` with each ranker, and compute recall@N.
 
-    rankers: name -> ranker, or -> a function that makes it, called when its turn comes, so that one is in memory
-    at a time. The rest, and errors, as for `RecallJudge`.
+    rankers: name -> ranker over the rows of `database`, or a function that builds one, called when its turn comes, so
+    that one is in memory at a time. The other arguments and errors are those of `RecallJudge`.
     """
     judge = RecallJudge(database, queries, protocol, positives=positives, groups=groups)
     return judge.result(rank_each(rankers, judge.rank), config)
@@ -120,26 +120,29 @@ def rank_each(
     return {name: rank(ranker if isinstance(ranker, Ranker) else ranker()) for name, ranker in rankers.items()}
 
 
-def _truth(protocol: Protocol, database: Places, queries: Places, positives: Sequence[IntArray] | None) -> Truth:
-    if (positives is None) == (protocol.radius is None):
+def _ground_truth(
+    protocol: Protocol, database: Places, queries: Places, positives: Sequence[IntArray] | None
+) -> GroundTruth:
+    if positives is None and protocol.radius is not None:
+        return by_place(queries, database, protocol.radius, protocol.heading)
+    if positives is None or protocol.radius is not None:
         raise NetvladError(
             "right is either what lies within a radius or what is listed: give a protocol with a radius, or one "
             "without and the positives of each query"
         )
-    if positives is None:
-        return by_place(queries, database, protocol.radius, protocol.heading)
     if len(positives) != len(queries):
         raise NetvladError(f"positives of {len(positives)} queries are listed; there are {len(queries)}")
     return by_list(positives, len(database))
 
 
 def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> Ranking:
-    """The n best that the rules leave of each ranking: ask for enough, and again where it was not.
+    """Rank, and keep the n best matches that the rules allow.
 
-    What a query needs is known only by asking: few of a date's photos are near the top, but all may be.
+    How deep a ranking has to go is known only afterwards: few photos of a date are near its top, but all may be. So
+    queries that come out short are ranked again, twice as deep.
     """
     k = rules.depth(n)
-    first = timed(ranker, queries.path, k)
+    first = timed(ranker, queries.path.tolist(), k)
     if not rules.any:
         return first
     ids, scores, short = rules.apply(first.ids, first.scores, np.arange(len(queries)), n, k)
@@ -147,7 +150,7 @@ def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> Ranking:
     start = time.perf_counter()
     while len(short):
         k *= 2
-        deeper = ranker.rank(queries.path[short], k)
+        deeper = ranker.rank(queries.path[short].tolist(), k)
         ids[short], scores[short], left = rules.apply(deeper.ids, deeper.scores, short, n, k)
         short = short[left]
         seconds["search queries deeper"] = time.perf_counter() - start
@@ -155,14 +158,14 @@ def _rank(ranker: Ranker, queries: Places, n: int, rules: Rules) -> Ranking:
 
 
 def timed(ranker: Ranker, photos: Sequence[str], k: int) -> Ranking:
-    """The ranking, with how long it took where the ranker does not say."""
+    """Rank, and measure the time where the ranker does not."""
     start = time.perf_counter()
     found = ranker.rank(photos, k)
     return found if found.seconds else replace(found, seconds={"rank": time.perf_counter() - start})
 
 
 def environment() -> dict[str, Any]:
-    """What a number depends on beside the code: versions, hardware, commit."""
+    """Versions, hardware and commit that a result depends on."""
     found = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
     for package in ("netvlad", "torch", "torchvision", "timm", "faiss-cpu", "numpy", "pillow"):
         try:

@@ -85,14 +85,14 @@ def build_rankers(label: str, model: Model, task: Task, options: RankerOptions) 
 
     memoized = MemoizedRanker(built.ranker)  # queries are described once for both
     yield replace(built, ranker=memoized)
-    yield BuiltRanker(f"{label} + rerank", Reranker(memoized, task.database.path, options.rerank))
+    yield BuiltRanker(f"{label} + rerank", Reranker(memoized, task.photos, options.rerank))
 
 
 def _build(label: str, model: Model, task: Task, options: RankerOptions) -> BuiltRanker:
     """The ranker of all numbers of a model."""
     if isinstance(model, Ranker):
         return BuiltRanker(label, model)
-    if (factory := ranker_of(model)) is not None:
+    if isinstance(model, str | os.PathLike) and (factory := ranker_of(model)) is not None:
         return _registered(label, os.fspath(model), factory, task, options)
     distinct = is_distinct(model)
     describer, key = _loaded(model, task, options)
@@ -103,7 +103,7 @@ def _build(label: str, model: Model, task: Task, options: RankerOptions) -> Buil
     def make() -> Ranker:
         from netvlad.search.rankers import MemoryRanker
 
-        return MemoryRanker(_fitted(describer, task, options), task.database.path, near=near, workers=options.workers)
+        return MemoryRanker(_fitted(describer, task, options), task.photos, near=near, workers=options.workers)
 
     ranker, cache = _cached(label, make, key, task, options, describer.dim)
     row = None if distinct or task.benchmark is None else row_of(describer, task.name)
@@ -139,7 +139,7 @@ def _sweep(label: str, model: Model, task: Task, options: RankerOptions) -> Iter
     largest = max(options.dims)
     if largest > describer.dim:
         raise NetvladError(f"{label} has {describer.dim} numbers: {largest} cannot be kept of them")
-    sweep = Sweep(lambda: MemoryRanker(describer, task.database.path, workers=options.workers))
+    sweep = Sweep(lambda: MemoryRanker(describer, task.photos, workers=options.workers))
     for dim in options.dims:
         name = f"{label}, {dim}-D"
         ranker, cache = _cached(name, partial(sweep.ranker, dim), {**key, "dim": dim}, task, options, dim)
@@ -180,7 +180,7 @@ def _fitted(describer: Describer, task: Task, options: RankerOptions) -> Describ
     from netvlad.describe.fit import fit
 
     if isinstance(describer, Fittable) and not describer.ready:
-        fit(describer, task.database.path, seed=options.seed, workers=options.workers)
+        fit(describer, task.photos, seed=options.seed, workers=options.workers)
     return describer
 
 
@@ -195,7 +195,7 @@ def _cached(
     """What `make` returns, asked with cropped queries where the task wants that; made when needed with a cache."""
     if options.cache is None:
         return task.cropped(make()), None
-    key = {**key, "database": stamp(task.database.path), "netvlad": __version__, **task.regions}
+    key = {**key, "database": stamp(task.photos), "netvlad": __version__, **task.regions}
     cached = CachedRanker(lambda: task.cropped(make()), options.cache, key, label, dim)
     return cached, cached
 

@@ -48,7 +48,7 @@ class Result:
     @property
     def recall(self) -> dict[str, dict[int, float]]:
         """Name of a ranker -> N -> recall@N, 0..1; {} on benchmarks that are judged by mean average precision."""
-        return {} if isinstance(self.found, Retrieval) else {m.name: m.recall for m in self.found.methods}
+        return {} if isinstance(self.found, Retrieval) else {m.name: dict(m.recall) for m in self.found.methods}
 
     @property
     def average_precision(self) -> dict[str, float]:

@@ -60,6 +60,11 @@ class Task:
         """Whether photos are to be described at their size."""
         return self.benchmark is not None and "as is" in self.protocol.query_resize
 
+    @property
+    def photos(self) -> list[str]:
+        """Paths of the database, in the order of its rows."""
+        return list(self.database.path)
+
     @cached_property
     def near(self) -> Neighbours:
         """For each database photo the database photos that may show the same place."""
@@ -77,7 +82,7 @@ class Task:
         """The ranker, asked with queries cropped to their regions of interest where the task wants that."""
         if not self.crop or self.split is None or self.split.roi is None:
             return ranker
-        return Cropping(ranker, self.queries.path, self.split.roi)
+        return Cropping(ranker, self.queries.path.tolist(), self.split.roi)
 
     @property
     def regions(self) -> dict[str, str]:
@@ -117,9 +122,11 @@ def table_task(
     protocol: Protocol | None = None,
 ) -> Task:
     """A task on tables of places, or on folders and files that `netvlad.read_places` reads. Raises PlacesError."""
-    tables, names = [], {}
-    for kind, given in (("database", database), ("queries", queries)):
-        tables.append(given if isinstance(given, Places) else read_places(given))
-        names[kind] = kind if isinstance(given, Places) else str(given)
-    name = f"{Path(names['queries']).stem} in {Path(names['database']).stem}"
-    return Task(name, name, *tables, protocol or Protocol(), source=names)
+    source = {
+        kind: kind if isinstance(given, Places) else str(given)
+        for kind, given in (("database", database), ("queries", queries))
+    }
+    name = f"{Path(source['queries']).stem} in {Path(source['database']).stem}"
+    database = database if isinstance(database, Places) else read_places(database)
+    queries = queries if isinstance(queries, Places) else read_places(queries)
+    return Task(name, name, database, queries, protocol or Protocol(), source=source)
