@@ -113,6 +113,6 @@ def test_pixels_are_not_decoded(photo, campus_gps, tmp_path, monkeypatch):
 
 
 def test_pairs_are_rationals_too():
-    assert exif._number((1, 4)) == 0.25
-    assert math.isnan(exif._number((1, 0)))
-    assert math.isnan(exif._number("east"))
+    assert exif.number((1, 4)) == 0.25
+    assert math.isnan(exif.number((1, 0)))
+    assert math.isnan(exif.number("east"))

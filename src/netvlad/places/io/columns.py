@@ -1,4 +1,4 @@
-"""From columns as a table names them to `Places`."""
+"""`Places` from the columns of a table, known by their usual names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,11 @@ from netvlad.places.table import Places, Skipped
 from netvlad.places.values import floats, headings, is_empty, some, texts, times
 from netvlad.places.zones import zones
 
-# Spellings in order of preference, lower case, anything but letters and digits as "_".
+if TYPE_CHECKING:
+    from netvlad.places.values import Column
+    from netvlad.types import Array
+
+# in order of preference, in lower case, with "_" for anything but letters and digits
 SPELLINGS = {
     "path": "path file_path filepath image_path img_path photo_path file filename file_name image image_file "
     "image_name img photo photo_name picture source_file sourcefile name",
@@ -42,14 +47,15 @@ _CLOCK = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?")
 
 @dataclass
 class Raw:
-    """A table as it was read: column name -> cells of any kind, the line of each row, and what it is called.
+    """A table as it was read.
 
-    broken: rows that came apart. unplaced: row -> why its geometry is of no use. utc: names of the columns
-    whose times are UTC because the format says so. decimal_comma: whether 31,26 is a number in it.
+    source: its path. columns: name -> cells of any kind. lines: the line of each row. broken: rows with too many or too
+    few cells. unplaced: row -> why its geometry is unusable. utc: columns whose times the format states as UTC.
+    decimal_comma: whether 31,26 is a number.
     """
 
     source: str
-    columns: dict[str, Sequence]
+    columns: dict[str, Column]
     lines: Sequence[int]
     broken: list[Skipped] = field(default_factory=list)
     unplaced: dict[int, str] = field(default_factory=dict)
@@ -58,9 +64,9 @@ class Raw:
 
 
 def roles(names: Sequence[str], source: str) -> dict[str, str]:
-    """Role (a key of SPELLINGS) -> name of the column playing it; of several spellings the first there wins.
+    """Role (a key of SPELLINGS) -> name of its column; the first spelling wins.
 
-    Errors: PlacesError when one name stands twice: which column is meant nobody can tell.
+    Raises PlacesError if a column of some role occurs twice.
     """
     plain: dict[str, str] = {}
     for name in names:
@@ -77,11 +83,10 @@ def roles(names: Sequence[str], source: str) -> dict[str, str]:
 
 
 def to_places(raw: Raw, strict: bool) -> Places:
-    """The rows of `raw` with a photo and a usable position, or none and a place label; others go to `skipped`, or are
-    refused if strict.
+    """The rows of `raw` with a photo and a usable position, or a place label and no position; others go to `skipped`.
 
-    Relative paths are taken from the folder of the table. Errors: PlacesError when a column that is needed is
-    missing, when no row is left, and, if strict, when anything cannot be read.
+    Relative paths are relative to the folder of the table. Raises PlacesError if a needed column is missing, if no row
+    is left and, if strict, if anything cannot be read.
     """
     named = roles(list(raw.columns), raw.source)
     cells = {role: raw.columns[name] for role, name in named.items()}
@@ -135,18 +140,18 @@ def to_places(raw: Raw, strict: bool) -> Places:
 
 
 def refuse(source: str, skipped: Sequence[Skipped], notes: Sequence[Skipped], rows: int, strict: bool) -> None:
-    """Raise PlacesError when nothing is left of `rows` rows or, if strict, anything could not be read."""
+    """Raise PlacesError if nothing is left of `rows` rows or, if strict, anything could not be read."""
     if not rows:
         raise PlacesError(f"{source} holds no rows: one row a photo, with its path and position, is wanted")
     wrong = sorted([*skipped, *notes] if strict else skipped, key=lambda s: s.line)
     if wrong and (strict or len(skipped) == rows):
         lines = [f"line {s.line}: {s.reason}" if s.line else f"{s.source}: {s.reason}" for s in wrong]
         count = len({(s.source, s.line) for s in wrong})
-        raise PlacesError(f"{source}: {count} of {rows} photos cannot be used: {some(lines)}")
+        raise PlacesError(f"{count} of {rows} photos cannot be used: {some(lines)}", path=source)
 
 
-def _place_x_y(cells: dict[str, Sequence], raw: Raw) -> None:
-    """x and y, where no clearer columns are, as degrees or metres: the whole columns decide."""
+def _place_x_y(cells: dict[str, Column], raw: Raw) -> None:
+    """Take x and y, without clearer columns, for degrees if all values could be, else for metres."""
     clear = {"lat", "lon"} <= cells.keys() or {"easting", "northing"} <= cells.keys()
     if clear or not {"x", "y"} <= cells.keys():
         return
@@ -155,8 +160,8 @@ def _place_x_y(cells: dict[str, Sequence], raw: Raw) -> None:
     cells.update({"lon": cells["x"], "lat": cells["y"]} if degrees else {"easting": cells["x"], "northing": cells["y"]})
 
 
-def _require(cells: dict[str, Sequence], raw: Raw) -> None:
-    missing = []
+def _require(cells: dict[str, Column], raw: Raw) -> None:
+    missing: list[str] = []
     if "path" not in cells:
         missing.append("the photo (path, file, image or filename)")
     positions = {"lat", "lon"} <= cells.keys() or {"easting", "northing"} <= cells.keys()
@@ -170,20 +175,22 @@ def _require(cells: dict[str, Sequence], raw: Raw) -> None:
         raise PlacesError(f"{raw.source} has no columns for {' and '.join(missing)}; its columns are: {found}")
 
 
-def _clocks(cells: dict[str, Sequence], n: int) -> Sequence:
-    """The time column, joined with the date where the two stand in columns of their own."""
+def _clocks(cells: dict[str, Column], n: int) -> Column:
+    """The time column, joined with the date column where time and date are apart."""
     time = cells.get("time", [None] * n)
     date = cells.get("date", time)
     if date is time or isinstance(time, np.ndarray):
         return time
-    apart = [
-        isinstance(t, str) and _CLOCK.match(t.strip()) and not is_empty(d) for t, d in zip(time, date, strict=True)
-    ]
-    return [f"{str(d).strip()} {t.strip()}" if two else t for two, t, d in zip(apart, time, date, strict=True)]
+    pairs = zip(time, date, strict=True)
+    return [f"{str(d).strip()} {t.strip()}" if _is_clock(t) and not is_empty(d) else t for t, d in pairs]
 
 
-def _panoramas(column: Sequence) -> np.ndarray:
-    """Names of panoramas; a column that says true and false tells which photos are one, not which one."""
+def _is_clock(cell: Any) -> bool:
+    return isinstance(cell, str) and _CLOCK.match(cell.strip()) is not None
+
+
+def _panoramas(column: Column) -> Array:
+    """Names of panoramas; a column of true and false tells whether a photo is one, and gives no names."""
     names = texts(column)
     if not {name.lower() for name in set(names)} - {"", "true", "false"}:
         names[:] = ""

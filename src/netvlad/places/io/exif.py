@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from netvlad.places.values import moment, offset_of
 
@@ -15,9 +16,10 @@ _LAT_REF, _LAT, _LON_REF, _LON, _TIME, _DIRECTION, _DATE = 1, 2, 3, 4, 7, 17, 29
 
 @dataclass(frozen=True)
 class Shot:
-    """One photo's own account. lat, lon, easting, northing, heading NaN and utm 0 where it does not say.
+    """What a photo itself says of its place and time.
 
-    time: None unknown; is_utc: whether time is UTC or a wall clock. trouble: why there is no position.
+    lat, lon, easting, northing, heading: NaN unknown. utm: EPSG code, 0 unknown. time: None unknown. is_utc: whether
+    time is UTC or a wall clock. trouble: why there is no position.
     """
 
     lat: float = math.nan
@@ -35,26 +37,26 @@ class Shot:
 def read_exif(path: str) -> Shot:
     """Position, heading and time from the EXIF block of a photo; its pixels are not decoded.
 
-    Anything broken counts as not said. The heading is taken as written: GPSImgDirectionRef may call it
-    magnetic, some degrees off true north, but cameras are careless about which of the two they write.
+    Broken fields count as missing. The heading is taken as true north: GPSImgDirectionRef may call it magnetic, some
+    degrees off, but cameras do not fill it in reliably.
     """
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            # A PNG without EXIF would be decoded in search of one.
+            # getexif decodes a PNG without EXIF in search of one
             if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
                 return Shot(trouble="no EXIF GPS")
             exif = image.getexif()
             gps, more = exif.get_ifd(_GPS_IFD), exif.get_ifd(_EXIF_IFD)
     except FileNotFoundError:
         return Shot(trouble="no such file")
-    except Exception as error:  # a broken photo raises whatever its decoder happened to trip over
+    except Exception as error:  # Pillow raises nearly anything on broken bytes
         return Shot(trouble=f"not readable as a photo ({type(error).__name__}: {error})")
-    return replace(_position(gps), heading=_number(gps.get(_DIRECTION)), **_when(more, gps))
+    return replace(_position(gps), heading=number(gps.get(_DIRECTION)), **_when(more, gps))
 
 
-def _position(gps: dict) -> Shot:
+def _position(gps: dict[int, Any]) -> Shot:
     if _LAT not in gps or _LON not in gps:
         return Shot(trouble="no EXIF GPS")
     lat, lon = _degrees(gps[_LAT]), _degrees(gps[_LON])
@@ -66,13 +68,13 @@ def _position(gps: dict) -> Shot:
     return Shot(lat=-lat if refs[0] == "S" else lat, lon=-lon if refs[1] == "W" else lon)
 
 
-def _degrees(value) -> float:
+def _degrees(value: Any) -> float:
     """Degrees from (degrees, minutes, seconds).
 
-    A part that is broken (0/0, as some cameras write for the seconds) counts as zero only when the part
-    before it has a fraction and so leaves nothing to say; otherwise the position would be silently off.
+    A broken part (0/0, which some cameras write for the seconds) counts as zero only if the part before it has a
+    fraction; otherwise the position would be silently off.
     """
-    parts = [_number(part) for part in (value if isinstance(value, tuple | list) else (value,))] or [math.nan]
+    parts = [number(part) for part in (value if isinstance(value, tuple | list) else (value,))] or [math.nan]
     total = parts[0]
     for before, part, unit in zip(parts, parts[1:], (60, 3600), strict=False):
         if math.isnan(part):
@@ -81,8 +83,8 @@ def _degrees(value) -> float:
     return total
 
 
-def _when(more: dict, gps: dict) -> dict:
-    """The camera's clock, with its offset if it states one; else the satellites' clock, which is UTC."""
+def _when(more: dict[int, Any], gps: dict[int, Any]) -> dict[str, Any]:
+    """The camera's clock, with its offset from UTC if there is one; else the satellites' clock, which is UTC."""
     found = moment(_text(more.get(_TAKEN)))
     if found and found[0]:
         try:
@@ -90,7 +92,7 @@ def _when(more: dict, gps: dict) -> dict:
         except ValueError:  # no offset, or blanks for one
             return {"time": found[0], "is_utc": found[1]}
     clock = gps.get(_TIME)
-    parts = [_number(part) for part in clock] if isinstance(clock, tuple | list) else []
+    parts = [number(part) for part in clock] if isinstance(clock, tuple | list) else []
     if len(parts) == 3 and not any(map(math.isnan, parts)):
         hour, minute, second = (int(part) for part in parts)
         found = moment(f"{_text(gps.get(_DATE))} {hour:02}:{minute:02}:{second:02}")
@@ -99,8 +101,8 @@ def _when(more: dict, gps: dict) -> dict:
     return {}
 
 
-def _number(value) -> float:
-    """A rational as Pillow gives it, or a (numerator, denominator) pair; NaN for anything else."""
+def number(value: Any) -> float:
+    """A number, text, a rational of Pillow's or a (numerator, denominator) pair as float; NaN for anything else."""
     try:
         if isinstance(value, tuple | list):
             value = value[0] / value[1] if len(value) == 2 else math.nan
@@ -109,6 +111,6 @@ def _number(value) -> float:
         return math.nan
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     value = value.decode("ascii", "replace") if isinstance(value, bytes) else value
     return value.strip().strip("\0").strip() if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""The field's way to write a place into a photo's name.
+"""The convention by which names of photos state their places.
 
 @ UTM_easting @ UTM_northing @ UTM_zone_number @ UTM_zone_letter @ latitude @ longitude @ pano_id @ tile_num @
 heading @ pitch @ roll @ height @ timestamp @ note @ .jpg (without the spaces; a field may be empty, and the
@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import math
 import os
+from typing import Any
 
-from netvlad.places.io.exif import Shot
+from netvlad.places.io.exif import Shot, number
 from netvlad.places.values import moment
 from netvlad.places.zones import epsg_of
 
-_FULL = 16  # pieces of a name with all its fields: the empty one before the first @, and the suffix, included
+_FULL = 16  # pieces of a whole name, with the empty one before the first @ and the suffix
 
 
 def parse_name(path: str) -> Shot | None:
-    """What the name of a photo says, or None when it does not follow the convention.
+    """What the name of a photo says, or None if it does not follow the convention.
 
-    Names that stop early are read field by field up to the longitude, since they differ in what follows it.
+    Names that stop early are read up to the longitude: they differ in what follows it.
     """
     pieces = os.path.basename(path).split("@")
     if len(pieces) < 4 or pieces[0]:
         return None
     fields = [piece.strip() for piece in pieces[:-1]] + [""] * _FULL
-    easting, northing, lat, lon = (_number(fields[i]) for i in (1, 2, 5, 6))
+    easting, northing, lat, lon = (number(fields[i]) for i in (1, 2, 5, 6))
     known = math.isfinite(easting) and math.isfinite(northing)
     if not known and not (math.isfinite(lat) and math.isfinite(lon)):
         return None
@@ -34,27 +35,19 @@ def parse_name(path: str) -> Shot | None:
     return Shot(lat, lon, easting, northing, utm, **(_rest(fields) if len(pieces) >= _FULL else {}))
 
 
-def _zone(number: str, letter: str, lat: float, northing: float) -> int:
-    if not number or not letter:
+def _zone(zone: str, letter: str, lat: float, northing: float) -> int:
+    if not zone or not letter:
         return 0
-    # In names a letter is always a latitude band: S is 32..40 N whatever the northing.
-    return epsg_of(number, "N" if letter.upper() >= "N" else "M", lat, northing) or 0
+    # in names a letter is always a latitude band: S is 32..40 N whatever the northing
+    return epsg_of(zone, "N" if letter.upper() >= "N" else "M", lat, northing) or 0
 
 
-def _rest(fields: list[str]) -> dict:
+def _rest(fields: list[str]) -> dict[str, Any]:
     time, is_utc = moment(fields[13]) or (None, False)
-    heading = _number(fields[9])
+    heading = number(fields[9])
     return {
         "panorama": fields[7],
         "heading": heading if abs(heading) <= 360 else math.nan,
         "time": time,
         "is_utc": is_utc,
     }
-
-
-def _number(field: str) -> float:
-    try:
-        value = float(field)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan

@@ -1,10 +1,11 @@
-"""Places from whatever a person has: a table, a folder of photos, or a few photos."""
+"""Read places from a table, a folder of photos, or photos."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,25 +20,26 @@ from netvlad.places.projection import from_utm
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import headings, some
 
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
 OWN_TABLES = ("places.csv", "places.parquet", "places.geojson")
 
 
-def read_places(source: str | os.PathLike | Iterable[str | os.PathLike], *, strict: bool = False) -> Places:
-    """The places `source` tells of, one row a photo, in the order of the table or of the sorted paths.
+def read_places(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, strict: bool = False) -> Places:
+    """Read places, one row a photo, in the order of the table or of the sorted paths.
 
     source: a table (.csv or .tsv with , ; or tab, .parquet, .geojson), a folder, a photo, or several photos.
-    Columns are known by their usual names (`netvlad.places.io.columns.SPELLINGS`); relative paths are taken from
-    the table's folder. x and y count as degrees when every one could be, and no UTM zone is given, else as
-    metres. A folder is its places.csv, places.parquet or places.geojson where it holds one, else all photos
-    in and below it: a name after the field's convention (@easting@northing@...) tells the place, else the
-    EXIF block does.
+    Columns are known by their usual names (`netvlad.places.io.columns.SPELLINGS`); relative paths are relative to the
+    table's folder. x and y are degrees if all values could be and no UTM zone is given, else metres. A folder stands
+    for its places.csv, places.parquet or places.geojson if it holds one, else for all photos in and below it. The place
+    of a photo comes from its name if that follows the convention @easting@northing@..., else from its EXIF block.
 
-    Rows without a usable position are left out and listed in `Places.skipped`; exactly (0, 0) degrees counts
-    as none. A row of a table that has none but a label in the column place stays (`netvlad.places.place_matches`). A
-    heading or time that cannot be read leaves the row in and is listed in `Places.notes`. With strict, either is
-    an error. A photo named twice stays twice; whether a photo exists is not looked at.
-    Errors: PlacesError when there is nothing to read, a needed column is missing, or no row has a position or a
-    label.
+    Rows without a usable position are left out and listed in `Places.skipped`; exactly (0, 0) degrees counts as no
+    position. A row of a table without a position but with a label in the column place stays
+    (`netvlad.places.place_matches`). A row whose heading or time cannot be read stays and is listed in `Places.notes`.
+    With strict, either is an error. A photo that is named twice stays twice; photos are not checked to exist.
+    Raises PlacesError if there is nothing to read, a needed column is missing, or no row has a position or a label.
     """
     if not isinstance(source, str | os.PathLike):
         paths = [os.path.abspath(os.fspath(path)) for path in source]
@@ -71,10 +73,10 @@ def _from_folder(folder: str, strict: bool) -> Places:
     return _from_photos(paths, f"folder {folder}", strict, f", {tables}")
 
 
-def photos_below(folder: str | os.PathLike) -> list[str]:
-    """Paths of all files in a folder and below that are named like photos, sorted; hidden ones are left out."""
-    paths = []
-    for here, folders, names in os.walk(folder):
+def photos_below(folder: str | os.PathLike[str]) -> list[str]:
+    """Sorted paths of the files in and below a folder that have the suffix of a photo; hidden ones are left out."""
+    paths: list[str] = []
+    for here, folders, names in os.walk(os.fspath(folder)):
         folders[:] = [name for name in folders if not name.startswith(".")]
         photos = (name for name in names if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("."))
         paths += [os.path.join(here, name) for name in photos]
@@ -82,15 +84,14 @@ def photos_below(folder: str | os.PathLike) -> list[str]:
 
 
 def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = "") -> Places:
-    """Ask each photo's name, then its EXIF block. Opening files is waiting, so many are opened at once."""
+    """Places from the names of photos, else from their EXIF blocks, of which many are read at a time."""
     if not paths:
         raise PlacesError("the list of photos is empty")
-    shots: list[Shot | None] = [parse_name(path) for path in paths]
-    named = sum(shot is not None for shot in shots)
-    rest = [i for i, shot in enumerate(shots) if shot is None]
+    by_name = [parse_name(path) for path in paths]
+    rest = [path for path, shot in zip(paths, by_name, strict=True) if shot is None]
     with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as pool:
-        for i, shot in zip(rest, pool.map(read_exif, [paths[i] for i in rest]), strict=True):
-            shots[i] = shot
+        by_exif = pool.map(read_exif, rest)
+        shots: list[Shot] = [shot or next(by_exif) for shot in by_name]
 
     numbers = {name: np.array([getattr(s, name) for s in shots]) for name in ("lat", "lon", "easting", "northing")}
     positions, faults = resolve_positions(**numbers, utm=np.array([s.utm for s in shots], np.int32))
@@ -101,7 +102,7 @@ def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = 
     skipped = [Skipped(paths[row], 0, faults[row]) for row in sorted(faults)]
     notes = [Skipped(paths[row], 0, reason) for row, reason in sorted(bad.items()) if row not in faults]
     if len(faults) == len(paths):
-        raise PlacesError(_nothing(source, named, skipped, tables))
+        raise PlacesError(_nothing(source, len(paths) - len(rest), skipped, tables))
     refuse(source, skipped, notes, len(paths), strict)
 
     keep = [row for row in range(len(paths)) if row not in faults]
@@ -117,14 +118,14 @@ def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = 
     )
 
 
-def _prefer_utm(positions: dict[str, np.ndarray], rows: list[int]) -> None:
-    """Names give UTM to the centimetre and round degrees to a metre: once the two agree, UTM is the place."""
+def _prefer_utm(positions: dict[str, Array], rows: list[int]) -> None:
+    """Replace degrees by those of UTM: names give UTM to the centimetre and round degrees to a metre."""
     metres = (positions[name][rows] for name in ("easting", "northing", "utm"))
     positions["lat"][rows], positions["lon"][rows] = from_utm(*metres)
 
 
 def _nothing(source: str, named: int, skipped: Sequence[Skipped], tables: str) -> str:
-    """What was looked for, and what was found instead."""
+    """The message for photos without any usable position."""
     reasons = [s.reason for s in skipped]
     counts = [f"{reasons.count(reason)} x {reason}" for reason in dict.fromkeys(reasons)]
     photos = "1 photo" if len(skipped) == 1 else f"{len(skipped)} photos"

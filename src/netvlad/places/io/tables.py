@@ -1,4 +1,4 @@
-"""Read a table file into named columns; what they mean is for `columns` to say."""
+"""Read a table file into named columns; `netvlad.places.io.columns` interprets them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import json
 import struct
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,12 +15,16 @@ from netvlad.places.io.columns import Raw, roles
 from netvlad.places.table import Skipped
 from netvlad.places.values import floats
 
+if TYPE_CHECKING:
+    from netvlad.places.values import Column
+    from netvlad.types import Array
+
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".geoparquet", ".geojson", ".json")
 _PLAIN = np.dtype([("head", "S5"), ("x", "<f8"), ("y", "<f8")])  # a little-endian WKB point
 
 
 def read_table(path: str) -> Raw:
-    """The columns of a .csv, .tsv, .parquet or .geojson file. Errors: PlacesError when it is none."""
+    """The columns of a .csv, .tsv, .parquet or .geojson file. Raises PlacesError if it cannot be read as such."""
     if path.lower().endswith((".csv", ".tsv")):
         return _read_csv(path)
     if path.lower().endswith("parquet"):
@@ -32,10 +37,10 @@ def _read_csv(path: str) -> Raw:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             head = file.readline()
-            # The heading holds no numbers, so its commas are not decimal ones.
+            # the heading has no numbers, so its commas are not decimal ones
             delimiter = max(",;\t", key=head.count)
             file.seek(0)
-            spaced = f"{delimiter} " in head  # "path, lat, lon": the blanks are the table's, not the cells'
+            spaced = f"{delimiter} " in head  # "path, lat, lon": blanks belong to the delimiter
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=spaced)
             names = next(reader, [])
             line = reader.line_num + 1
@@ -45,7 +50,7 @@ def _read_csv(path: str) -> Raw:
                 if len(row) == len(names):
                     rows.append(row)
                     lines.append(line)
-                elif row:  # cut off, or an unquoted delimiter: the cells have moved, and none can be trusted
+                elif row:  # cut off, or an unquoted delimiter: cells have moved
                     broken.append(Skipped(path, line, f"{len(row)} cells where the heading has {len(names)}"))
                 line = reader.line_num + 1
     except UnicodeDecodeError as error:
@@ -55,7 +60,8 @@ def _read_csv(path: str) -> Raw:
     except csv.Error as error:
         raise PlacesError(f"{path}, line {reader.line_num}: {error}") from None
     roles(names, path)
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {name: () for name in names}
+    cells: list[Column] = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    columns = dict(zip(names, cells, strict=True))
     return Raw(path, columns, lines, broken, decimal_comma=delimiter != ",")
 
 
@@ -64,7 +70,7 @@ def _read_parquet(path: str) -> Raw:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path).read()  # this file alone: a folder's name is no column
+        table = pq.ParquetFile(path).read()  # read_table would add folders as columns
     except (pa.ArrowException, OSError) as error:
         raise PlacesError(f"{path} cannot be read as Parquet: {error}") from None
     roles(table.column_names, path)
@@ -85,23 +91,25 @@ def _read_parquet(path: str) -> Raw:
         name = geo.get("primary_column", "geometry")
         about = geo["columns"].get(name, {})
         if about.get("encoding") != "WKB" or name not in table.column_names:
-            raise PlacesError(f"{path}: geometry column {name!r} is encoded as {about.get('encoding')}; WKB is read")
+            reason = f"geometry column {name!r} is encoded as {about.get('encoding')}; WKB is read"
+            raise PlacesError(reason, path=path)
         points = _points(table.column(name).to_pylist(), raw)
         _add_points(raw, points, about.get("crs", "OGC:CRS84"))
     return raw
 
 
-def _geo(metadata: dict[bytes, bytes], path: str) -> dict:
+def _geo(metadata: dict[bytes, bytes], path: str) -> dict[str, Any]:
     try:
-        return json.loads(metadata[b"geo"]) if b"geo" in metadata else {}
+        return cast("dict[str, Any]", json.loads(metadata[b"geo"])) if b"geo" in metadata else {}
     except ValueError as error:
-        raise PlacesError(f"{path}: its GeoParquet metadata are no JSON: {error}") from None
+        raise PlacesError(f"its GeoParquet metadata are no JSON: {error}", path=path) from None
 
 
-def _points(cells: Sequence[bytes | None], raw: Raw) -> np.ndarray:
+def _points(cells: Sequence[bytes | None], raw: Raw) -> Array:
     """(N, 2) x, y of WKB points, NaN where there is none."""
-    if cells and all(cell is not None and len(cell) == _PLAIN.itemsize for cell in cells):
-        points = np.frombuffer(b"".join(cells), _PLAIN)
+    plain = [cell for cell in cells if cell is not None and len(cell) == _PLAIN.itemsize]
+    if plain and len(plain) == len(cells):
+        points = np.frombuffer(b"".join(plain), _PLAIN)
         if (points["head"] == b"\1\1").all():  # numpy drops the trailing zeros of 01 01 00 00 00
             return np.stack([points["x"], points["y"]], axis=-1)
     out = np.full((len(cells), 2), np.nan)
@@ -117,7 +125,8 @@ def _point(cell: bytes, row: int, raw: Raw) -> tuple[float, float]:
         kind = struct.unpack_from(order + "I", cell, 1)[0]
         start = 9 if kind & 0x20000000 else 5  # PostGIS puts the SRID between
         if (kind & 0xFFFF) % 1000 == 1:
-            return struct.unpack_from(order + "dd", cell, start)
+            x, y = struct.unpack_from(order + "dd", cell, start)
+            return x, y
         raw.unplaced[row] = f"geometry of type {kind}; a place is a point (type 1)"
     except (struct.error, IndexError):
         raw.unplaced[row] = "geometry is no WKB"
@@ -145,16 +154,16 @@ def _read_geojson(path: str) -> Raw:
         except (KeyError, TypeError, ValueError):
             if geometry:
                 raw.unplaced[row] = f"geometry {geometry.get('type')} without one [lon, lat]; a place is a Point"
-    # Before RFC 7946 a file could name another frame, and GDAL still writes that.
+    # before RFC 7946 a file could name another frame; GDAL still writes that
     crs = content.get("crs") or {}
     _add_points(raw, points, crs.get("properties", {}).get("name", "OGC:CRS84"))
     return raw
 
 
-def _add_points(raw: Raw, points: np.ndarray, crs) -> None:
-    """Put the points where `columns` looks first; rows without one keep what their own columns say.
+def _add_points(raw: Raw, points: Array, crs: Any) -> None:
+    """Add points as columns lon and lat, or easting and northing; rows without a point keep their own values.
 
-    crs: anything pyproj understands; None is how GeoParquet says that the frame is unknown, thus planar.
+    crs: anything pyproj understands; None, an unknown frame in GeoParquet, means planar.
     """
     if crs is None:
         _fill(raw, ("easting", "northing"), points)
@@ -167,12 +176,12 @@ def _add_points(raw: Raw, points: np.ndarray, crs) -> None:
             forward = pyproj.Transformer.from_crs(source, "OGC:CRS84", always_xy=True)
             points = np.stack(forward.transform(points[:, 0], points[:, 1]), axis=-1)
     except pyproj.exceptions.ProjError as error:
-        raise PlacesError(f"{raw.source}: its coordinates cannot be brought to WGS 84: {error}") from None
+        raise PlacesError(f"its coordinates cannot be brought to WGS 84: {error}", path=raw.source) from None
     points[~np.isfinite(points)] = np.nan
     _fill(raw, ("lon", "lat"), points)
 
 
-def _fill(raw: Raw, names: tuple[str, str], points: np.ndarray) -> None:
+def _fill(raw: Raw, names: tuple[str, str], points: Array) -> None:
     role = roles(list(raw.columns), raw.source)
     for name, values in zip(names, points.T, strict=True):
         if name in role:

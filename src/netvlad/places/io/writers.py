@@ -1,18 +1,22 @@
-"""Write a table of places so that other programs open it, and `read_places` reads it back as it was."""
+"""Write a table of places in formats that other programs open and `read_places` reads back."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.table import Places
+from netvlad.places.table import COLUMNS, Places
 from netvlad.runtime.files import atomic
 
-_NAMES = ("path", "lat", "lon", "easting", "northing", "utm", "heading", "time", "panorama", "split", "place")
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
+_NAMES = tuple(name for name in COLUMNS if name != "is_utc")  # the time says it
 _TEXTS = _NAMES[8:]
 
 
@@ -38,14 +42,14 @@ def write_places(places: Places, path: str | os.PathLike[str]) -> None:
         raise PlacesError(f"{path} cannot be written: {error.object!r} has a name that is no text; rename it") from None
 
 
-def _relative(paths: np.ndarray, folder: str) -> list[str]:
-    """Paths below the folder without it, so that the folder can move."""
+def _relative(paths: Array, folder: str) -> list[str]:
+    """Paths below the folder relative to it, so that the folder can move."""
     below = folder.rstrip(os.sep) + os.sep
     return [path.removeprefix(below).replace(os.sep, "/") for path in paths]
 
 
 def _stamps(places: Places) -> list[str]:
-    """ISO 8601 with a Z where time is UTC and nothing where it is the camera's clock; "" unknown."""
+    """ISO 8601, with a Z where time is UTC; "" unknown."""
     texts = np.datetime_as_string(places.time)
     return [
         "" if unknown else text + "Z" * bool(utc)
@@ -54,7 +58,7 @@ def _stamps(places: Places) -> list[str]:
 
 
 def _write_csv(places: Places, path: str, paths: list[str]) -> None:
-    def cells(column: np.ndarray) -> list[str]:
+    def cells(column: Array) -> list[str]:
         return ["" if np.isnan(value) else str(value) for value in column]
 
     zones = [str(code) if code else "" for code in places.utm]
@@ -66,9 +70,9 @@ def _write_csv(places: Places, path: str, paths: list[str]) -> None:
 
 
 def _write_geojson(places: Places, path: str, paths: list[str]) -> None:
-    """One feature a line. GeoJSON knows degrees only: planar places have no geometry."""
+    """One feature a line. GeoJSON has degrees only: planar places have no geometry."""
 
-    def number(value) -> float | None:
+    def number(value: Any) -> float | None:
         return None if np.isnan(value) else float(str(value))  # through str, so that a float32 stays short
 
     stamps = _stamps(places)
@@ -93,7 +97,7 @@ def _write_geojson(places: Places, path: str, paths: list[str]) -> None:
 
 
 def _write_parquet(places: Places, path: str, paths: list[str]) -> None:
-    """GeoParquet 1.1: WKB points beside plain columns; of planar places in an unknown frame (crs null)."""
+    """GeoParquet 1.1: WKB points beside plain columns; the frame of planar places is unknown (crs null)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -106,7 +110,7 @@ def _write_parquet(places: Places, path: str, paths: list[str]) -> None:
     if places.is_utc[known].all() or not places.is_utc.any():
         time = pa.array(places.time, pa.timestamp("s"))
         time = time.cast(pa.timestamp("s", "UTC")) if places.is_utc.any() else time
-    else:  # one column cannot be both clocks
+    else:  # a column of timestamps has one clock
         time = pa.array([stamp or None for stamp in _stamps(places)], pa.string())
     columns = {
         "path": pa.array(paths, pa.string()),
@@ -119,7 +123,7 @@ def _write_parquet(places: Places, path: str, paths: list[str]) -> None:
             [wkb[i * size : (i + 1) * size] if at else None for i, at in enumerate(places.located)], pa.binary()
         ),
     }
-    geometry = {"encoding": "WKB", "geometry_types": ["Point"]}
+    geometry: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}
     if places.located.any():
         geometry["bbox"] = [float(v) for v in (np.nanmin(x), np.nanmin(y), np.nanmax(x), np.nanmax(y))]
     if not places.geodetic:
