@@ -29,7 +29,7 @@ def asked(index, queries, present: bool):
     tree = PlaceTree(index.places)
     near = np.diff(tree.radius_neighbors(queries, RADIUS if present else 2 * RADIUS).offsets) > 0
     queries = queries[near == present]
-    answers = index.locate_all(list(queries.path), top=1)
+    answers = index.locate_all(list(queries.path), top=1).locations
     found = netvlad.Places.build(path=queries.path, lat=[a.lat for a in answers], lon=[a.lon for a in answers])
     right = distance(queries, found) <= RADIUS
     return np.array([(a.confidence, r, not a.in_map) for a, r in zip(answers, right, strict=True)])
@@ -37,7 +37,7 @@ def asked(index, queries, present: bool):
 
 def called_absent(index, photos: list[str]) -> float:
     """Percent of photos that are said not to be in the map."""
-    return 100 * np.mean([not answer.in_map for answer in index.locate_all(photos, top=1)])
+    return 100 * np.mean([not answer.in_map for answer in index.locate_all(photos, top=1).locations])
 
 
 def _percent(called: np.ndarray) -> str:

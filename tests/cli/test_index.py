@@ -47,7 +47,7 @@ def test_the_same_settings_may_be_said_again(netvlad, town, index, tmp_path):
 )
 def test_other_settings_are_refused(refused, town, index, options, words):
     assert refused("index", town, "--out", index, *options) == (
-        f"{index} was built with {words}: choose another folder, or leave these out"
+        f"{index}: was built with {words}: choose another folder, or leave these out"
     )
 
 
@@ -58,7 +58,7 @@ def test_a_saved_model_is_told_by_what_it_is(netvlad, refused, town, tmp_path, w
     assert netvlad("index", town, "--out", out, "--model", tmp_path / "max").code == 0
     assert "0 photos added, 8" in netvlad("index", town, "--out", out, "--model", tmp_path / "max").err
     message = refused("index", town, "--out", out, "--model", tmp_path / "avg")
-    assert message.startswith(f"{out} was built with test_resnet-max (")
+    assert message.startswith(f"{out}: was built with test_resnet-max (")
     assert "test_resnet-avg (" in message
     assert "radius 25.0, not 9.0" in refused("index", town, "--out", out, "--model", tmp_path / "max", "--radius", 9)
 
@@ -110,4 +110,4 @@ def test_an_index_of_nothing_is_an_error(netvlad, tmp_path):
     (tmp_path / "table.csv").write_text("path,lat,lon\nbad.jpg,31.26,34.8\n")
     ran = netvlad("index", tmp_path / "table.csv", "--out", tmp_path / "x.vpr", "--model", "test_resnet-max")
     assert ran.code == 1
-    assert ran.err.splitlines()[-1] == f"netvlad: {tmp_path / 'x.vpr'} is empty: none of the 1 photos could be read"
+    assert ran.err.splitlines()[-1] == f"netvlad: {tmp_path / 'x.vpr'}: is empty: none of the 1 photos could be read"

@@ -48,7 +48,7 @@ def test_text_where_the_place_is_probably_not_in_the_map(netvlad, town, sure):
     ran = netvlad("locate", town / "3.jpg", "--index", sure(0.3, 0.1, 0.6), "--top", "1")
     assert ran.out.splitlines()[1:3] == [
         "  probably not in this map",
-        "  The nearest it comes to is 31.26030, 34.80000 within 25 m, confidence 0.30.",
+        "  The nearest place in it is 31.26030, 34.80000 within 25 m, confidence 0.30.",
     ]
 
 
@@ -198,7 +198,7 @@ def test_rerank_puts_what_agrees_first(netvlad, tmp_path):
 
 def test_wrong_paths(refused, town, index, tmp_path):
     assert refused("locate", town / "0.jpg", "--index", tmp_path / "none.vpr") == (
-        f"{tmp_path / 'none.vpr'} is not an index (no manifest.json in it); make one with `netvlad index`"
+        f"{tmp_path / 'none.vpr'}: is not an index (no manifest.json in it); make one with `netvlad index`"
     )
     (tmp_path / "empty").mkdir()
     assert refused("locate", tmp_path / "empty", "--index", index) == f"{tmp_path / 'empty'}: no photos in this folder"
@@ -209,4 +209,4 @@ def test_an_empty_index(refused, town, tmp_path, weights):
 
     PlaceIndex.create(tmp_path / "a.vpr", package.load("test_resnet-max"))
     message = refused("locate", town / "0.jpg", "--index", tmp_path / "a.vpr")
-    assert message.endswith("holds no photos yet: add some first")
+    assert message.endswith("holds no photos yet; add some first")

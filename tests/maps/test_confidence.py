@@ -205,7 +205,7 @@ def test_asking_is_what_a_loop_does(monkeypatch):
 def test_confidence_on_fresh_photos_of_a_made_up_world(seed):
     world = World(seed)
     places, vectors = world.visits(4, 120)
-    learnt = calibrate(places, lambda: [vectors[:200], vectors[200:]], RADIUS)
+    learnt, _ = calibrate(places, lambda: [vectors[:200], vectors[200:]], RADIUS)
     assert isinstance(learnt, Calibration)
     assert (learnt.how, learnt.asked) == ("leave-one-session-out", 480)
     metres = world.rng.uniform(0, 1000, 1200)
@@ -226,43 +226,43 @@ def test_confidence_on_fresh_photos_of_a_made_up_world(seed):
 def test_places_are_left_out_where_there_is_one_session():
     world = World(3)
     metres = np.repeat(np.arange(0, 1000, 10.0), 2)  # two photos at each standpoint
-    learnt = calibrate(on_a_street(metres), lambda: [world.look(metres)], RADIUS)
+    learnt, _ = calibrate(on_a_street(metres), lambda: [world.look(metres)], RADIUS)
     assert (learnt.how, learnt.asked) == ("leave-one-place-out", 200)
 
 
 def test_only_some_photos_of_a_large_index_are_asked(monkeypatch):
     monkeypatch.setattr(module, "SAMPLE", 150)
     places, vectors = World(0).visits(4, 100)
-    assert calibrate(places, lambda: [vectors], RADIUS).asked == 150
+    assert calibrate(places, lambda: [vectors], RADIUS)[0].asked == 150
 
 
 def test_how_the_vectors_are_cut_changes_nothing(monkeypatch):
     places, vectors = World(0).visits(3, 60)
-    whole = calibrate(places, lambda: [vectors], RADIUS)
-    assert calibrate(places, lambda: [vectors], RADIUS) == whole
+    whole, _ = calibrate(places, lambda: [vectors], RADIUS)
+    assert calibrate(places, lambda: [vectors], RADIUS) == (whole, "")
     monkeypatch.setattr(module, "PIECE", 31)
-    parts = calibrate(places, lambda: iter(np.array_split(vectors, 4)), RADIUS)
+    parts, _ = calibrate(places, lambda: iter(np.array_split(vectors, 4)), RADIUS)
     seen = np.random.default_rng(0).uniform(0, 1, (50, 3))
     np.testing.assert_allclose(parts.probabilities(seen), whole.probabilities(seen), atol=1e-3)
 
 
 def test_it_comes_back_from_json():
     places, vectors = World(1).visits(3, 60)
-    learnt = calibrate(places, lambda: [vectors], RADIUS)
+    learnt, _ = calibrate(places, lambda: [vectors], RADIUS)
     assert Calibration(**json.loads(json.dumps(learnt.to_dict(), allow_nan=False))) == learnt
 
 
 def test_too_few_photos():
     places, vectors = World(0).visits(1, 19)
-    assert calibrate(places, lambda: [vectors], RADIUS) == "19 photos are too few to learn from (at least 20)"
-    assert calibrate(places[:0], lambda: [], RADIUS) == "0 photos are too few to learn from (at least 20)"
+    assert calibrate(places, lambda: [vectors], RADIUS) == (None, "19 photos are too few to learn from (at least 20)")
+    assert calibrate(places[:0], lambda: [], RADIUS) == (None, "0 photos are too few to learn from (at least 20)")
 
 
 def test_a_map_on_which_every_answer_is_right():
     metres = np.tile(np.arange(30) * 100.0, 2)
     day = np.repeat([0, 1], 30)
     places = on_a_street(metres, np.datetime64("2025-01-01", "s") + 86400 * day)
-    learnt = calibrate(places, lambda: [np.tile(np.eye(30, dtype=np.float32), (2, 1))], RADIUS)
+    learnt, _ = calibrate(places, lambda: [np.tile(np.eye(30, dtype=np.float32), (2, 1))], RADIUS)
     assert learnt.how == "leave-one-session-out"
     # each is asked twice: found at distance 0, all else at 2; then without its place, all at 2
     found, gone = learnt.probabilities(np.array([[0.0, 2.0, 0.1], [2.0, 0.0, 0.2]]))
@@ -277,13 +277,14 @@ def test_sessions_that_never_meet_are_asked_place_by_place():
     places = on_a_street(metres, np.datetime64("2025-01-01", "s") + 86400 * np.repeat([0, 1], 30))
     codes = np.exp(-(((metres[:, None] - np.linspace(0, 1150, 200)) / 15) ** 2)).astype(np.float32)
     codes /= np.linalg.norm(codes, axis=1, keepdims=True)
-    learnt = calibrate(places, lambda: [codes], RADIUS)
+    learnt, _ = calibrate(places, lambda: [codes], RADIUS)
     assert learnt.how == "leave-one-place-out"
 
 
 def test_nothing_to_learn_from_a_single_place():
     places = on_a_street(np.zeros(40))
-    reason = calibrate(places, lambda: [np.ones((40, 4), np.float32)], RADIUS)
+    learnt, reason = calibrate(places, lambda: [np.ones((40, 4), np.float32)], RADIUS)
+    assert learnt is None
     assert reason == (
         "of 40 photos asked, too few were answered right: 0 without their own place; at least 10 are needed"
     )
@@ -294,7 +295,7 @@ def test_two_visits_of_a_sparse_map():
     world = World(0)
     metres = np.arange(100) * 30.0
     places, vectors = world.visits(2, 100, np.tile(metres, 2))
-    learnt = calibrate(places, lambda: [vectors], RADIUS)
+    learnt, _ = calibrate(places, lambda: [vectors], RADIUS)
     asked = np.tile(metres, 5)
     probabilities, best = ask(learnt, places, vectors, world.look(asked))
     right = np.abs(best - asked) <= RADIUS

@@ -17,6 +17,7 @@ from netvlad.maps import index as module
 from netvlad.maps import store as store_module
 from netvlad.maps.confidence import Calibration
 from netvlad.maps.index import Added, PlaceIndex
+from netvlad.maps.location import Located
 from netvlad.maps.store import Store
 from netvlad.places import Places, read_places
 from netvlad.runtime.locks import only_writer
@@ -103,7 +104,7 @@ def test_of_two_that_are_made_at_once_one_is_refused(weights, tmp_path, photos):
     places = Places.build(path=photos(4), lat=31.26, lon=34.8)
     first, second = (PlaceIndex.create(tmp_path / "a.vpr", netvlad.load("test_resnet-vlad", clusters=4)) for _ in "12")
     first.add(places[:2])
-    with pytest.raises(PlaceIndexError, match=r"a\.vpr was made by another process meanwhile: open it"):
+    with pytest.raises(PlaceIndexError, match=r"a\.vpr: was made by another process meanwhile: open it"):
         second.add(places)  # its centres would be others
     assert len(PlaceIndex.open(first.folder)) == 2
     with only_writer(tmp_path / "b.vpr"), pytest.raises(NetvladError, match="another process is writing"):
@@ -126,23 +127,33 @@ def test_another_model_is_refused(new, street, grid):
     with pytest.raises(PlaceIndexError) as refused:
         PlaceIndex.open(index.folder, grid("another-grid-altogether"))
     assert str(refused.value) == (
-        f"{index.folder} was built with grid (grid-of-colo); grid (another-grid) makes other vectors. Ask it with its "
+        f"{index.folder}: was built with grid (grid-of-colo); grid (another-grid) makes other vectors. Ask it with its "
         f"own model, which is in {index.folder / 'model'}, or build another index"
     )
 
 
 def test_create_never_overwrites(new, tmp_path, grid):
     new("a.vpr")
-    with pytest.raises(PlaceIndexError, match=r"a\.vpr is an index already: open it and add to it"):
+    with pytest.raises(PlaceIndexError, match=r"a\.vpr: is an index already: open it and add to it"):
         new("a.vpr")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     (tmp_path / "file").write_text("x")
     for name in ("mine", "file"):
-        with pytest.raises(PlaceIndexError, match=rf"{name} is there already and is not an index; choose another"):
+        with pytest.raises(PlaceIndexError, match=rf"{name}: is there already and is not an index; choose another"):
             new(name)
     (tmp_path / "empty").mkdir()
     new("empty")
+
+
+def test_a_model_that_cannot_be_saved(grid, tmp_path):
+    class Unsaved(grid):
+        save = None
+
+    model = Unsaved()
+    with pytest.raises(PlaceIndexError, match="grid has no `save`, and an index keeps its model"):
+        PlaceIndex.create(tmp_path / "a.vpr", model)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("radius", [0, -1.0, float("nan")])
@@ -153,7 +164,7 @@ def test_a_radius_that_is_none(new, radius, tmp_path):
 
 
 def test_no_index_there(tmp_path):
-    with pytest.raises(PlaceIndexError, match=r"none\.vpr is not an index \(no manifest\.json in it\); make one with"):
+    with pytest.raises(PlaceIndexError, match=r"none\.vpr: is not an index \(no manifest\.json in it\); make one with"):
         PlaceIndex.open(tmp_path / "none.vpr")
 
 
@@ -161,9 +172,9 @@ def test_no_index_there(tmp_path):
     ("text", "message"),
     [
         ('{"format": 2, "places": "x"}', "is an index of format 2; this version reads format 1"),
-        ("{", r"manifest\.json cannot be read \(JSONDecodeError"),
-        ("[]", r"manifest\.json cannot be read \(TypeError"),
-        ("{}", r"manifest\.json cannot be read \(KeyError: 'format'"),
+        ("{", r"manifest\.json: cannot be read \(JSONDecodeError"),
+        ("[]", r"manifest\.json: cannot be read \(TypeError"),
+        ("{}", r"manifest\.json: cannot be read \(KeyError: 'format'"),
     ],
 )
 def test_a_manifest_of_something_else(tmp_path, text, message):
@@ -359,7 +370,7 @@ def test_photos_known_by_a_label_alone_are_refused(new):
 def test_an_empty_index(new, street):
     index = new()
     assert len(index) == len(index.places) == 0
-    with pytest.raises(PlaceIndexError, match=r"a\.vpr holds no photos yet: add some first"):
+    with pytest.raises(PlaceIndexError, match=r"a\.vpr: holds no photos yet; add some first"):
         index.locate("q.jpg")
     with pytest.raises(PlaceIndexError, match="holds no photos yet"):
         index.locate_all(["q.jpg"])
@@ -376,7 +387,7 @@ def test_an_index_of_one_photo(new, street):
     found = index.locate(street(3).path[2], top=7)
     assert len(found.matches) == 1
     assert (found.confidence, found.absent, found.in_map) == (None, None, None)
-    assert index.calibration == "1 photos are too few to learn from (at least 20)"
+    assert (index.calibration, index.uncalibrated) == (None, "1 photos are too few to learn from (at least 20)")
 
 
 @pytest.mark.parametrize("top", [0, -3])
@@ -414,16 +425,15 @@ def test_locate_all_is_locate_for_each(new, street, tmp_path):
     index.add(places[:4])
     missing = str(tmp_path / "none.jpg")
     asked = [places.path[5], missing, places.path[0]]
-    answers = index.locate_all(asked, top=2)
-    assert isinstance(answers[1], ImageError)
-    assert str(answers[1]) == f"{missing}: no such file"
-    assert [answers[0].query, answers[2].query] == [asked[0], asked[2]]
-    for answer in (answers[0], answers[2]):
+    found = index.locate_all(asked, top=2)
+    assert found.unreadable == {missing: "no such file"}
+    assert [answer.query for answer in found.locations] == [asked[0], asked[2]]
+    for answer in found.locations:
         alone = index.locate(answer.query, top=2)
         assert [m.path for m in answer] == [m.path for m in alone]
         assert [m.distance for m in answer] == pytest.approx([m.distance for m in alone], abs=1e-6)
-    assert index.locate_all([]) == []
-    assert [str(a) for a in index.locate_all([missing] * 2)] == [f"{missing}: no such file"] * 2
+    assert index.locate_all([]) == Located([])
+    assert index.locate_all([missing] * 2) == Located([], {missing: "no such file"})
 
 
 def test_rank_is_brute_force_over_the_rows(new, street, grid, tmp_path):
@@ -453,7 +463,7 @@ def test_answers_carry_a_confidence_once_it_could_be_learnt(new, walks, grid, mo
     assert isinstance(index.calibration, Calibration)
     assert (index.calibration.how, index.calibration.asked) == ("leave-one-session-out", 180)
     fresh = walks(1, 60, seed=1)
-    answers = index.locate_all(fresh.path, workers=0)
+    answers = index.locate_all(fresh.path, workers=0).locations
     right = np.abs([a.easting for a in answers] - fresh.easting) <= 25
     sure = np.array([a.confidence for a in answers])
     assert 5 < right.sum() < 55

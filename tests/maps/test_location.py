@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from netvlad.maps.confidence import DEEP, Calibration, evidence
-from netvlad.maps.location import locate
+from netvlad.maps.location import Location, Match, answer_in_words, locate
 from netvlad.places import Places
 
 PLACES = Places.build(
@@ -23,7 +25,7 @@ def always(right: float, wrong: float, absent: float) -> Calibration:
 
 
 def test_the_answer_is_the_place_of_the_best_match():
-    found = locate("q.jpg", PLACES, SQUARED, 25.0, "not calibrated", 2)
+    found = locate("q.jpg", PLACES, SQUARED, 25.0, None, 2)
     assert (found.lat, found.lon) == (31.26, 34.80)
     assert (found.easting, found.northing) == (PLACES.easting[0], PLACES.northing[0])
     assert [m.path for m in found] == [m.path for m in found.matches] == ["/a.jpg", "/b.jpg"]
@@ -38,7 +40,7 @@ def test_the_answer_is_the_place_of_the_best_match():
 
 
 def test_without_a_calibration_nothing_is_claimed():
-    found = locate("q.jpg", PLACES, SQUARED, 25.0, "not calibrated", 3)
+    found = locate("q.jpg", PLACES, SQUARED, 25.0, None, 3)
     assert (found.confidence, found.absent, found.in_map) == (None, None, None)
 
 
@@ -53,7 +55,7 @@ def test_the_outcomes_are_told_apart(probabilities, in_map):
 
 
 def test_more_matches_than_there_are():
-    assert len(locate("q.jpg", PLACES, SQUARED, 25.0, "no", 10).matches) == 3
+    assert len(locate("q.jpg", PLACES, SQUARED, 25.0, None, 10).matches) == 3
 
 
 def test_how_many_are_shown_does_not_change_the_confidence():
@@ -72,7 +74,80 @@ def test_how_many_are_shown_does_not_change_the_confidence():
 
 def test_a_planar_map_has_no_degrees():
     places = Places.build(path=["/a.jpg"], easting=[12.5], northing=[-3.0])
-    found = locate("q.jpg", places, np.array([0.01]), 25.0, "no", 5)
+    found = locate("q.jpg", places, np.array([0.01]), 25.0, None, 5)
     assert (found.easting, found.northing) == (12.5, -3.0)
     assert np.isnan([found.lat, found.lon]).all()
     assert found.matches[0].utm == 0
+
+
+def located(lat=31.262119, lon=34.802749, confidence=0.834, absent=0.1, inliers=None, **more) -> Location:
+    given = {"easting": 500000.0, "northing": 12.0, "utm": 32636, "heading": 90.0, "time": TIME, **more}
+    return Location("q.jpg", [Match("a.jpg", lat, lon, distance=0.5, score=-0.25, inliers=inliers, **given)], 25.0,
+                    confidence, absent)  # fmt: skip
+
+
+TIME = np.datetime64("2025-12-22T10:00:00", "s")
+NAN = float("nan")
+
+
+def test_an_answer_in_words():
+    assert answer_in_words(located()) == ("31.26212, 34.80275 within 25 m, confidence 0.83", "")
+    unknown = "31.26212, 34.80275 within 25 m, confidence unknown"
+    assert answer_in_words(located(confidence=None, absent=None)) == (f"{unknown} (the index is not calibrated)", "")
+    # geometry put another first
+    assert answer_in_words(located(confidence=None, absent=None, inliers=12)) == (unknown, "")
+    assert answer_in_words(located(confidence=0.04, absent=0.9)) == (
+        "probably not in this map",
+        "The nearest place in it is 31.26212, 34.80275 within 25 m, confidence 0.04.",
+    )
+    planar = "easting 500000.0 m, northing 12.0 m within 25 m, confidence 0.83"
+    assert answer_in_words(located(lat=NAN, lon=NAN), planar=True) == (planar, "")
+    assert answer_in_words(located(lat=NAN, lon=NAN))[0] == "no match was found"
+
+
+def test_to_text():
+    assert located().to_text() == (
+        "q.jpg\n"
+        "  31.26212, 34.80275 within 25 m, confidence 0.83\n"
+        "   1. distance 0.500  31.262119, 34.802749  2025-12-22T10:00:00  a.jpg"
+    )
+    assert located(lat=NAN, lon=NAN, inliers=7, time=np.datetime64("NaT"), absent=0.9).to_text() == (
+        "q.jpg\n"
+        "  probably not in this map\n"
+        "  The nearest place in it is easting 500000.0 m, northing 12.0 m within 25 m, confidence 0.83.\n"
+        "   1. distance 0.500  7 inliers  500000.0 E, 12.0 N    a.jpg"
+    )
+
+
+def test_to_dict_is_json():
+    unknown = located(lat=NAN, lon=NAN, heading=NAN, utm=0, time=np.datetime64("NaT"), confidence=None, absent=None)
+    assert json.loads(json.dumps(unknown.to_dict(), allow_nan=False)) == {
+        "photo": "q.jpg",
+        "lat": None,
+        "lon": None,
+        "easting": 500000.0,
+        "northing": 12.0,
+        "radius": 25.0,
+        "confidence": None,
+        "absent": None,
+        "in_map": None,
+        "matches": [
+            {
+                "path": "a.jpg",
+                "lat": None,
+                "lon": None,
+                "easting": 500000.0,
+                "northing": 12.0,
+                "heading": None,
+                "utm": None,
+                "time": None,
+                "distance": 0.5,
+                "score": -0.25,
+                "inliers": None,
+            }
+        ],
+    }
+    known = located(inliers=3).to_dict()
+    assert (known["lat"], known["absent"], known["in_map"]) == (31.262119, 0.1, True)
+    match = known["matches"][0]
+    assert (match["heading"], match["utm"], match["time"], match["inliers"]) == (90.0, 32636, "2025-12-22T10:00:00", 3)

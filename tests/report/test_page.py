@@ -10,7 +10,7 @@ from PIL import Image
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.places import Places
-from netvlad.report.page import answer_in_words, location_page, script_json, short_names
+from netvlad.report.page import location_page, script_json, short_names
 from netvlad.report.recall_report import write_report
 
 # On the equator 0.0001 degrees of latitude are a(1 - e²) * pi / 180 * 0.0001 = 11.0574 m.
@@ -219,7 +219,7 @@ def test_short_names_hide_whose_disk_it_was():
 
 
 def answer(tmp_path, **changes):
-    near = dict(easting=500000.0, northing=0.0, time=None, heading=np.nan)
+    near = dict(easting=500000.0, northing=0.0, time=None, heading=np.nan, inliers=None)
     matches = [
         SimpleNamespace(path=photo(tmp_path / "db" / "a.jpg", 1), lat=0.0001, lon=9.0, distance=0.5, score=0.9, **near),
         SimpleNamespace(
@@ -243,24 +243,6 @@ def answer(tmp_path, **changes):
         in_map=True,
     )
     return SimpleNamespace(**{**fields, **changes})
-
-
-def test_an_answer_in_words(tmp_path):
-    words = [
-        answer_in_words(answer(tmp_path, lat=31.262119, lon=34.802749)),
-        answer_in_words(answer(tmp_path, confidence=None, in_map=None)),
-        answer_in_words(answer(tmp_path, in_map=False, confidence=0.04)),
-        answer_in_words(answer(tmp_path, lat=np.nan, lon=np.nan), planar=True),
-        answer_in_words(answer(tmp_path, lat=np.nan, lon=np.nan, matches=[])),
-        answer_in_words(answer(tmp_path, confidence=None, in_map=None, matches=[SimpleNamespace(inliers=12)])),
-    ]
-    assert words[0] == ("31.26212, 34.80275 within 25 m, confidence 0.83", "", "")
-    assert words[1][0] == "0.00000, 9.00000 within 25 m, confidence unknown (the index is not calibrated)"
-    assert words[2][0] == "probably not in this map"
-    assert "0.00000, 9.00000 within 25 m, confidence 0.04" in words[2][1]
-    assert words[3][0] == "easting 500000.0 m, northing 0.0 m within 25 m, confidence 0.83"
-    assert words[4][0] == "no match was found"
-    assert words[5][0] == "0.00000, 9.00000 within 25 m, confidence unknown"  # geometry put another first
 
 
 def test_the_page_of_located_photos(tmp_path):

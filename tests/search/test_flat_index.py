@@ -6,7 +6,7 @@ import pytest
 
 from netvlad.maps.store import FileStamp, Store
 from netvlad.places import Places
-from netvlad.search.flat_index import Exact, rank_vectors
+from netvlad.search.flat_index import FlatIndex, rank_vectors
 
 
 def append(store: Store, vectors: np.ndarray) -> None:
@@ -46,7 +46,7 @@ def rng():
 def test_it_is_brute_force_over_the_float16_vectors(made, rng, count):
     vectors = rng.normal(size=(230, 24)).astype(np.float32)
     queries = rng.normal(size=(count, 24)).astype(np.float32)
-    squared, rows = Exact(*made(vectors)).search(queries, 17)
+    squared, rows = FlatIndex(*made(vectors)).search(queries, 17)
     want, order = brute_force(vectors, queries, 17)
     np.testing.assert_array_equal(rows, order)
     np.testing.assert_allclose(squared, want, rtol=1e-5)
@@ -57,7 +57,7 @@ def test_it_is_brute_force_over_the_float16_vectors(made, rng, count):
 def test_ties_come_in_the_order_of_the_rows(made, rng, k, count):
     vectors = rng.integers(-1, 2, (200, 4)).astype(np.float32)  # 81 different ones at most: many ties
     queries = rng.integers(-1, 2, (count, 4)).astype(np.float32)
-    squared, rows = Exact(*made(vectors)).search(queries, k)
+    squared, rows = FlatIndex(*made(vectors)).search(queries, k)
     want, order = brute_force(vectors, queries, k)
     np.testing.assert_array_equal(rows, order)
     np.testing.assert_array_equal(squared, want)
@@ -65,7 +65,7 @@ def test_ties_come_in_the_order_of_the_rows(made, rng, k, count):
 
 def test_beyond_the_end_there_is_nothing(made, rng):
     vectors = rng.normal(size=(3, 4)).astype(np.float32)
-    squared, rows = Exact(*made(vectors)).search(vectors[:2], 5)
+    squared, rows = FlatIndex(*made(vectors)).search(vectors[:2], 5)
     assert rows[:, 3:].tolist() == [[-1, -1]] * 2
     assert np.isinf(squared[:, 3:]).all()
     assert sorted(rows[0, :3]) == [0, 1, 2]
@@ -73,7 +73,7 @@ def test_beyond_the_end_there_is_nothing(made, rng):
 
 def test_a_vector_finds_itself_and_no_distance_is_negative(made, rng):
     vectors = rng.normal(size=(50, 16)).astype(np.float16).astype(np.float32)
-    squared, rows = Exact(*made(vectors)).search(vectors, 50)
+    squared, rows = FlatIndex(*made(vectors)).search(vectors, 50)
     assert rows[:, 0].tolist() == list(range(50))
     assert (squared[:, 0] == 0).all()
     assert (squared >= 0).all()
@@ -82,11 +82,11 @@ def test_a_vector_finds_itself_and_no_distance_is_negative(made, rng):
 def test_rows_added_behind_its_back_are_caught_up_with(made, rng):
     vectors = rng.normal(size=(40, 8)).astype(np.float32)
     store, file = made(vectors)
-    Exact(store, file)
+    FlatIndex(store, file)
     before = file.read_bytes()
     more = rng.normal(size=(25, 8)).astype(np.float32)
     append(store, more)
-    search = Exact(Store(store.folder), file)
+    search = FlatIndex(Store(store.folder), file)
     _, order = brute_force(np.concatenate([vectors, more]), vectors[:5], 65)
     np.testing.assert_array_equal(search.search(vectors[:5], 65)[1], order)
     assert faiss.read_index(str(file)).ntotal == 65
@@ -95,15 +95,15 @@ def test_rows_added_behind_its_back_are_caught_up_with(made, rng):
 
 def test_a_file_that_is_up_to_date_is_left_alone(made, rng):
     store, file = made(rng.normal(size=(10, 8)).astype(np.float32))
-    Exact(store, file)
+    FlatIndex(store, file)
     stamp = file.stat().st_mtime_ns
-    Exact(store, file)
+    FlatIndex(store, file)
     assert file.stat().st_mtime_ns == stamp
 
 
 def test_an_empty_table_writes_no_file(made):
     store, file = made(np.zeros((0, 4), np.float32))
-    Exact(store, file)
+    FlatIndex(store, file)
     assert not file.exists()
 
 
@@ -111,10 +111,10 @@ def test_an_empty_table_writes_no_file(made):
 def test_half_a_file_is_made_anew(made, rng, kept):
     vectors = rng.normal(size=(40, 8)).astype(np.float32)
     store, file = made(vectors)
-    Exact(store, file)
+    FlatIndex(store, file)
     whole = file.read_bytes()
     file.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
-    search = Exact(store, file)
+    search = FlatIndex(store, file)
     np.testing.assert_array_equal(search.search(vectors, 9)[1], brute_force(vectors, vectors, 9)[1])
     assert file.read_bytes() == whole
 
@@ -149,7 +149,7 @@ def test_a_file_of_something_else_is_made_anew(made, rng, kind, n, d):
     foreign.train(other)
     foreign.add(other)
     faiss.write_index(foreign, str(file))
-    squared, rows = Exact(store, file).search(vectors[:7], 40)
+    squared, rows = FlatIndex(store, file).search(vectors[:7], 40)
     want, order = brute_force(vectors, vectors[:7], 40)
     np.testing.assert_array_equal(rows, order)
     np.testing.assert_allclose(squared, want, rtol=1e-5, atol=1e-9)
@@ -160,7 +160,7 @@ def test_an_empty_faiss_file_is_filled(made, rng):
     store, file = made(vectors)
     empty = of("other vectors", 8)
     faiss.write_index(empty, str(file))  # never trained
-    assert Exact(store, file).search(vectors, 1)[1].ravel().tolist() == list(range(12))
+    assert FlatIndex(store, file).search(vectors, 1)[1].ravel().tolist() == list(range(12))
 
 
 def test_rank_vectors_leaves_out_the_unreadable():

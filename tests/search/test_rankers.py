@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
 from netvlad.describe import stream
 from netvlad.errors import NetvladError
-from netvlad.maps.index import PlaceIndex
-from netvlad.places import Neighbours, Places
+from netvlad.places import Neighbours
 from netvlad.search.distinctive import distinctive_vectors
-from netvlad.search.rankers import Described, IndexRanker, MemoryRanker, Sweep
+from netvlad.search.rankers import Described, MemoryRanker, Sweep
 
 
 def brute_force(describer, database, queries, k: int):
@@ -91,62 +88,7 @@ def test_memory_ranker_of_unreadable_photos_only(photos, grid, bad):
     assert ids.tolist() == [[-1, -1, -1]]
 
 
-def test_index_ranker_is_brute_force_over_the_index(street, grid, tmp_path, photos):
-    database, queries = street(12), photos(3, seed=1)
-    index = PlaceIndex.create(tmp_path / "a.vpr", grid())
-    ranker = IndexRanker(index, database)
-    ranking = ranker.rank(queries, 5)
-    ids, scores = ranking.ids, ranking.scores
-    want, values = brute_force(grid(), database.path, queries, 5)
-    np.testing.assert_array_equal(ids, want)
-    np.testing.assert_allclose(scores, values, atol=2e-3)  # of float16
-    assert ranker.dim == 48
-    assert list(ranking.seconds) == ["index database", "describe and search queries"]
-    # an index that was there already says nothing of how long describing takes
-    again = IndexRanker(PlaceIndex.open(tmp_path / "a.vpr", grid()), database)
-    ranking = again.rank(queries, 5)
-    np.testing.assert_array_equal(ranking.ids, want)
-    assert list(ranking.seconds) == ["describe and search queries"]
-
-
-def test_index_ranker_speaks_of_rows_of_the_database(street, grid, tmp_path, bad):
-    """The index holds other photos too, in another order, and the database names some twice, or a copy of them."""
-    photos = street(6)
-    index = PlaceIndex.create(tmp_path / "a.vpr", grid())
-    index.add(photos[[5, 2, 0]])
-    copy = shutil.copy(photos.path[3], tmp_path / "copy.jpg")
-    broken = bad("broken.jpg")
-    database = Places.concat(
-        [
-            Places.build(path=[broken], lat=31.0, lon=34.0),
-            photos[[3, 0, 4]],
-            Places.build(path=[copy, photos.path[3]], lat=31.0, lon=34.0),
-        ]
-    )
-    ranker = IndexRanker(index, database)
-    assert index.places.path.tolist() == photos.path[[5, 2, 0, 3, 4]].tolist()
-    ranking = ranker.rank(photos.path, 5)
-    ids, scores = ranking.ids, ranking.scores
-    # of a path named twice it is the row whose place is in the index
-    row_of = {photos.path[3]: 1, photos.path[0]: 2, photos.path[4]: 3}
-    want, _ = brute_force(grid(), index.places.path, photos.path, 5)
-    assert ids.tolist() == [[row_of.get(index.places.path[i], -1) for i in row] for row in want]
-    assert np.isfinite(scores).all()
-    assert ids[3, 0] == 1
-    assert database.lat[1] == index.places.lat[3]
-    assert ranking.unreadable == {broken: REASON}
-
-
-def test_index_ranker_tells_of_unreadable_queries(street, photos, grid, tmp_path, bad):
-    ranker = IndexRanker(PlaceIndex.create(tmp_path / "a.vpr", grid()), street(2))
-    broken = bad("q.jpg")
-    ranking = ranker.rank([broken, *photos(1, seed=1)], 2)
-    assert ranking.ids[0].tolist() == [-1, -1]
-    assert sorted(ranking.ids[1]) == [0, 1]
-    assert ranking.unreadable == {broken: REASON}
-
-
-def test_both_decode_as_they_were_told(street, photos, grid, tmp_path, monkeypatch):
+def test_photos_are_decoded_by_as_many_workers_as_given(photos, grid, monkeypatch):
     told, whole = [], stream.decode_photos
 
     def noted(*args, workers, **more):
@@ -155,8 +97,7 @@ def test_both_decode_as_they_were_told(street, photos, grid, tmp_path, monkeypat
 
     monkeypatch.setattr(stream, "decode_photos", noted)
     MemoryRanker(grid(), photos(2), workers=0).rank(photos(1, seed=1), 1)
-    IndexRanker(PlaceIndex.create(tmp_path / "a.vpr", grid()), street(2), workers=0).rank(photos(1, seed=1), 1)
-    assert told == [0] * 4
+    assert told == [0] * 2
 
 
 def test_ties_in_memory_come_in_the_order_of_the_rows():

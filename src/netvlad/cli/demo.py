@@ -37,9 +37,9 @@ def run(
     from netvlad.cli.common import read_places, recall_table, say, tell_unreadable
     from netvlad.cli.index import open_or_create
     from netvlad.evaluation.run import evaluate
+    from netvlad.maps.ranker import IndexRanker
     from netvlad.places import hold_out
     from netvlad.report.recall_report import summary, write_report
-    from netvlad.search.rankers import IndexRanker
 
     if photos is None:
         photos, radius = _town(out, workers), radius or 25.0

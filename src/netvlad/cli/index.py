@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from netvlad.cli import options
+
+if TYPE_CHECKING:
+    from netvlad.maps.index import PlaceIndex
 
 EXAMPLE = "Example: netvlad index photos/ --out campus.vpr"
 
 
 def run(
     photos: Annotated[Path, typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON).")],
-    out: Annotated[Path, typer.Option(help="The index, a folder; added to if it is there.")],
-    model: Annotated[str | None, typer.Option(help="A model's name or folder, by default resnet18-netvlad.")] = None,
-    radius: Annotated[float | None, typer.Option(help="Metres within which an answer counts as right (25).")] = None,
-    clusters: Annotated[int | None, typer.Option(help="Cluster centres of a model given by name (64).")] = None,
-    stage: Annotated[str | None, typer.Option(help="Where the backbone of a model given by name is cropped.")] = None,
-    resize: Annotated[
-        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
-    ] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the index; an existing index is added to.")],
+    model: options.Model = None,
+    radius: options.Radius = None,
+    clusters: options.Clusters = None,
+    stage: options.Stage = None,
+    resize: options.Resize = None,
+    strict: options.Strict = False,
+    workers: options.Workers = None,
 ) -> None:
     """Describe photos whose places are known, and keep them in an index.
 
-    Photos already in the index are skipped, so an interrupted run goes on where it stopped.
+    Photos that the index holds are skipped, so an interrupted run goes on where it stopped.
     """
     from netvlad.cli.common import model_options, read_places, say, tell_unreadable
     from netvlad.errors import PlaceIndexError
@@ -43,25 +44,27 @@ def run(
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
     )
     if not len(index):
-        raise PlaceIndexError(f"{out} is empty: none of the {len(places)} photos could be read")
-    if isinstance(index.calibration, str):
-        say(f"answers will carry no confidence: {index.calibration}")
+        raise PlaceIndexError(f"is empty: none of the {len(places)} photos could be read", path=out)
+    if index.calibration is None:
+        say(f"answers will carry no confidence: {index.uncalibrated}")
 
 
-def open_or_create(out: Path, model: str | None, radius: float | None, options: dict):
+def open_or_create(out: Path, model: str | None, radius: float | None, given: dict[str, Any]) -> PlaceIndex:
     """The index at `out`; refused where it was built with another model or settings than those asked for."""
     from netvlad.errors import PlaceIndexError
     from netvlad.maps.index import RADIUS, PlaceIndex
     from netvlad.pretrained.zoo import DEFAULT, load
+    from netvlad.runtime.artifacts import read_card
 
     if not (out / "manifest.json").exists():
-        return PlaceIndex.create(out, load(model or DEFAULT, **options), radius=RADIUS if radius is None else radius)
+        return PlaceIndex.create(out, load(model or DEFAULT, **given), radius=RADIUS if radius is None else radius)
     saved = model is not None and Path(model).is_dir()
     index = PlaceIndex.open(out, load(model) if saved else None)
-    wanted = {} if saved else {**({"model": model} if model else {}), **options}
+    wanted = {} if saved else {**({"model": model} if model else {}), **given}
     wanted |= {} if radius is None else {"radius": radius}
-    has = {"model": index.model.name, "radius": index.radius, **index.model.architecture}
+    has = {"model": index.model.name, "radius": index.radius, **read_card(out / "model")["architecture"]}
     differs = [f"{k} {has.get(k)}, not {v}" for k, v in wanted.items() if has.get(k) != v]
     if differs:
-        raise PlaceIndexError(f"{out} was built with {'; '.join(differs)}: choose another folder, or leave these out")
+        found = "; ".join(differs)
+        raise PlaceIndexError(f"was built with {found}: choose another folder, or leave these out", path=out)
     return index

@@ -32,11 +32,13 @@ def describe(path: Path) -> dict:
 def _index(path: Path) -> dict:
     import numpy as np
 
-    from netvlad.maps.index import PlaceIndex, read_manifest
+    from netvlad.maps.index import PlaceIndex
+    from netvlad.maps.manifest import read_manifest
 
     index = PlaceIndex.open(path)
     places = index.places
-    calibration = index.calibration if len(index) else "no photos yet"
+    calibration = index.calibration if len(index) else None
+    uncalibrated = index.uncalibrated if len(index) else "no photos yet"
     times = places.time[~np.isnat(places.time)]
     return {
         "index": str(path),
@@ -48,7 +50,7 @@ def _index(path: Path) -> dict:
         "easting": _range(places.easting),
         "northing": _range(places.northing),
         "time": [str(times.min()), str(times.max())] if len(times) else None,
-        "confidence": calibration if isinstance(calibration, str) else f"{calibration.how}, {calibration.asked} photos",
+        "confidence": f"{calibration.how}, {calibration.asked} photos" if calibration else uncalibrated,
     }
 
 

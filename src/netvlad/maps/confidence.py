@@ -16,10 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.places import Places, sessions
+
+if TYPE_CHECKING:
+    from netvlad.types import FloatArray
 
 DEEP = 50  # matches looked at
 SAMPLE = 1000  # photos asked
@@ -62,11 +66,14 @@ def evidence(squared: np.ndarray, xyz: np.ndarray, radius: float) -> np.ndarray:
 
 
 def calibrate(
-    places: Places, vectors: Callable[[], Iterable[np.ndarray]], radius: float, seed: int = 0
-) -> Calibration | str:
-    """Learn from an index's own `places` and their `vectors` (blocks in row order), or say why that cannot be done."""
+    places: Places, vectors: Callable[[], Iterable[FloatArray]], radius: float, seed: int = 0
+) -> tuple[Calibration | None, str]:
+    """Learn from an index's own `places` and their `vectors` (blocks in row order).
+
+    Returns the calibration and an empty string, or None and the reason why there can be none.
+    """
     if len(places) < 2 * FEWEST:
-        return f"{len(places)} photos are too few to learn from (at least {2 * FEWEST})"
+        return None, f"{len(places)} photos are too few to learn from (at least {2 * FEWEST})"
     rows = np.sort(np.random.default_rng(seed).permutation(len(places))[:SAMPLE])
     counts = []
     for how, visit in own_visits(places):
@@ -75,11 +82,10 @@ def calibrate(
         right = int((outcomes == RIGHT).sum())
         if min(right, absent.sum()) >= FEWEST:
             weight = np.where(absent, ABSENT_SHARE / absent.sum(), (1 - ABSENT_SHARE) / (~absent).sum())
-            return _fit(features, outcomes, weight * len(outcomes), f"leave-one-{how}-out", len(rows))
+            return _fit(features, outcomes, weight * len(outcomes), f"leave-one-{how}-out", len(rows)), ""
         counts.append(f"{right} without their own {how}")
-    return (
-        f"of {len(rows)} photos asked, too few were answered right: {', '.join(counts)}; at least {FEWEST} are needed"
-    )
+    few = f"of {len(rows)} photos asked, too few were answered right: {', '.join(counts)}"
+    return None, f"{few}; at least {FEWEST} are needed"
 
 
 def own_visits(places: Places) -> Iterator[tuple[str, np.ndarray]]:

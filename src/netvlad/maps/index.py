@@ -8,59 +8,67 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from netvlad.errors import ImageError, PlaceIndexError
+from netvlad.errors import PlaceIndexError
 from netvlad.maps.adding import Added, append
 from netvlad.maps.confidence import DEEP, Calibration, calibrate
-from netvlad.maps.location import Location, locate
+from netvlad.maps.location import Located, Location, locate
+from netvlad.maps.manifest import read_manifest, write_manifest
 from netvlad.maps.store import Store
 from netvlad.places import Places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.locks import only_writer
-from netvlad.search.flat_index import Exact, rank_vectors
-from netvlad.types import Ranking
+from netvlad.search.flat_index import FlatIndex, rank_vectors
+from netvlad.types import Describer, Fittable, Ranking, Saveable
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from netvlad.types import FloatArray, ImageLike
+
 RADIUS = 25.0
 
 
 class PlaceIndex:
     """A folder: places.lance (places and vectors), search.faiss, calibration.json, model/ and manifest.json.
 
-    Made by `create`, opened by `open`; `add` appends, `locate` asks. It is a ranker: `rank(photos, k)`.
+    `create` makes one, `open` opens it, `add` appends photos and `locate` finds the place of another. It is a Ranker
+    over its own rows.
     """
 
-    def __init__(self, folder: Path, model=None, radius: float = RADIUS):
+    def __init__(self, folder: Path, model: Describer | None = None, radius: float = RADIUS) -> None:
         self.folder = folder
         self.radius = radius
         self._model = model
+        self._unwritten: Saveable | None = None  # the model of an index that waits for its first places
 
     # -- making and opening -------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, folder: str | os.PathLike, model, *, radius: float = RADIUS) -> PlaceIndex:
-        """A new index of `model`'s vectors. radius: metres within which an answer counts as right.
+    def create(cls, folder: str | os.PathLike[str], model: Describer, *, radius: float = RADIUS) -> PlaceIndex:
+        """Make an index of vectors by `model`. radius: metres up to which an answer counts as correct.
 
-        A model whose cluster centres are missing is fitted on the first places added. Nothing is written before.
-        Raises PlaceIndexError where the folder holds an index, or anything else.
+        A model whose cluster centres are missing is fitted on the first places added, and nothing is written before.
+        Raises PlaceIndexError where the folder holds an index or anything else, and for a model that cannot be saved.
         """
         folder = Path(folder)
         if (folder / "manifest.json").exists():
-            raise PlaceIndexError(f"{folder} is an index already: open it and add to it, or choose another folder")
+            raise PlaceIndexError("is an index already: open it and add to it, or choose another folder", path=folder)
         if folder.exists() and not (folder.is_dir() and _only_ours(folder)):
-            raise PlaceIndexError(f"{folder} is there already and is not an index; choose another folder")
+            raise PlaceIndexError("is there already and is not an index; choose another folder", path=folder)
         if not radius > 0:
             raise PlaceIndexError(f"a radius must be more than 0 metres, got {radius}")
+        if not isinstance(model, Saveable):
+            raise PlaceIndexError(f"{model.name} has no `save`, and an index keeps its model")
         index = cls(folder, model, radius)
-        if model.ready:
+        if isinstance(model, Fittable) and not model.ready:
+            index._unwritten = model
+        else:
             with only_writer(folder):
-                index._write_first()
+                index._write_first(model)
         return index
 
     @classmethod
-    def open(cls, folder: str | os.PathLike, model=None) -> PlaceIndex:
+    def open(cls, folder: str | os.PathLike[str], model: Describer | None = None) -> PlaceIndex:
         """Open an index. model: refused unless it is the one that the index was built with (default: the index's own).
 
         Raises PlaceIndexError where there is no index, or one of another format or model.
@@ -69,26 +77,22 @@ class PlaceIndex:
         manifest = read_manifest(folder)
         if model is not None and model.identity != manifest["model"]["identity"]:
             raise PlaceIndexError(
-                f"{folder} was built with {manifest['model']['name']} ({manifest['model']['identity'][:12]}); "
-                f"{model.name} ({model.identity[:12]}) makes other vectors. Ask it with its own model, which is in "
-                f"{folder / 'model'}, or build another index"
+                f"was built with {manifest['model']['name']} ({manifest['model']['identity'][:12]}); {model.name} "
+                f"({model.identity[:12]}) makes other vectors. Ask it with its own model, which is in "
+                f"{folder / 'model'}, or build another index",
+                path=folder,
             )
         return cls(folder, model, manifest["radius"])
 
-    def _write_first(self) -> None:
+    def _write_first(self, model: Saveable) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._model.save(self.folder / "model")
-        Store.create(self.folder / "places.lance", self._model.dim)
-        manifest = {
-            "format": FORMAT,
-            "radius": self.radius,
-            "model": {"name": self._model.name, "identity": self._model.identity, "dim": self._model.dim},
-        }
-        write_json(self.folder / "manifest.json", manifest)
+        model.save(self.folder / "model")
+        Store.create(self.folder / "places.lance", model.dim)
+        write_manifest(self.folder, model, self.radius)
 
     @property
-    def model(self):
-        """The describer the index was built with."""
+    def model(self) -> Describer:
+        """The describer that the index was built with."""
         if self._model is None:
             from netvlad.pretrained.zoo import load_folder
 
@@ -97,7 +101,7 @@ class PlaceIndex:
 
     @property
     def name(self) -> str:
-        """What results call its describer."""
+        """Name of its describer."""
         return self.model.name
 
     @property
@@ -107,11 +111,12 @@ class PlaceIndex:
 
     @cached_property
     def store(self) -> Store:
+        """The table of places and vectors."""
         return Store(self.folder / "places.lance")
 
     @cached_property
-    def _exact(self) -> Exact:
-        return Exact(self.store, self.folder / "search.faiss")
+    def _flat_index(self) -> FlatIndex:
+        return FlatIndex(self.store, self.folder / "search.faiss")
 
     def __len__(self) -> int:
         return len(self.store) if (self.folder / "manifest.json").exists() else 0
@@ -127,107 +132,104 @@ class PlaceIndex:
         """Describe and append `places`, skipping photos whose content is in.
 
         Batches are on the disk every few seconds: after Ctrl-C or a kill the same call goes on where it stopped.
-        Unreadable photos are left out and told of. Raises NetvladError if another process is adding, PlaceIndexError
-        for photos that are known by a place label alone.
+        Unreadable photos are left out and reported. Raises PlaceIndexError if another process is adding, or for photos
+        that are known by a place label alone.
         """
         nowhere = places.path[~places.located]
         if len(nowhere):
             raise PlaceIndexError(
                 f"{len(nowhere)} of {len(places)} photos have no position but a place label (the first: {nowhere[0]}), "
-                "and an index answers with positions: give them theirs, or judge by labels with `netvlad evaluate`"
+                "and an index answers with positions: add positions, or evaluate by labels with `netvlad evaluate`"
             )
         with only_writer(self.folder):
-            self.__dict__.pop("store", None)  # another process may have added since it was opened
-            if not self.model.ready:
-                if (self.folder / "manifest.json").exists():
-                    raise PlaceIndexError(f"{self.folder} was made by another process meanwhile: open it and add to it")
-                from netvlad.describe.fit import fit
-
-                fit(self.model, places.path, workers=workers)
-            if not (self.folder / "manifest.json").exists():
-                self._write_first()
+            if self._unwritten is not None:
+                self._fit_and_write(self._unwritten, places, workers)
+            self._forget("store")  # another process may have added since it was opened
             result = append(self.store, self.model, places, workers=workers)
             self.store.merge()
-            self._refresh()
+            self._forget("_flat_index", "_calibrated")
+            _ = self._flat_index, self._calibrated  # brought up to date while the lock is held
         return result
 
-    def _refresh(self) -> None:
-        """Bring up to date what is made from the table."""
-        self.__dict__.pop("_exact", None)
-        self.__dict__.pop("calibration", None)
-        _ = self._exact
-        _ = self.calibration
+    def _fit_and_write(self, model: Saveable, places: Places, workers: int | None) -> None:
+        from netvlad.describe.fit import fit
+
+        if (self.folder / "manifest.json").exists():
+            raise PlaceIndexError("was made by another process meanwhile: open it and add to it", path=self.folder)
+        if isinstance(model, Fittable) and not model.ready:
+            fit(model, places.path, workers=workers)
+        self._write_first(model)
+        self._unwritten = None
+
+    def _forget(self, *properties: str) -> None:
+        """Drop cached properties that are made from the table, which has grown."""
+        for name in properties:
+            self.__dict__.pop(name, None)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How confidence is computed; None where it cannot be, for the reason in `uncalibrated`."""
+        return self._calibrated[0]
+
+    @property
+    def uncalibrated(self) -> str:
+        """Why there is no calibration; empty where there is one."""
+        return self._calibrated[1]
 
     @cached_property
-    def calibration(self) -> Calibration | str:
-        """How confidence is computed, or the reason why it cannot be; kept in calibration.json."""
+    def _calibrated(self) -> tuple[Calibration | None, str]:
+        """The calibration and the reason for none, kept in calibration.json."""
         file = self.folder / "calibration.json"
-        try:
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             saved = json.loads(file.read_text(encoding="utf-8"))
             if saved.pop("photos") == len(self.store):
-                return saved["reason"] if "reason" in saved else Calibration(**saved)
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        learnt = calibrate(self.places, self.store.vectors, self.radius)
-        what = {"reason": learnt} if isinstance(learnt, str) else learnt.to_dict()
-        with suppress(OSError):  # an index on a disk that cannot be written to is still good to ask
+                return (None, saved["reason"]) if "reason" in saved else (Calibration(**saved), "")
+        learnt, reason = calibrate(self.places, self.store.vectors, self.radius)
+        what = {"reason": reason} if learnt is None else learnt.to_dict()
+        with suppress(OSError):  # an index on a read-only disk can still be asked
             write_json(file, {"photos": len(self.store), **what})
-        return learnt
+        return learnt, reason
 
     # -- asking -------------------------------------------------------------------------------------------------
 
-    def locate(self, photo, top: int = 5) -> Location:
-        """Where `photo` (a path, bytes, array or Pillow image) was taken. Raises ImageError, PlaceIndexError."""
+    def locate(self, photo: ImageLike, top: int = 5) -> Location:
+        """Locate `photo`, whatever `netvlad.read_image` takes. Raises ImageError, PlaceIndexError."""
         self._check_askable(top)
         vector = self.model.describe([photo])
         name = os.fspath(photo) if isinstance(photo, (str, os.PathLike)) else ""
         return self._located([name], vector, top)[0]
 
-    def locate_all(self, photos: Sequence[str], top: int = 5, *, workers: int | None = None) -> list:
-        """A Location for each path of `photos`, in order; an ImageError in place of one for an unreadable photo."""
-        from netvlad.describe.stream import describe_all
-
+    def locate_all(self, photos: Sequence[str], top: int = 5, *, workers: int | None = None) -> Located:
+        """Locate each of `photos` (paths) that can be read. Raises PlaceIndexError."""
         self._check_askable(top)
-        vectors, unreadable = describe_all(self.model, photos, what="locating", workers=workers)
-        good = [i for i in range(len(photos)) if i not in unreadable]
-        answers = iter(self._located([photos[i] for i in good], vectors[good], top))
-        return [ImageError(f"{p}: {unreadable[i]}") if i in unreadable else next(answers) for i, p in enumerate(photos)]
+        vectors, bad = self._describe(photos, "locating", workers)
+        good = [i for i in range(len(photos)) if i not in bad]
+        locations = self._located([photos[i] for i in good], vectors[good], top)
+        return Located(locations, {photos[i]: reason for i, reason in bad.items()})
+
+    def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> Ranking:
+        """Rank the rows of the index for each of `photos`; none for a photo that cannot be read."""
+        vectors, bad = self._describe(photos, "describing queries", workers)
+        ids, scores = rank_vectors(self._flat_index.search, vectors, list(bad), k, len(self))
+        return Ranking(ids, scores, unreadable={photos[i]: reason for i, reason in bad.items()})
 
     def _check_askable(self, top: int) -> None:
         if len(self) == 0:
-            raise PlaceIndexError(f"{self.folder} holds no photos yet: add some first")
+            raise PlaceIndexError("holds no photos yet; add some first", path=self.folder)
         if top < 1:
             raise PlaceIndexError(f"the number of matches must be at least 1, got {top}")
 
-    def _located(self, names: list[str], vectors: np.ndarray, top: int) -> list[Location]:
-        squared, ids = self._exact.search(vectors, min(len(self), max(top, DEEP)))
+    def _describe(self, photos: Sequence[str], what: str, workers: int | None) -> tuple[FloatArray, dict[int, str]]:
+        from netvlad.describe.stream import describe_all
+
+        return describe_all(self.model, photos, what=what, workers=workers)
+
+    def _located(self, names: list[str], vectors: FloatArray, top: int) -> list[Location]:
+        squared, ids = self._flat_index.search(vectors, min(len(self), max(top, DEEP)))
         return [
             locate(name, self.store.places(row), d, self.radius, self.calibration, top)
             for name, d, row in zip(names, squared, ids, strict=True)
         ]
-
-    def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> Ranking:
-        """The k best database rows for each photo; none for a photo that cannot be read."""
-        from netvlad.describe.stream import describe_all
-
-        vectors, unreadable = describe_all(self.model, photos, what="describing queries", workers=workers)
-        ids, scores = rank_vectors(self._exact.search, vectors, list(unreadable), k, len(self))
-        return Ranking(ids, scores, unreadable={photos[row]: reason for row, reason in unreadable.items()})
-
-
-def read_manifest(folder: Path) -> dict:
-    """manifest.json of an index. Raises PlaceIndexError where there is none that this version reads."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        version = manifest["format"]
-    except FileNotFoundError as e:
-        reason = "is not an index (no manifest.json in it); make one with `netvlad index`"
-        raise PlaceIndexError(f"{folder} {reason}") from e
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise PlaceIndexError(f"{folder / 'manifest.json'} cannot be read ({type(e).__name__}: {e})") from e
-    if version != FORMAT:
-        raise PlaceIndexError(f"{folder} is an index of format {version!r}; this version reads format {FORMAT}")
-    return manifest
 
 
 def _only_ours(folder: Path) -> bool:

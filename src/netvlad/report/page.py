@@ -17,6 +17,7 @@ import numpy as np
 
 from netvlad.evaluation.protocol_text import right
 from netvlad.evaluation.result import Evaluation, MethodResult
+from netvlad.maps.location import Location, answer_in_words
 from netvlad.places import distance
 from netvlad.places.projection import ecef
 from netvlad.runtime.files import atomic
@@ -85,12 +86,9 @@ def _ranking(method: MethodResult, evaluation: Evaluation, shown: np.ndarray) ->
     return {"name": method.name, "depth": ids.shape[1], "first": first.tolist(), "matches": matches}
 
 
-def location_page(results: Sequence, path: str | Path) -> Path:
+def location_page(results: Sequence[Location], path: str | Path) -> Path:
     """Write the page of `netvlad locate`: each photo, where it was taken, and the matches that say so.
 
-    results: objects with `query` (path), `lat`, `lon` (degrees, NaN when planar), `easting`, `northing` and
-    `radius` (metres), `confidence` (0..1 or None), `in_map` (bool or None) and `matches`, best first, each
-    with `path`, `lat`, `lon`, `easting`, `northing`, `distance` (of descriptors), `score`, `time`, `heading`.
     Returns `path`; the write is atomic.
     """
     points = [point for result in results for point in (result, *result.matches)]
@@ -111,7 +109,8 @@ def location_page(results: Sequence, path: str | Path) -> Path:
         ]
         name = os.path.basename(result.query)
         answer = _entry(name, position(result, planar), None, thumbs.of(result.query))
-        words, more, kind = (escape(text) for text in answer_in_words(result, planar))
+        words, more = (escape(text) for text in answer_in_words(result, planar))
+        kind = "away" if result.in_map is False or answer["at"] is None else ""
         answer |= {"radius": number(result.radius, 2), "away": bool(kind), "matches": matches}
         answers.append(answer)
         sections.append(fill("photo.html", i=str(i), name=escape(name), words=words, more=more, kind=kind))
@@ -126,23 +125,6 @@ def _metres(a, b, planar: bool) -> float:
     if planar:
         return np.hypot(a.easting - b.easting, a.northing - b.northing)
     return np.linalg.norm(ecef(a.lat, a.lon) - ecef(b.lat, b.lon))  # a chord: 1 mm short of an arc of 10 km
-
-
-def answer_in_words(result, planar: bool = False) -> tuple[str, str, str]:
-    """(Headline, sentence below it, "away" for a photo that is probably not in the map, else "")."""
-    at = position(result, planar)
-    if at is None:
-        return "no match was found", "Nothing in the map resembles this photo.", "away"
-    where = f"easting {at[1]:.1f} m, northing {at[0]:.1f} m" if planar else f"{at[0]:.5f}, {at[1]:.5f}"
-    radius = number(result.radius, 2)
-    where += "" if radius is None else f" within {radius:.0f} m"
-    sure = number(result.confidence, 4)
-    verified = any(getattr(match, "inliers", None) is not None for match in result.matches)
-    unknown = "confidence unknown" if verified else "confidence unknown (the index is not calibrated)"
-    sure = unknown if sure is None else f"confidence {sure:.2f}"
-    if result.in_map is False:
-        return "probably not in this map", f"The nearest it comes to is {where}, {sure}.", "away"
-    return f"{where}, {sure}", "", ""
 
 
 class Thumbnails:

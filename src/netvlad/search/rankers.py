@@ -1,4 +1,4 @@
-"""Rankers for evaluations: over a describer in memory, and over an index on disk."""
+"""Rankers for evaluations: vectors of photos in memory, and their first numbers alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netvlad.errors import NetvladError
-from netvlad.places import Neighbours, Places
+from netvlad.places import Neighbours
 from netvlad.search.distinctive import distinctive_vectors
 from netvlad.search.flat_index import rank_vectors
 from netvlad.types import Ranking
 
 if TYPE_CHECKING:
-    from netvlad.maps.index import PlaceIndex
     from netvlad.types import Describer, FloatArray, IntArray
 
 BLOCK = 4096  # vectors that are cropped together
@@ -143,27 +142,3 @@ def cropped(vectors: FloatArray, dim: int) -> FloatArray:
     """The first `dim` numbers of each vector (n, D), normalised again: (n, dim) float32."""
     first = np.ascontiguousarray(vectors[:, :dim])
     return first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12)
-
-
-class IndexRanker:
-    """A PlaceIndex as a ranker over the rows of `database`, which is added to it first (what is in stays)."""
-
-    def __init__(self, index: PlaceIndex, database: Places, *, workers: int | None = None) -> None:
-        start = time.perf_counter()
-        added = index.add(database, workers=workers)
-        self.index, self.name, self.dim, self.workers = index, index.name, index.dim, workers
-        # an index that was there already tells nothing of how long describing takes
-        self._seconds = {"index database": time.perf_counter() - start} if added.new > added.known else {}
-        self._unreadable = dict(added.unreadable)
-        row_of: dict[str, int] = {}
-        for row, path in enumerate(database.path):
-            row_of.setdefault(path, row)  # of a path that is there twice the first is in
-        self._rows = np.array([row_of.get(path, -1) for path in index.places.path], np.int64)
-
-    def rank(self, photos: Sequence[str], k: int) -> Ranking:
-        """As MemoryRanker.rank."""
-        start = time.perf_counter()
-        found = self.index.rank(photos, k, workers=self.workers)
-        seconds = {**self._seconds, "describe and search queries": time.perf_counter() - start}
-        ids = np.where(found.ids >= 0, self._rows[found.ids], -1)
-        return Ranking(ids, found.scores, seconds, self._unreadable | dict(found.unreadable))

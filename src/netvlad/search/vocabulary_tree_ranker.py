@@ -64,19 +64,6 @@ def vocabulary_tree_ranker(
     )
 
 
-def ranker_named(
-    name: str, photos: Sequence[str], *, near: Callable[[], Neighbours] | None = None, **options: Any
-) -> VocabularyTreeRanker | None:
-    """As `vocabulary_tree_ranker`, by the whole name; until every caller asks the registry."""
-    database = Places.build(path=photos, easting=0.0, northing=0.0)
-    if is_tree_folder(name):
-        return vocabulary_tree_ranker(database, tree=name, **options)
-    if not name.startswith("vocabtree"):
-        return None
-    rest = name.removeprefix("vocabtree")
-    return vocabulary_tree_ranker(database, variant=rest[1:] or rest, near=near, **options)
-
-
 def is_tree_folder(name: str) -> bool:
     """Whether `name` is the folder of a saved vocabulary tree."""
     return (Path(name) / "card.json").is_file() and read_card(name, error=PlaceIndexError)["kind"] == TREE

@@ -79,7 +79,7 @@ MOMENTS = [
     "netvlad.maps.index:Store.append:2:before",
     "lance:LanceDataset.insert:1:after",  # rows in, not yet flushed to the disk
     "4",  # anywhere
-    "netvlad.search.flat_index:Exact._write:1:before",  # all rows, no faiss file
+    "netvlad.search.flat_index:FlatIndex._write:1:before",  # all rows, no faiss file
     "netvlad.maps.index:calibrate:1:after",  # no calibration
 ]
 
