@@ -58,13 +58,13 @@ class PlaceIndex:
         if not radius > 0:
             raise PlaceIndexError(f"a radius must be more than 0 metres, got {radius}")
         if not isinstance(model, Saveable):
-            raise PlaceIndexError(f"{model.name} has no `save`, and an index keeps its model")
+            raise PlaceIndexError(f"{model.name} cannot be saved (netvlad.types.Saveable), and an index keeps its model")
         index = cls(folder, model, radius)
-        if isinstance(model, Fittable) and not model.ready:
-            index._unwritten = model
-        else:
+        if model.ready:
             with only_writer(folder):
                 index._write_first(model)
+        else:
+            index._unwritten = model
         return index
 
     @classmethod
