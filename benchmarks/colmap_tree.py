@@ -115,12 +115,12 @@ def main() -> None:
     names = (f"{given.half}_day", f"{given.half}_night")
     places = {name: netvlad.read_places(table(name)) for name in names}
     store = sift_store(most=2000, folder=given.cache)
-    features = {n: [rootsift([s]) for _, s in sift_of(places[n].path, store, workers=0)] for n in names}
+    features = {n: [rootsift([s.descriptors]) for s in sift_of(places[n].path, store, workers=0)] for n in names}
     sets, each = FITTED[given.half]
     training, rng = [], np.random.default_rng(0)
     for name in sets:
-        for _, found in sift_of(netvlad.read_places(table(name)).path, store, workers=0):
-            training.append(found[rng.permutation(len(found))[:each]])
+        for found in sift_of(netvlad.read_places(table(name)).path, store, workers=0):
+            training.append(found.descriptors[rng.permutation(len(found.descriptors))[:each]])
     training = rootsift(training)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "tree.bin"

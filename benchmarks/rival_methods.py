@@ -90,7 +90,7 @@ class Local:
     def __init__(self, paths, cache: Path):
         self.paths = list(paths)
         store = sift_store(most=FEATURES, folder=cache)
-        self.sift = {self.paths[row]: found for row, found in sift_of(self.paths, store, workers=0)}
+        self.sift = {self.paths[found.row]: found.descriptors for found in sift_of(self.paths, store, workers=0)}
         some = self.paths[:: max(1, len(self.paths) // TIMED)]
         start = time.process_time()
         list(sift_of(some, sift_store(most=FEATURES), workers=0))

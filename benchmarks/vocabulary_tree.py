@@ -114,7 +114,7 @@ def main() -> None:
     folder, store = campus(), sift_store(most=given.most, enlarge=not given.as_they_are, folder=given.cache)
     names = ("west_day", "west_night", "east_day", "east_night")
     places = {name: netvlad.read_places(folder / f"{name}.csv") for name in names}
-    sift = {name: [found for _, found in sift_of(places[name].path, store)] for name in names}
+    sift = {name: [found.descriptors for found in sift_of(places[name].path, store)] for name in names}
     x = {name: rootsift(sift[name]) for name in names}
     lengths = {name: [len(s) for s in sift[name]] for name in names}
     training, of = np.concatenate([x[n] for n in names[:2]]), [*lengths["west_day"], *lengths["west_night"]]

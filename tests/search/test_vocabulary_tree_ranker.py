@@ -8,6 +8,7 @@ from PIL import Image
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.evaluation.run import evaluate
+from netvlad.features.extraction import Extracted
 from netvlad.features.store import FeatureStore
 from netvlad.places import Neighbours, Places
 from netvlad.registry import ranker_named
@@ -134,7 +135,7 @@ def test_one_photo(scenes):
 
 def test_a_query_of_many_features(scenes, ranker, monkeypatch):
     x = np.random.default_rng(0).integers(0, 256, (50_000, 128)).astype(np.uint8)
-    monkeypatch.setattr("netvlad.search.vocabulary_tree_ranker.sift_of", lambda *_, **__: iter([(0, x)]))
+    monkeypatch.setattr("netvlad.search.vocabulary_tree_ranker.sift_of", lambda *_, **__: iter([Extracted(0, x)]))
     ranking = ranker.rank(["many"], 6)
     ids, scores = ranking.ids, ranking.scores
     assert sorted(ids[0].tolist()) == list(range(6))
@@ -191,7 +192,7 @@ def test_hamming_embedding_of_odd_photos(scenes, signed, tmp_path, monkeypatch):
     one = VocabularyTreeRanker(scenes[0][:1], branching=6, hamming=True, workers=0)
     assert one.rank(scenes[1][:1], 2).ids.tolist() == [[0, -1]]
     x = np.random.default_rng(0).integers(0, 256, (50_000, 128)).astype(np.uint8)
-    monkeypatch.setattr("netvlad.search.vocabulary_tree_ranker.sift_of", lambda *_, **__: iter([(0, x)]))
+    monkeypatch.setattr("netvlad.search.vocabulary_tree_ranker.sift_of", lambda *_, **__: iter([Extracted(0, x)]))
     ranking = signed.rank(["many"], 6)
     ids, scores = ranking.ids, ranking.scores
     assert np.isfinite(scores[ids >= 0]).all()
@@ -243,7 +244,7 @@ def test_saved_and_loaded(scenes, ranker, tmp_path):
     for other in (scenes[1], scenes[0][::-1], scenes[0][:5]):
         with pytest.raises(PlaceIndexError, match="was made of other photos"):
             VocabularyTreeRanker.load(tmp_path / "it", other)
-    with pytest.raises(PlaceIndexError, match="is a vocabulary tree ranker of format 1; a vocabulary tree of"):
+    with pytest.raises(PlaceIndexError, match="is a 'vocabulary tree ranker' of format 1; this version reads format 1 of vocab"):
         VocabularyTree.load(tmp_path / "it")
 
 

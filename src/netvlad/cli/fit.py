@@ -38,6 +38,7 @@ def run(
 ) -> None:
     """Fit a model's cluster centres and whitening on photos, and save it; no training, no positions needed."""
     from netvlad.cli.common import model_options, read_places, say
+    from netvlad.describe.base import BaseDescriber
     from netvlad.describe.fit import fit
     from netvlad.describe.network import NetworkDescriber
     from netvlad.describe.wccn import fit_cameras, fit_local
@@ -50,6 +51,8 @@ def run(
         raise ModelError("--whiten and --cameras are two ways to whiten: choose one")
     name = model or f"{backbone or 'resnet18'}-{pooling or 'netvlad'}"
     describer = load(name, **model_options(clusters, stage, resize))
+    if not isinstance(describer, BaseDescriber):
+        raise ModelError(f"{name} of another package cannot be fitted here: use it as it is")
     seen = read_places(cameras, strict) if cameras else None
     if seen is not None and isinstance(describer, NetworkDescriber) and not describer.ready:
         fit_local(describer, seen.path, seen.place, seed=seed, workers=workers)

@@ -62,6 +62,10 @@ class BaseDescriber(nn.Module):
         """What published results it compares with; None where there can be none."""
         return None
 
+    def describe(self, images: Sequence[ImageLike]) -> FloatArray:
+        """Describe images: (N, dim) float32, rows of unit length. Raises ImageError, ModelError."""
+        raise NotImplementedError
+
     @property
     def provenance(self) -> dict[str, Any] | None:
         """Source and licence of weights that came from elsewhere."""

@@ -161,7 +161,7 @@ def vlad(blocks: Iterable[FloatArray], centres: FloatArray, intra: bool = True) 
         sums += part.numpy() - np.bincount(nearest, minlength=len(centres))[:, None] * centres.astype(np.float64)
     if intra:
         sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), EPS)
-    return (sums / max(np.linalg.norm(sums), EPS)).ravel()
+    return (sums / max(float(np.linalg.norm(sums)), EPS)).ravel()
 
 
 def load_dense_vlad(*, clusters: int | None = None, resize: int | None = LONGEST_SIDE) -> DenseVLAD:
@@ -189,7 +189,7 @@ def read_centres(file: Path) -> FloatArray:
     directions this one brings real descriptors nearest to them, as near as its mirror image does.
     """
     try:
-        centres = np.load(file, allow_pickle=False)
+        centres: FloatArray = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as e:
         raise ModelError(f"cannot be read ({e})", path=file) from e
     if centres.shape != (CLUSTERS, DIM) or centres.dtype != np.float32:
@@ -197,8 +197,8 @@ def read_centres(file: Path) -> FloatArray:
     lengths = np.linalg.norm(centres, axis=1, keepdims=True)
     if not (np.isfinite(lengths).all() and lengths.all()):
         raise ModelError("holds cluster centres that are zero, infinite or NaN", path=file)
-    unit: FloatArray = centres / lengths
-    return unit
+    centres /= lengths
+    return centres
 
 
 def _local() -> dict[str, Any]:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from netvlad.describe.backbone import Backbone
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, same_size
 from netvlad.describe.method import BACKBONES, POOLINGS, is_trained
-from netvlad.describe.pooling import CentredPooling, Pooling, defined_locations, make_pooling
+from netvlad.describe.pooling import CentredPooling, defined_locations, make_pooling
+from netvlad.describe.vlad import Pooling
 from netvlad.describe.whitening import Whitening, make_whitening
 from netvlad.errors import ModelError
 from netvlad.images.read import read_image

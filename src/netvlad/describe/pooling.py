@@ -7,6 +7,7 @@ that are left out, at least one 1 in each photo; `defined_locations` makes it. I
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -14,23 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netvlad.describe.vlad import VLAD, NetVLAD
+from netvlad.describe.vlad import VLAD, NetVLAD, Pooling
 from netvlad.errors import ModelError
 from netvlad.registry import poolings, register_pooling
 
 if TYPE_CHECKING:
     from netvlad.types import FloatArray
 
-# The largest share of a cell that may be undefined. Filled with the nearest defined colours, a small gap disturbs less
-# than leaving its cell out: at a quarter, photos with cracks and specks have vectors 0.2 to 0.6 times as far from those
-# of the whole photos as when every touched cell is dropped, and photos with large holes hardly other ones.
+# The largest share of a cell that may be undefined. A small gap, filled with the nearest defined colours, changes a
+# vector less than leaving its cell out. With a quarter, photos with cracks and specks have vectors 0.2 to 0.6 times as
+# far from those of the whole photos as when every touched cell is dropped; photos with large holes hardly change.
 UNDEFINED_SHARE = 0.25
-
-
-class Pooling(nn.Module):
-    """What a pooling states. Those of other packages need not derive from it."""
-
-    dim: int  # length of its vectors
 
 
 @runtime_checkable
@@ -43,15 +38,15 @@ class CentredPooling(Protocol):
         """Set the parameters from centres (K, D) and the L2-normalised local descriptors (n, D) they came from."""
 
 
-def defined_locations(defined: Tensor, size: tuple[int, int]) -> Tensor:
-    """The mask of a map of `size` (H', W'): pixels (N, 1, H, W), 1 where defined, else 0 -> (N, 1, H', W').
+def defined_locations(defined: Tensor, size: Sequence[int]) -> Tensor:
+    """Pixels (N, 1, H, W), 1 where defined, else 0 -> the mask (N, 1, H', W') of a map of `size` (H', W').
 
-    A location is left out when more than UNDEFINED_SHARE of its cell is undefined. The cell is the photo's block of
-    pixels at the location's place in the grid, stride x stride; what a location sees is far more, for deep stages more
-    than the photo, so that its value does depend on how holes were filled. A photo without any location that counts is
-    pooled over all of them: filled as it is, it has a vector like any other.
+    A location is left out when more than UNDEFINED_SHARE of its cell is undefined. The cell is the block of pixels at
+    its place in the grid, stride x stride. Its receptive field is far larger, for deep stages larger than the photo, so
+    its value depends on how holes were filled. A photo without any location that counts is pooled over all of them.
     """
-    share = F.adaptive_avg_pool2d(defined.float(), size)
+    height, width = size
+    share = F.adaptive_avg_pool2d(defined.float(), (height, width))
     counts = share > 1 - UNDEFINED_SHARE - 1e-4  # means of exactly a quarter round to either side
     nothing = ~counts.flatten(1).any(dim=1)
     return (counts | nothing.view(-1, 1, 1, 1)).float()

@@ -66,7 +66,7 @@ def describe_photos(
                 good.append(photo)
                 if known is not None:
                     known.add(photo.digest)
-        vectors = describer.describe([p.image for p in good])
+        vectors = describer.describe([p.image for p in good if p.image is not None])
         unreadable = {p.row: p.reason for p in chunk if p.image is None and p.row not in skipped}
         yield Described([p.row for p in good], vectors, [p.digest for p in good], unreadable, skipped)
 

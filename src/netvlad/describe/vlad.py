@@ -59,7 +59,13 @@ def locations(x: Tensor) -> tuple[Tensor, Tensor]:
     return x, norm.clamp_min(EPS).reciprocal()
 
 
-class NetVLAD(nn.Module):
+class Pooling(nn.Module):
+    """What a pooling states. Those of other packages need not derive from it."""
+
+    dim: int  # length of its vectors
+
+
+class NetVLAD(Pooling):
     """The NetVLAD layer: (N, D, H, W), and a mask (N, 1, H, W) or None -> (N, K * D), rows of unit length.
 
     Soft assignment a = softmax_k(w_k . x + b_k) over L2-normalised x; w, b and the centres c are independent
@@ -80,7 +86,7 @@ class NetVLAD(nn.Module):
         self.centres = nn.Parameter(unset)
         self.bias = nn.Parameter(torch.zeros(clusters)) if version == 2 else None
         self.ready = False
-        self.register_load_state_dict_post_hook(_check_ready)
+        self.register_load_state_dict_post_hook(_check_ready)  # type: ignore[no-untyped-call]  # of torch
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if not self.ready:
@@ -111,7 +117,7 @@ class NetVLAD(nn.Module):
         self.ready = True
 
 
-class VLAD(nn.Module):
+class VLAD(Pooling):
     """VLAD with hard assignment to the nearest centre (Jegou et al. 2010) and intra-normalisation.
 
     (N, D, H, W), and a mask (N, 1, H, W) or None -> (N, K * D), rows of unit length.
@@ -124,7 +130,7 @@ class VLAD(nn.Module):
         self.dim = channels * clusters
         self.register_buffer("centres", torch.full((clusters, channels), float("nan")))
         self.ready = False
-        self.register_load_state_dict_post_hook(_check_ready)
+        self.register_load_state_dict_post_hook(_check_ready)  # type: ignore[no-untyped-call]  # of torch
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if not self.ready:
@@ -187,7 +193,8 @@ def kmeans(descriptors: FloatArray, clusters: int, *, iterations: int = 100, see
         max_points_per_centroid=len(descriptors),
     )
     model.train(descriptors)
-    centres: FloatArray = model.centroids
+    centres: FloatArray | None = model.centroids
+    assert centres is not None  # set by train
     return centres
 
 

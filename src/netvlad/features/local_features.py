@@ -1,4 +1,4 @@
-"""Sparse local features: points that a detector found in a photo, each with a descriptor of its surroundings.
+"""Sparse local features: points that a detector finds in a photo, each with a descriptor of its surroundings.
 
 SIFT (Lowe 2004), RootSIFT (Arandjelovic and Zisserman 2012), ORB (Rublee et al. 2011) and AKAZE (Alcantarilla et al.
 2013), all by OpenCV. Dense RootSIFT, without detection, is in `dense_sift`.
@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.errors import ImageError, NetvladError
+
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, FloatArray
 
 SMALLEST = 8  # pixels a side; some of OpenCV's detectors fail below
 
@@ -20,15 +24,15 @@ SMALLEST = 8  # pixels a side; some of OpenCV's detectors fail below
 class LocalFeatures:
     """Features of one photo, strongest first.
 
-    points (N, 2) float32: x, y in pixels of the image given, (0, 0) is the middle of the first one. scale (N,) float32:
-    diameter in pixels of the neighbourhood the detector looked at. angle (N,) float32: degrees clockwise from right.
+    points (N, 2) float32: x, y in pixels, (0, 0) is the centre of the first pixel. scale (N,) float32: diameter in
+    pixels of the neighbourhood that the detector used. angle (N,) float32: degrees clockwise from right.
     descriptors: (N, D) float32, or uint8 of 8 bits each where `kind` is binary.
     """
 
-    points: np.ndarray
-    scale: np.ndarray
-    angle: np.ndarray
-    descriptors: np.ndarray
+    points: FloatArray
+    scale: FloatArray
+    angle: FloatArray
+    descriptors: Array
     kind: str
 
     def __len__(self) -> int:
@@ -37,35 +41,37 @@ class LocalFeatures:
 
 @dataclass(frozen=True)
 class Kind:
-    """detector(most) makes OpenCV's; dim: numbers of a descriptor; binary: they are bytes of bits.
+    """A kind of local features.
 
-    support: how many of its `scale` a descriptor reaches from its point, at its farthest corner and with the smoothing
-    before it.
+    detector: makes OpenCV's detector of at most so many features. dim: numbers of a descriptor. binary: whether these
+    are bytes of bits. support: reach of a descriptor from its point, at its farthest corner and with the smoothing
+    before it, in multiples of `scale`.
     """
 
-    detector: Callable
+    detector: Callable[[int], Any]
     dim: int
     binary: bool
     support: float
 
 
-def _sift(most: int):
+def _sift(most: int) -> Any:
     import cv2
 
     # without the precise doubling all points lie a quarter pixel off
-    return cv2.SIFT_create(contrastThreshold=CONTRAST, enable_precise_upscale=True)
+    return cv2.SIFT.create(contrastThreshold=CONTRAST, enable_precise_upscale=True)
 
 
-def _orb(most: int):
+def _orb(most: int) -> Any:
     import cv2
 
-    return cv2.ORB_create(nfeatures=most, fastThreshold=10)
+    return cv2.ORB.create(nfeatures=most, fastThreshold=10)
 
 
-def _akaze(most: int):
+def _akaze(most: int) -> Any:
     import cv2
 
-    for module in (cv2, getattr(cv2, "xfeatures2d", None)):  # OpenCV 5 moved it to the contributed modules
+    modules: list[Any] = [cv2, getattr(cv2, "xfeatures2d", None)]  # OpenCV 5 moved it to the contributed modules
+    for module in modules:
         if hasattr(module, "AKAZE_create"):
             return module.AKAZE_create(threshold=3e-4)
     raise NetvladError(
@@ -74,7 +80,7 @@ def _akaze(most: int):
     )
 
 
-CONTRAST = 0.02  # of SIFT, half of OpenCV's: night photos have few points else
+CONTRAST = 0.02  # of SIFT, half of OpenCV's: otherwise night photos have few points
 
 # SIFT: a square of 4 bins of 3 sigma (sigma: half the scale), turned, and half a bin around it, 5.3 scales; ORB: 13
 # pixels each way, turned, and a filter of 3, of a scale of 31; AKAZE: 10 samples half a scale apart, turned. With
@@ -95,7 +101,7 @@ def kind_of(name: str) -> Kind:
         raise NetvladError(f"no kind of local features is called {name!r}; choose one of {', '.join(KINDS)}") from None
 
 
-def local_features(image: np.ndarray, kind: str = "rootsift", most: int = 2000) -> LocalFeatures:
+def local_features(image: Array, kind: str = "rootsift", most: int = 2000) -> LocalFeatures:
     """The `most` strongest local features of a photo, in an order that is always the same.
 
     image: uint8, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, where alpha 0 says that a pixel is undefined; features
@@ -107,13 +113,14 @@ def local_features(image: np.ndarray, kind: str = "rootsift", most: int = 2000) 
     return replace(found, descriptors=as_kind(found.descriptors, kind))
 
 
-def stored_features(image: np.ndarray, kind: str, most: int) -> LocalFeatures:
-    """As `local_features`, with descriptors in the bytes OpenCV gives: a quarter of the room for whoever keeps them."""
+def stored_features(image: Array, kind: str, most: int) -> LocalFeatures:
+    """As `local_features`, with descriptors as OpenCV's bytes, which take a quarter of the memory."""
     how = kind_of(kind)
     if most < 1:
         raise NetvladError(f"at least 1 local feature of a photo is wanted, got most={most}")
-    grey, defined = _grey(image)
-    keypoints, descriptors = (), None
+    grey, defined = grey_and_defined(image)
+    keypoints: Any = ()
+    descriptors: Any = None
     if min(grey.shape) >= SMALLEST:
         keypoints, descriptors = how.detector(most).detectAndCompute(grey, None)
     if not keypoints:
@@ -128,28 +135,33 @@ def stored_features(image: np.ndarray, kind: str, most: int) -> LocalFeatures:
     return LocalFeatures(points, scale[order], angle[order], descriptors[order].astype(np.uint8), kind)
 
 
-def as_kind(stored: np.ndarray, kind: str) -> np.ndarray:
-    """Descriptors of `stored_features` as those of `local_features`."""
+def as_kind(stored: Array, kind: str) -> Array:
+    """Convert descriptors of `stored_features` to those of `local_features`."""
     if kind_of(kind).binary:
         return stored
     sift = stored.astype(np.float32)
     if kind == "sift":
         return sift
-    return np.sqrt(sift / np.maximum(sift.sum(axis=1, keepdims=True), 1))
+    root: Array = np.sqrt(sift / np.maximum(sift.sum(axis=1, keepdims=True), 1))
+    return root
 
 
-def _untouched(defined: np.ndarray, x: np.ndarray, y: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Which points have no undefined pixel within `reach` pixels, bool; what lies outside of the image is not one."""
+def _untouched(defined: BoolArray, x: FloatArray, y: FloatArray, reach: FloatArray) -> BoolArray:
+    """Whether each point has no undefined pixel within `reach` pixels; those outside of the image do not count."""
     import cv2
 
     far = cv2.distanceTransform(defined.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     height, width = defined.shape
     column, row = (np.clip(np.rint(v).astype(int), 0, side - 1) for v, side in ((x, width), (y, height)))
-    return far[row, column] > reach + 0.5
+    untouched: BoolArray = far[row, column] > reach + 0.5
+    return untouched
 
 
-def _grey(image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """(H, W) uint8, and (H, W) bool where alpha is not 0, None where that is everywhere."""
+def grey_and_defined(image: Array) -> tuple[Array, BoolArray | None]:
+    """(H, W) uint8 grey values, and (H, W) bool where alpha is not 0, None where that is everywhere.
+
+    Raises ImageError for anything but (H, W), (H, W, 1), (H, W, 3) and (H, W, 4) uint8.
+    """
     import cv2
 
     channels = image.shape[2] if image.ndim == 3 else 1

@@ -1,4 +1,4 @@
-"""Local features of photos, found when first asked for and kept: the last used in memory, all in a folder if given."""
+"""Local features of photos, computed on first use and cached: the last used in memory, all in a folder if given."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from netvlad.features.local_features import LocalFeatures, as_kind, kind_of, sto
 from netvlad.images.read import decode_image
 from netvlad.runtime.files import atomic
 
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
 FORMAT = 1
 ARRAYS = ("points", "scale", "angle", "descriptors")
 
@@ -23,11 +27,11 @@ ARRAYS = ("points", "scale", "angle", "descriptors")
 class FeatureStore:
     """`store.of(path)` gives the local features of a photo, as `local_features` does.
 
-    kind, most: as for `local_features`. resize: longest side in pixels that photos are scaled down to, None: never.
-    enlarge: photos that stay within `resize` when doubled are: small ones have too few features else. Points are told
-    in pixels of the photo before.
-    folder: keeps the features of each photo as an .npz, named after the photo's content and how they were found, for
-    other processes and later runs. memory: bytes of features, of the photos last used, that are kept at hand.
+    kind, most: as for `local_features`. resize: longest side in pixels that photos are scaled down to, None leaves them
+    as they are. enlarge: double photos that stay within `resize` then, since small ones have too few features; points
+    are given in pixels of the photo before.
+    folder: cache of .npz files, one a photo, named after its content and these settings, for other processes and later
+    runs. memory: bytes of features, of the photos last used, that are cached in memory.
     """
 
     def __init__(
@@ -37,20 +41,20 @@ class FeatureStore:
         most: int = 1000,
         resize: int | None = 640,
         enlarge: bool = True,
-        folder: str | os.PathLike | None = None,
+        folder: str | os.PathLike[str] | None = None,
         memory: float = 5e8,
-    ):
-        kind_of(kind).detector(most)  # an OpenCV that lacks it says so now
+    ) -> None:
+        kind_of(kind).detector(most)  # raises if this OpenCV lacks it
         self.kind, self.most, self.resize, self.enlarge = kind, most, resize, enlarge
         self.folder = None if folder is None else Path(folder)
         self.memory = memory
         self._held: OrderedDict[str, LocalFeatures] = OrderedDict()
         self._bytes = 0
-        # RootSIFT is made from SIFT when it is asked for: they are one file
+        # RootSIFT is computed from SIFT on request, so that they share a file
         self._found_as = "sift" if kind == "rootsift" else kind
 
     def of(self, path: str) -> LocalFeatures:
-        """Features of the photo at `path`. Raises ImageError, naming it, for one that cannot be read."""
+        """Features of the photo at `path`. Raises ImageError if it cannot be read."""
         stored = self._held.get(path)
         if stored is None:
             stored = self._read_or_find(path)
@@ -68,7 +72,13 @@ class FeatureStore:
         if found is None:
             found = self._find(data, path)
             with atomic(file) as temporary, open(temporary, "wb") as out:
-                np.savez(out, **{name: getattr(found, name) for name in ARRAYS})
+                np.savez(
+                    out,
+                    points=found.points,
+                    scale=found.scale,
+                    angle=found.angle,
+                    descriptors=found.descriptors,
+                )
         return found
 
     def _name(self, data: bytes) -> str:
@@ -76,7 +86,7 @@ class FeatureStore:
         return hashlib.blake2b(how + data, digest_size=16).hexdigest()
 
     def _load(self, file: Path) -> LocalFeatures | None:
-        """What the file holds; None where there is none, or not one that was written here."""
+        """Features from a cache file; None if it is missing or damaged."""
         with suppress(Exception):  # broken archives raise nearly anything
             with np.load(file, allow_pickle=False) as arrays:
                 points, scale, angle, descriptors = (arrays[name] for name in ARRAYS)
@@ -90,7 +100,8 @@ class FeatureStore:
         if not self.enlarge or self.resize is None or 2 * max(image.shape[:2]) > self.resize:
             return stored_features(image, self._found_as, self.most)
         found = stored_features(doubled(image), self._found_as, self.most)
-        return replace(found, points=(found.points - 0.5) / 2, scale=found.scale / 2)
+        points = ((found.points - 0.5) / 2).astype(np.float32)
+        return replace(found, points=points, scale=(found.scale / 2).astype(np.float32))
 
     def _hold(self, path: str, features: LocalFeatures) -> None:
         self._held[path] = features
@@ -99,8 +110,8 @@ class FeatureStore:
             self._bytes -= _bytes(self._held.popitem(last=False)[1])
 
 
-def doubled(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) uint8 twice as wide and high, by cubic interpolation; alpha by repetition."""
+def doubled(image: Array) -> Array:
+    """Double the sides of an (H, W, C) uint8 image by cubic interpolation, of its alpha by repetition."""
     import cv2
 
     size = (2 * image.shape[1], 2 * image.shape[0])
@@ -111,13 +122,15 @@ def doubled(image: np.ndarray) -> np.ndarray:
 
 
 def read_bytes(path: str) -> bytes:
+    """Content of a file. Raises ImageError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise ImageError("no such file", path=path) from None
     except (OSError, ValueError) as e:  # ValueError: a path that no file can have
-        raise ImageError(f"cannot be read ({getattr(e, 'strerror', None) or e})", path=path) from None
+        reason = e.strerror if isinstance(e, OSError) else None
+        raise ImageError(f"cannot be read ({reason or e})", path=path) from None
 
 
 def _bytes(features: LocalFeatures) -> int:
-    return sum(getattr(features, name).nbytes for name in ARRAYS)
+    return sum(a.nbytes for a in (features.points, features.scale, features.angle, features.descriptors))

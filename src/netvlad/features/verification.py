@@ -1,41 +1,46 @@
-"""Whether two photos show the same thing: local features matched, and the matches held against one geometry."""
+"""Geometric verification: whether the matched local features of two photos agree on one geometry."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import NetvladError
 from netvlad.features.local_features import LocalFeatures, kind_of
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, FloatArray, IntArray
+
 RATIO = 0.8  # Lowe 2004, section 7.1
-MODELS = {"homography": 4, "fundamental": 8}  # how many matches each needs to mean anything
-LEAST = {"homography": 12, "fundamental": 20}  # inliers that photos of different places hardly have by chance
+MODELS = {"homography": 4, "fundamental": 8}  # matches that determine each
+LEAST = {"homography": 12, "fundamental": 20}  # inliers that photos of different places rarely have by chance
 ROUNDS, CONFIDENCE = 2000, 0.999
-BLOCK = 4096  # features held against all of the other photo's at once
+BLOCK = 4096  # features compared with all of the other photo's at once
 
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """inliers (M, 2) int64: rows of the features of a and of b that agree; matrix (3, 3) float64, None without inliers.
+    """Matches that agree on one geometry.
 
-    With homogeneous x, y of a and of b: a homography gives b ~ matrix @ a, a fundamental matrix b.T @ matrix @ a = 0.
+    inliers (M, 2) int64: rows of the features of a and of b. matrix (3, 3) float64, None without inliers; with
+    homogeneous x, y of a and of b, a homography gives b ~ matrix @ a, a fundamental matrix b.T @ matrix @ a = 0.
     """
 
-    inliers: np.ndarray
-    matrix: np.ndarray | None
+    inliers: IntArray
+    matrix: Array | None
 
     def __len__(self) -> int:
         return len(self.inliers)
 
 
-def match(a: LocalFeatures, b: LocalFeatures, ratio: float = RATIO) -> np.ndarray:
+def match(a: LocalFeatures, b: LocalFeatures, ratio: float = RATIO) -> IntArray:
     """Pairs (M, 2) int64 of rows of `a` and `b` that are each other's nearest descriptor, in the order of `a`.
 
-    Kept where the nearest of b is nearer than `ratio` times the second nearest (L2; Hamming for binary ones). Where b
-    has less than two descriptors nothing can be told, and there is no pair. Equally near ones are no pair either.
-    Raises NetvladError for features of two kinds.
+    A pair is kept where the nearest of b is nearer than `ratio` times the second nearest (L2; Hamming for binary ones).
+    There is none where b has fewer than two descriptors, or where two are equally near. Raises NetvladError for
+    features of two kinds.
     """
     if a.kind != b.kind:
         raise NetvladError(f"features of one kind are wanted on both sides, got {a.kind} and {b.kind}")
@@ -47,15 +52,15 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float = RATIO) -> np.ndarra
     least = np.full(len(b), np.inf, np.float32)
     for start in range(0, len(a), BLOCK):
         squared = _squared_distances(a.descriptors[start : start + BLOCK], b.descriptors, binary)
-        rows = slice(start, start + len(squared))
+        block = slice(start, start + len(squared))
         own, other = np.arange(len(squared)), np.arange(len(b))
-        nearest[rows] = squared.argmin(axis=1)
+        nearest[block] = squared.argmin(axis=1)
         up = squared.argmin(axis=0)
         nearer = squared[up, other] < least
         back[nearer], least[nearer] = start + up[nearer], squared[up, other][nearer]
-        first[rows] = squared[own, nearest[rows]]
-        squared[own, nearest[rows]] = np.inf
-        second[rows] = squared.min(axis=1)
+        first[block] = squared[own, nearest[block]]
+        squared[own, nearest[block]] = np.inf
+        second[block] = squared.min(axis=1)
     mutual = back[nearest] == np.arange(len(a))
     # between bits the squared L2 distance is the Hamming distance itself
     distinct = first < (ratio if binary else ratio**2) * second
@@ -63,11 +68,11 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float = RATIO) -> np.ndarra
     return np.stack([rows, nearest[rows]], axis=1)
 
 
-def _squared_distances(a: np.ndarray, b: np.ndarray, binary: bool) -> np.ndarray:
+def _squared_distances(a: Array, b: Array, binary: bool) -> FloatArray:
     """(N, M) float32 by one matrix product."""
     if binary:
         a, b = (np.unpackbits(x, axis=1).astype(np.float32) for x in (a, b))
-    squared = a @ b.T
+    squared: FloatArray = a @ b.T
     squared *= -2
     squared += np.einsum("ij,ij->i", a, a)[:, None]
     squared += np.einsum("ij,ij->i", b, b)
@@ -79,10 +84,10 @@ def verify(
 ) -> Verified:
     """Match `a` with `b` and keep the pairs that agree on one `model`, found by MAGSAC++ (Barath et al. 2020).
 
-    model: "homography" for what lies far away or on a plane, "fundamental" for anything that stands still.
-    threshold: pixels by which a point, or its distance from its epipolar line, may be off. The same features give the
-    same answer. No inliers are found among fewer than 4 pairs (fundamental: 8), nor where all inliers of a photo lie
-    on a line to within the threshold: they tell no geometry. Raises NetvladError for an unknown model.
+    model: "homography" for scenes that are far away or planar, "fundamental" for any static scene. threshold: largest
+    error in pixels of a point, or of its distance from its epipolar line. The result is deterministic. There are no
+    inliers among fewer than 4 pairs (fundamental: 8), nor where all inliers of a photo lie on a line to within the
+    threshold, which determines no geometry. Raises NetvladError for an unknown model.
     """
     least = least_of(model)
     pairs = match(a, b, ratio)
@@ -101,31 +106,32 @@ _NOTHING = Verified(np.empty((0, 2), np.int64), None)
 
 
 def least_of(model: str) -> int:
-    """How many matches a model needs. Raises NetvladError for an unknown one."""
+    """Number of matches that determine a model. Raises NetvladError for an unknown one."""
     try:
         return MODELS[model]
     except KeyError:
         raise NetvladError(f"no geometry is called {model!r}; choose one of {', '.join(MODELS)}") from None
 
 
-def _estimate(a: np.ndarray, b: np.ndarray, model: str, threshold: float) -> tuple[np.ndarray | None, np.ndarray]:
+def _estimate(a: Array, b: Array, model: str, threshold: float) -> tuple[Array | None, BoolArray]:
+    """The matrix, None where there is none, and whether each pair of points agrees with it."""
     import cv2
 
-    # OpenCV's USAC seeds a generator of its own for each call and runs on one thread: cv2.setRNGSeed has no part in it
+    # OpenCV's USAC seeds a generator of its own for each call and runs on one thread; cv2.setRNGSeed does not affect it
     try:
         if model == "homography":
             matrix, agree = cv2.findHomography(a, b, cv2.USAC_MAGSAC, threshold, maxIters=ROUNDS, confidence=CONFIDENCE)
         else:
             matrix, agree = cv2.findFundamentalMat(a, b, cv2.USAC_MAGSAC, threshold, CONFIDENCE, ROUNDS)
     except cv2.error:  # it asserts on some degenerate samples
-        matrix = agree = None
+        return None, np.zeros(len(a), bool)
     if matrix is None or agree is None:
         return None, np.zeros(len(a), bool)
     return matrix, agree.ravel().astype(bool)
 
 
-def _on_a_line(points: np.ndarray, threshold: float) -> bool:
-    """Whether all `points` (n, 2) lie within `threshold` of the line that fits them best."""
+def _on_a_line(points: FloatArray, threshold: float) -> bool:
+    """Whether all `points` (n, 2) lie within `threshold` pixels of the line that fits them best."""
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     return bool(np.abs(centred @ axes[1]).max() <= threshold)

@@ -163,7 +163,8 @@ def load_hub_network(name: str) -> nn.Module:
             print(f"{name}: fetching and running the code of {spec.page}", file=sys.stderr, flush=True)
         options = {"source": "local"} if local else {"source": "github", "trust_repo": True, "verbose": False}
         with contextlib.redirect_stdout(sys.stderr), _modules_of_its_own(checkout if local else None):
-            network: nn.Module = torch.hub.load(source, spec.entry, **options, **spec.arguments)
+            load: Any = torch.hub.load  # has no types
+            network: nn.Module = load(source, spec.entry, **options, **spec.arguments)
     except ImportError as e:
         raise ModelError(f"{name}: its code needs the Python package {e.name or e}, which is not installed") from e
     except Exception as e:  # their code, the network and the disk each fail in their own way
@@ -228,7 +229,7 @@ def _modules_of_its_own(checkout: Path | None) -> Iterator[None]:
         sys.path[:] = path
         homes = [f.resolve() for f in (Path(torch.hub.get_dir()), checkout) if f is not None]
         for known, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
+            file = getattr(module, "__file__", None)  # built-in modules have none
             if known not in before and file and any(Path(file).resolve().is_relative_to(home) for home in homes):
                 del sys.modules[known]
         sys.modules.update({name: module for name, module in before.items() if sys.modules.get(name) is not module})

@@ -46,9 +46,10 @@ def listed_backbones() -> list[ListedBackbone]:
 
 def listed_models() -> list[ListedModel]:
     """The published models."""
-    networks = [(name, network, _where_network(name, network)) for name, network in NETWORKS.items()]
-    hubs = [(name, hub, _where_hub(hub)) for name, hub in HUBS.items()]
-    return [ListedModel(name, m.dim, m.size, m.licence, m.source, here) for name, m, here in [*networks, *hubs]]
+    where = {name: _where_network(name, network) for name, network in NETWORKS.items()}
+    where |= {name: _where_hub(hub) for name, hub in HUBS.items()}
+    published: dict[str, Network | Hub] = {**NETWORKS, **HUBS}
+    return [ListedModel(name, m.dim, m.size, m.licence, m.source, where[name]) for name, m in published.items()]
 
 
 def dense_vlad_centres() -> str:

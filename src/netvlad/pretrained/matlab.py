@@ -16,16 +16,16 @@ CLASS = "MATLAB class"  # the key that an object of a MATLAB class has, and a st
 def read_mat(path: Path, variable: str) -> Any:
     """One variable of a .mat file of version 5, 7 or 7.3.
 
-    A 1x1 struct is a dict, a cell array a list (in MATLAB's order), text a str, a number array an ndarray in MATLAB's
-    shape, which lacks trailing dimensions of 1; what has no such form (a function handle, a struct array) is None. An
-    object of a class is the dict of its properties, with its class's name under `CLASS`.
+    A 1x1 struct becomes a dict, a cell array a list (in MATLAB's order), text a str, a number array an ndarray in
+    MATLAB's shape, which lacks trailing dimensions of 1. An object of a class becomes the dict of its properties, with
+    the name of its class under `CLASS`; function handles and struct arrays become None.
     Raises ModelError where the file cannot be read or has no such variable.
     """
     try:
         with open(path, "rb") as file:
             head = file.read(512 + len(HDF5))
     except OSError as e:
-        raise ModelError(f"{path}: cannot be read ({e.strerror})") from e
+        raise ModelError(f"cannot be read ({e.strerror})", path=path) from e
     read = _hdf5 if HDF5 in (head[512:], head[: len(HDF5)]) else _v5
     try:
         found = read(path, variable)
@@ -34,14 +34,14 @@ def read_mat(path: Path, variable: str) -> Any:
     except (ModelError, MemoryError):
         raise
     except Exception as e:  # scipy, HDF5 and zlib each have their own
-        raise ModelError(f"{path}: is not a .mat file that can be read ({type(e).__name__}: {e})") from e
+        raise ModelError(f"is not a .mat file that can be read ({type(e).__name__}: {e})", path=path) from e
     if found is None:
-        raise ModelError(f"{path}: holds no struct called {variable!r}")
+        raise ModelError(f"holds no struct called {variable!r}", path=path)
     return found
 
 
 class _Objects(Exception):
-    """The file holds objects of MATLAB classes, which neither scipy nor HDF5 tells the properties of."""
+    """The file holds objects of MATLAB classes, whose properties neither scipy nor HDF5 gives."""
 
 
 # -- version 5 (and 7, which is the same, compressed) ---------------------------------------------------------------
@@ -54,12 +54,13 @@ def _v5(path: Path, variable: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What scipy makes of a value, and mat-io likewise, as plain Python."""
+    """A value of scipy or mat-io as plain Python."""
     from scipy.io.matlab import MatlabFunction, MatlabObject, MatlabOpaque
 
     if isinstance(value, MatlabOpaque):
         raise _Objects(_class_name(value))
-    if hasattr(value, "classname") and hasattr(value, "properties"):  # mat-io's object; `any` is what saveobj returned
+    # an object of mat-io, which may be absent; its property `any` is what saveobj returned
+    if hasattr(value, "classname") and hasattr(value, "properties"):
         properties = dict(value.properties)
         saved = _plain(properties.pop("any", None))
         plain = {key: _plain(part) for key, part in properties.items()}
@@ -86,29 +87,32 @@ def _with_objects(path: Path, variable: str, name: str) -> Any:
         from matio import load_from_mat
     except ImportError as e:
         raise ModelError(
-            f"{path}: holds an object of the MATLAB class {name}, and reading those needs mat-io (Python 3.11 or "
-            "newer): pip install 'netvlad[matlab]'. Or turn them into structs in MATLAB: "
-            "for i = 1:numel(net.layers), net.layers{i} = struct(net.layers{i}); end"
+            f"holds an object of the MATLAB class {name}, and reading those needs mat-io (Python 3.11 or newer): "
+            "pip install 'netvlad[matlab]'. Or turn them into structs in MATLAB: "
+            "for i = 1:numel(net.layers), net.layers{i} = struct(net.layers{i}); end",
+            path=path,
         ) from e
     try:
         return _plain(load_from_mat(str(path), raw_data=True, variable_names=[variable]).get(variable))
     except Exception as e:
-        raise ModelError(f"{path}: mat-io cannot read its object of class {name} ({type(e).__name__}: {e})") from e
+        raise ModelError(f"mat-io cannot read its object of class {name} ({type(e).__name__}: {e})", path=path) from e
 
 
-# -- version 7.3: HDF5, its arrays transposed, what a cell or a struct array holds behind references ----------------
+# -- version 7.3: HDF5, with arrays transposed, and cells and struct arrays as references ---------------------------
 
 
 def _hdf5(path: Path, variable: str) -> Any:
     try:
         import h5py
     except ImportError as e:
-        raise ModelError(f"{path}: is a v7.3 file, and reading those needs h5py: pip install 'netvlad[matlab]'") from e
+        raise ModelError(
+            "is a v7.3 file, and reading those needs h5py: pip install 'netvlad[matlab]'", path=path
+        ) from e
     with h5py.File(path, "r") as file:
         return _of_hdf5(file, file[variable]) if variable in file else None
 
 
-def _of_hdf5(file, item) -> Any:
+def _of_hdf5(file: Any, item: Any) -> Any:
     import h5py
 
     kind = item.attrs.get("MATLAB_class", b"").decode()
@@ -118,7 +122,7 @@ def _of_hdf5(file, item) -> Any:
         return None  # a function handle, or an object of before 2008
     if isinstance(item, h5py.Group):
         return {key: _of_hdf5(file, part) for key, part in item.items()} if kind == "struct" else None
-    if item.attrs.get("MATLAB_empty", 0):  # what is stored is its shape
+    if item.attrs.get("MATLAB_empty", 0):  # then its shape is stored
         return {"cell": [], "char": "", "struct": None}.get(kind, np.zeros(tuple(int(n) for n in item[()])))
     values = item[()].T
     if kind == "cell":

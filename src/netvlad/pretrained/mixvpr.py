@@ -1,7 +1,7 @@
 """MixVPR (Ali-bey et al., WACV 2023): ResNet-50 to its third stage, its maps mixed by perceptrons over whole planes.
 
-Its authors publish weights but nothing that torch.hub could load, so the network stands here; facts from their README,
-demo.py and `models/aggregators/mixvpr.py`. Its parts are called as in their checkpoint.
+Its authors publish weights but nothing that torch.hub could load, so the network is written here, after their README,
+demo.py and `models/aggregators/mixvpr.py`. Its modules are named as in their checkpoint.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ CHANNELS, DEPTH = 1024, 4
 class Mixer(nn.Module):
     """Adds to each plane a perceptron of the whole plane: (N, C, SIDE^2) -> the same."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         size = SIDE**2
         self.mix = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.mix(x)
+        mixed: Tensor = self.mix(x)
+        return x + mixed
 
 
 class MixVPR(nn.Module):
@@ -51,8 +52,9 @@ class MixVPR(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         backbone, head = self.backbone["model"], self.aggregator
-        x = backbone.maxpool(backbone.relu(backbone.bn1(backbone.conv1(x))))
-        x = backbone.layer3(backbone.layer2(backbone.layer1(x))).flatten(2)
+        for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3"):
+            x = backbone.get_submodule(part)(x)
+        x = x.flatten(2)
         x = head["channel_proj"](head["mix"](x).transpose(1, 2)).transpose(1, 2)
         return F.normalize(head["row_proj"](x).flatten(1), dim=1)
 
@@ -64,5 +66,6 @@ def load_mixvpr(file: Path, *, channels: int, rows: int) -> MixVPR:
         state = torch.load(file, map_location="cpu", weights_only=True)
         model.load_state_dict(state.get("state_dict", state))
     except Exception as e:  # torch and zip each have their own
-        raise ModelError(f"{file}: is no checkpoint of MixVPR with {channels}x{rows} numbers ({first_line(e)})") from e
+        reason = f"is no checkpoint of MixVPR with {channels}x{rows} numbers ({first_line(e)})"
+        raise ModelError(reason, path=file) from e
     return model

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from netvlad.errors import NetvladError
-from netvlad.features.extraction import NO_FEATURES, rootsift, sift_of, sift_store
+from netvlad.features.extraction import rootsift, sift_of, sift_store
 from netvlad.runtime.progress import progress
 from netvlad.search.informative import most_informative
 from netvlad.search.vocabulary_tree import VocabularyTree
@@ -36,9 +36,9 @@ def draw_features(photos: Sequence[str], *, seed: int = 0, workers: int | None =
     each = FEATURES // max(len(drawn), 1)
     store, blocks = sift_store(**options), []
     with progress("vocabulary tree: features", len(drawn)) as advance:
-        for _, found in sift_of([photos[i] for i in drawn], store, workers=workers):
-            found = NO_FEATURES if isinstance(found, str) else found
-            blocks.append(found[np.sort(rng.permutation(len(found))[:each])])
+        for found in sift_of([photos[i] for i in drawn], store, workers=workers):
+            x = found.descriptors
+            blocks.append(x[np.sort(rng.permutation(len(x))[:each])])
             advance(1)
     if not sum(map(len, blocks)):
         raise NetvladError(f"no local feature was found in any of {len(drawn)} photos: there is nothing to cluster")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from netvlad.errors import NetvladError, PlaceIndexError
-from netvlad.features.extraction import NO_FEATURES, rootsift, sift_of, sift_store
+from netvlad.features.extraction import rootsift, sift_of, sift_store
 from netvlad.places import Neighbours, Places
 from netvlad.registry import register_ranker
 from netvlad.runtime.artifacts import read_artifact, read_card, write_versioned
@@ -181,11 +181,10 @@ class VocabularyTreeRanker:
             waiting.clear()
 
         with progress(f"{self.name}: describe {which}", len(photos)) as advance:
-            for row, found in sift_of(photos, self._store, workers=self.workers):
-                if isinstance(found, str):
-                    unreadable[photos[row]] = found
-                    found = NO_FEATURES
-                waiting.append(found)
+            for found in sift_of(photos, self._store, workers=self.workers):
+                if found.reason:
+                    unreadable[photos[found.row]] = found.reason
+                waiting.append(found.descriptors)
                 if len(waiting) == BLOCK:
                     yield from flush()
                 advance(1)
