@@ -1,15 +1,19 @@
-"""Cameras: which way each pixel looks, and which pixel looks which way.
+"""Perspective and equirectangular cameras: directions of pixels, and pixels of directions.
 
 Directions are unit vectors (east, north, up). Angles in degrees: heading clockwise from north, pitch up, roll to the
-right (the camera's right side sinks). Pixel (0, 0) is the upper left one and its centre is at (0, 0).
-A panorama is equirectangular, twice as wide as high, and shows its `heading` halfway across.
+right (the camera's right side sinks). The centre of the upper left pixel is at (0, 0).
+A panorama is equirectangular, twice as wide as high, and shows its `heading` in the middle.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from netvlad.types import Array
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,10 @@ class Camera:
     @property
     def focal(self) -> float:
         """Focal length in pixels."""
-        return self.width / (2 * np.tan(np.radians(self.fov) / 2))
+        return float(self.width / (2 * np.tan(np.radians(self.fov) / 2)))
 
     @property
-    def axes(self) -> np.ndarray:
+    def axes(self) -> Array:
         """(3, 3) float64: rows right, up, forward as (east, north, up)."""
         h, p, r = np.radians([self.heading, self.pitch, self.roll])
         forward = np.array([np.sin(h) * np.cos(p), np.cos(h) * np.cos(p), np.sin(p)])
@@ -43,18 +47,18 @@ class Camera:
         up = np.cross(level, forward)
         return np.stack([np.cos(r) * level - np.sin(r) * up, np.sin(r) * level + np.cos(r) * up, forward])
 
-    def rays(self, x: np.ndarray | None = None, y: np.ndarray | None = None) -> np.ndarray:
-        """Directions (..., 3) float64 of pixels at x, y, by default of every pixel: (height, width, 3)."""
+    def rays(self, x: Array | None = None, y: Array | None = None) -> Array:
+        """Directions (..., 3) float64 of the pixels at x, y; of every pixel, (height, width, 3), by default."""
         if x is None or y is None:
             x, y = np.meshgrid(np.arange(self.width), np.arange(self.height))
         right, up, forward = self.axes
         u = (np.asarray(x, float) - (self.width - 1) / 2) / self.focal
         v = (np.asarray(y, float) - (self.height - 1) / 2) / self.focal
         rays = forward + u[..., None] * right - v[..., None] * up
-        return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+        return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
 
-    def pixels(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """x, y (...) float64 where directions (..., 3) of any length are seen; NaN behind the camera."""
+    def pixels(self, directions: Array) -> tuple[Array, Array]:
+        """x, y (...) float64 of the pixels that see directions (..., 3) of any length; NaN behind the camera."""
         right, up, forward = self.axes
         depth = directions @ forward
         depth = np.where(depth > 1e-12, depth, np.nan)
@@ -63,8 +67,8 @@ class Camera:
         return x, y
 
 
-def panorama_rays(width: int, heading: float = 0.0) -> np.ndarray:
-    """Directions (width // 2, width, 3) float64 of a panorama's pixels."""
+def panorama_rays(width: int, heading: float = 0.0) -> Array:
+    """Directions (width // 2, width, 3) float64 of the pixels of a panorama."""
     height = width // 2
     azimuth = np.radians(heading + ((np.arange(width) + 0.5) / width - 0.5) * 360)
     elevation = np.radians(90 - (np.arange(height) + 0.5) / height * 180)[:, None]
@@ -74,8 +78,8 @@ def panorama_rays(width: int, heading: float = 0.0) -> np.ndarray:
     )
 
 
-def panorama_pixels(directions: np.ndarray, width: int, heading: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """x in [-0.5, width - 0.5), y (...) float64 where a panorama shows directions (..., 3) of any length but 0."""
+def panorama_pixels(directions: Array, width: int, heading: float = 0.0) -> tuple[Array, Array]:
+    """x in [-0.5, width - 0.5) and y (...) float64 at which a panorama shows directions (..., 3) of nonzero length."""
     east, north, up = np.moveaxis(np.asarray(directions, float), -1, 0)
     turn = (np.degrees(np.arctan2(east, north)) - heading) / 360 + 0.5
     elevation = np.degrees(np.arctan2(up, np.hypot(east, north)))

@@ -1,4 +1,4 @@
-"""Cut-outs of many panoramas, as photos and a table."""
+"""Write cut-outs of panoramas as photos and a table of their places."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from netvlad.runtime.files import atomic, write_json
 from netvlad.runtime.progress import progress
 from netvlad.runtime.workers import default_workers, in_chunks
 
-QUALITY = 92  # of the JPEGs: about 100 kB at 640x480
-FEW = 4  # panoramas; below this, starting workers takes longer than cutting
+QUALITY = 92  # of JPEG: about 100 kB at 640x480
+FEW = 4  # panoramas; cutting these takes less time than starting workers
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which cut-outs are taken of a panorama: at every pitch, every heading, counted from the panorama's middle."""
+    """The cut-outs of a panorama: every heading, in degrees from the panorama's middle, at every pitch."""
 
     headings: tuple[float, ...]
     pitches: tuple[float, ...]
@@ -38,7 +38,7 @@ class Layout:
     height: int = 480
 
     def cameras(self) -> list[Camera]:
-        """One camera a cut-out, in a panorama whose heading is 0."""
+        """The camera of each cut-out, for a panorama of heading 0."""
         return [
             Camera(heading, pitch, fov=self.fov, width=self.width, height=self.height)
             for pitch in self.pitches
@@ -46,7 +46,7 @@ class Layout:
         ]
 
     def sized(self, width: int | None = None, height: int | None = None, fov: float | None = None) -> Layout:
-        """The same views in another size; of width and height, the one left out keeps the proportions."""
+        """The same views in another size; width or height alone keeps the proportions."""
         if width and not height:
             height = max(1, round(width * self.height / self.width))
         if height and not width:
@@ -70,54 +70,54 @@ class _Job:
 
 
 def write_cut_outs(
-    panoramas: Places, out: str | os.PathLike, layout: Layout | str = "pittsburgh", *, workers: int | None = None
+    panoramas: Places, out: str | os.PathLike[str], layout: Layout | str = "pittsburgh", *, workers: int | None = None
 ) -> Places:
-    """Cut every panorama of a table by a layout, into out/photos/, and write their table, out/places.parquet.
+    """Cut every panorama of a table by a layout into out/photos/, and write the table out/places.parquet.
 
-    A cut-out is called NAME_h030_p04.jpg after its panorama, heading from the panorama's middle, and pitch, and
-    stands in the table with the panorama's position, time, split and name (the file's where it has none) and its own
-    heading from north, unknown where the panorama's is. One with undefined pixels is a .webp with alpha.
-    Cut-outs that are there already are not made again unless the panorama is newer: an interrupted run goes on.
-    A panorama that cannot be read, is not twice as wide as high, or is there twice is left out and listed in the
-    table's `skipped`. workers: processes; 0 cuts here; by default one for each core but at most 4.
-    Errors: PlacesError for an unknown layout, a folder that holds something else, and when nothing could be cut.
+    A cut-out is called NAME_h030_p04.jpg after its panorama, heading from the panorama's middle, and pitch; with
+    undefined pixels it is a .webp with alpha. Its row has the position, time, split and name of the panorama (the name
+    of the file if it has none) and its own heading from north, unknown if the panorama's is.
+    Cut-outs that are not older than their panorama are kept, so an interrupted run goes on. A panorama that cannot be
+    read, is not twice as wide as high, or occurs twice is left out and listed in `skipped` of the table.
+    workers: number of processes; 0 cuts in this one; one per core but at most 4 by default.
+    Raises PlacesError for an unknown layout, a folder that holds something else, and if nothing could be cut.
     """
-    layout, out = find_layout(layout), Path(os.path.abspath(out))
-    _claim(out, layout)
+    layout, folder = find_layout(layout), Path(os.path.abspath(out))
+    _claim(folder, layout)
     skipped = dict.fromkeys(_again(panoramas.path), "is in the table twice")
     rows = [row for row in range(len(panoramas)) if row not in skipped]
     names, cameras = _names(panoramas, rows), layout.cameras()
-    stems = {row: [str(out / "photos" / f"{names[row]}_{_view(c)}") for c in cameras] for row in rows}
+    stems = {row: [str(folder / "photos" / f"{names[row]}_{_view(c)}") for c in cameras] for row in rows}
     jobs = {}
     for row in rows:
         photo, views = panoramas.path[row], zip(stems[row], cameras, strict=True)
         if wanted := [(stem, camera) for stem, camera in views if not _made(stem, photo)]:
             jobs[row] = _Job(photo, wanted)
-    (out / "photos").mkdir(parents=True, exist_ok=True)
+    (folder / "photos").mkdir(parents=True, exist_ok=True)
     with progress("cutting panoramas", sum(len(job.wanted) for job in jobs.values()), "cut-outs") as advance:
         for (row, job), reason in zip(jobs.items(), _cut_all(list(jobs.values()), workers), strict=True):
             if reason:
                 skipped[row] = reason
             advance(len(job.wanted))
     reasons = [Skipped(panoramas.path[row], 0, skipped[row]) for row in sorted(skipped)]
-    kept = np.array([row for row in rows if row not in skipped], np.int64)
-    if not len(kept):
+    kept = [row for row in rows if row not in skipped]
+    if not kept:
         why = f": {some([str(s) for s in reasons])}" if reasons else ""
         raise PlacesError(f"none of {len(panoramas)} panoramas could be cut{why}")
     table = _table(panoramas, kept, stems, names, cameras)
-    write_places(table, out / "places.parquet")
+    write_places(table, folder / "places.parquet")
     return replace(table, skipped=tuple(reasons))
 
 
 def find_layout(layout: Layout | str) -> Layout:
-    """A layout by its name. Errors: PlacesError for one that is not known."""
+    """A layout by its name. Raises PlacesError for an unknown name."""
     if isinstance(layout, str) and layout not in LAYOUTS:
         raise PlacesError(f"no layout is called {layout!r}; choose one of {', '.join(LAYOUTS)}")
     return LAYOUTS[layout] if isinstance(layout, str) else layout
 
 
 def _claim(out: Path, layout: Layout) -> None:
-    """Mark a folder as holding cut-outs of this layout, so that those of two never mix."""
+    """Record the layout in the folder; refuse a folder with cut-outs of another one."""
     mine = json.loads(json.dumps(asdict(layout)))
     mark = out / "layout.json"
     if mark.exists():
@@ -134,17 +134,18 @@ def _claim(out: Path, layout: Layout) -> None:
 
 
 def _again(paths: Iterable[str]) -> list[int]:
-    seen: set[str] = set()
-    return [row for row, path in enumerate(paths) if path in seen or seen.add(path)]
+    """Rows of paths that occurred before."""
+    first: dict[str, int] = {}
+    return [row for row, path in enumerate(paths) if first.setdefault(path, row) != row]
 
 
 def _names(panoramas: Places, rows: list[int]) -> dict[int, str]:
-    """A file name for each panorama; those that would share one are told apart by their paths, whatever their order."""
+    """A file name for each panorama; equal names get a digest of the path, whatever their order."""
     plain = {}
     for row in rows:
         name = panoramas.panorama[row] or Path(panoramas.path[row]).stem
         plain[row] = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", name).lstrip(".")[:150] or "_"
-    count = Counter(name.lower() for name in plain.values())  # some disks do not tell A from a
+    count = Counter(name.lower() for name in plain.values())  # some file systems ignore case
     for row, name in plain.items():
         if count[name.lower()] > 1:
             path = os.fsencode(panoramas.path[row])
@@ -157,20 +158,22 @@ def _view(camera: Camera) -> str:
 
 
 def _file(stem: str) -> str | None:
-    """The file of a cut-out, if it is there."""
+    """The file of a cut-out, None if there is none."""
     return next((stem + suffix for suffix in (".jpg", ".webp") if os.path.exists(stem + suffix)), None)
 
 
 def _made(stem: str, photo: str) -> bool:
-    """Whether a cut-out is there and not older than its panorama; one whose panorama has gone is still good."""
+    """Whether a cut-out exists and is not older than its panorama, if that still exists."""
     file = _file(stem)
     if file is None or not os.path.exists(photo):
         return file is not None
     return os.path.getmtime(file) >= os.path.getmtime(photo)
 
 
-def _table(panoramas: Places, kept: np.ndarray, stems: dict, names: dict, cameras: list[Camera]) -> Places:
-    rows = np.repeat(kept, len(cameras))
+def _table(
+    panoramas: Places, kept: list[int], stems: dict[int, list[str]], names: dict[int, str], cameras: list[Camera]
+) -> Places:
+    rows = [row for row in kept for _ in cameras]
     table = panoramas[rows]
     own = np.tile(np.array([camera.heading for camera in cameras]), len(kept))
     heading = ((table.heading.astype(np.float64) + own) % 360).astype(np.float32)
@@ -183,7 +186,7 @@ def _table(panoramas: Places, kept: np.ndarray, stems: dict, names: dict, camera
 
 
 def _cut_all(jobs: list[_Job], workers: int | None) -> Iterator[str]:
-    """For each job in turn why nothing could be cut, "" where it was."""
+    """Yield for each job why nothing could be cut, "" if it could."""
     workers = default_workers(len(jobs), workers, FEW)
     for reasons in in_chunks(_cut, [[job] for job in jobs], workers, lambda job: "the decoder crashed on it"):
         yield from reasons
@@ -195,7 +198,7 @@ def _cut(job: _Job) -> str:
     try:
         panorama = read_panorama(job.photo)
     except (ImageError, PlacesError) as e:
-        return str(e).removeprefix(f"{job.photo}: ")
+        return e.reason
     except MemoryError:
         return "not enough memory to decode it"
     for (stem, _), image in zip(job.wanted, cut_outs(panorama, [c for _, c in job.wanted]), strict=True):
