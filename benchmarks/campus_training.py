@@ -3,7 +3,7 @@
 The preset day-night, as it is: 667 photos with positions, half by day and half by night, and the photos of 12 fixed
 webcams. Each seed fits the cluster centres on west and judges the model as it is (also whitened, by PCA on west); then
 with its local descriptors adjusted by the webcams, trained on west, and each with its vectors normalised by them
-("cameras", netvlad.describe.wccn). Intervals are of the difference in recall@1, from 10,000
+("cameras", netvlad.describe.fixed_cameras). Intervals are of the difference in recall@1, from 10,000
 draws of the queries of both directions, each query with its mean over the seeds.
 
     python benchmarks/campus_training.py [--pooling netvlad max] [--backbone resnet18] [--seeds 3] [--out out/campus]
@@ -25,7 +25,7 @@ import torch
 import netvlad
 from campus import DIRECTIONS, PROTOCOL, WHITEN, Given, described
 from common import SHARED, campus
-from netvlad.describe.wccn import fit_cameras, fit_local
+from netvlad.describe.fixed_cameras import fit_cameras, fit_local
 from netvlad.describe.whitening import fit_whitening
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places

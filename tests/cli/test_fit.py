@@ -53,7 +53,7 @@ def test_densevlad_needs_no_backbone(netvlad, refused, town, tmp_path, monkeypat
 
 
 def test_fixed_cameras(netvlad, refused, town, tmp_path, photos, weights):
-    from netvlad.describe.wccn import fit_cameras, fit_local
+    from netvlad.describe.fixed_cameras import fit_cameras, fit_local
 
     table, out = tmp_path / "cameras.csv", tmp_path / "m"
     rows = [f"{path},cam{i}" for i in range(2) for path in photos(3, seed=7 + i, folder="cameras")]

@@ -40,8 +40,8 @@ def run(
     from netvlad.cli.common import model_options, read_places, say
     from netvlad.describe.base import BaseDescriber
     from netvlad.describe.fit import fit
+    from netvlad.describe.fixed_cameras import fit_cameras, fit_local
     from netvlad.describe.network import NetworkDescriber
-    from netvlad.describe.wccn import fit_cameras, fit_local
     from netvlad.errors import ModelError
     from netvlad.pretrained.zoo import load
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from netvlad.describe.wccn import WCCN
 from netvlad.describe.whitening import Whitening, make_whitening
 from netvlad.errors import ModelError
 from netvlad.runtime.artifacts import FILE, Card, digest, read_arrays, read_card, write_in_place
@@ -18,7 +19,6 @@ from netvlad.runtime.artifacts import FILE, Card, digest, read_arrays, read_card
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from netvlad.describe.wccn import WCCN
     from netvlad.types import Array, FloatArray, ImageLike, Method
 
 LONGEST_SIDE = 640  # pixels; Pittsburgh and Tokyo 24/7 cut-outs are 640x480

@@ -16,7 +16,8 @@ from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, same_size
 from netvlad.describe.method import BACKBONES, POOLINGS, is_trained
 from netvlad.describe.pooling import CentredPooling, defined_locations, make_pooling
 from netvlad.describe.vlad import Pooling
-from netvlad.describe.whitening import Whitening, make_whitening
+from netvlad.describe.wccn import WCCN
+from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.images.read import read_image
 from netvlad.registry import register_artifact
@@ -25,7 +26,6 @@ from netvlad.types import Method
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from netvlad.describe.wccn import WCCN
     from netvlad.runtime.artifacts import Card
     from netvlad.types import Array, FloatArray, ImageLike
 
@@ -178,7 +178,7 @@ class NetworkDescriber(BaseDescriber):
         backbone.provenance = card["weights"]
         model = cls(backbone, arch["pooling"], clusters=arch["clusters"], resize=arch["resize"], name=card["name"])
         if "local" in arch:
-            model.local = make_whitening(backbone.dim, arch["local"]).to(model.device)
+            model.local = WCCN(backbone.dim, arch["local"]["within"]).to(model.device)
         return model
 
     @classmethod

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netvlad.describe.wccn import WCCN
 from netvlad.errors import ModelError
 
 if TYPE_CHECKING:
@@ -50,11 +51,9 @@ class Whitening(nn.Module):
         return smaller
 
 
-def make_whitening(dim_in: int, card: int | dict[str, Any]) -> Any:
+def make_whitening(dim_in: int, card: int | dict[str, Any]) -> Whitening | WCCN:
     """The `Whitening` or `WCCN` of vectors of length `dim_in` that a card has an entry of, without its tensors."""
     if isinstance(card, dict):
-        from netvlad.describe.wccn import WCCN
-
         return WCCN(dim_in, card["within"])
     return Whitening(dim_in, card)
 

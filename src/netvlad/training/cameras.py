@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from netvlad.describe.backbone import Backbone
-from netvlad.describe.wccn import fixed_cameras
+from netvlad.describe.fixed_cameras import fixed_cameras
 from netvlad.errors import PlacesError
 from netvlad.places import read_places
 from netvlad.training.config import Config

@@ -135,7 +135,7 @@ def _trainable(
 
 def _fit(model: NetworkDescriber, database: Places, config: Config, sources: list[str], workers: int | None) -> None:
     """Fit cluster centres, and before them what fixed cameras teach about local descriptors."""
-    from netvlad.describe.wccn import fit_local
+    from netvlad.describe.fixed_cameras import fit_local
 
     if config.cameras:
         cameras = read_places(config.cameras)
