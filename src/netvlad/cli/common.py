@@ -1,28 +1,32 @@
-"""What the commands share: messages, tables, the model options."""
+"""Messages, tables and model options that the commands share."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from netvlad.errors import NetvladError
 
+if TYPE_CHECKING:
+    from netvlad.places import Places
+
 
 def say(text: str) -> None:
-    """A message to a person, on stderr, so that stdout holds results only."""
+    """Print a message on stderr, so that stdout holds results only."""
     print(text, file=sys.stderr, flush=True)
 
 
-def read_places(source: Path, strict: bool):
-    """Places of a source, telling of rows left out."""
+def read_places(source: Path, strict: bool) -> Places:
+    """Read places and list the rows that were left out. Raises NetvladError where no photo is left."""
     from netvlad.places import read_places
 
     places = read_places(source, strict=strict)
     tell(f"{source}: {len(places.skipped)} rows were left out", [str(s) for s in places.skipped])
     tell(f"{source}: {len(places.notes)} rows lack a heading or time that can be read", [str(s) for s in places.notes])
     if not len(places):
-        raise NetvladError(f"{source}: no photo with a position is left")
+        raise NetvladError("no photo with a position is left", path=source)
     return places
 
 
@@ -32,13 +36,14 @@ def tell_unreadable(unreadable: Mapping[str, str]) -> None:
 
 
 def tell(headline: str, lines: list[str], most: int = 20) -> None:
+    """Print a headline and up to `most` lines on stderr; nothing where there are no lines."""
     if lines:
         more = [f"  ... and {len(lines) - most} more"] if len(lines) > most else []
         say("\n".join([headline + ":", *(f"  {line}" for line in lines[:most]), *more]))
 
 
-def model_options(clusters: int | None, stage: str | None, resize: int | None) -> dict:
-    """The options of `netvlad.load` that were given; resize 0 means never."""
+def model_options(clusters: int | None, stage: str | None, resize: int | None) -> dict[str, Any]:
+    """The options of `netvlad.load` that were given; resize 0 never scales photos."""
     given = {"clusters": clusters, "stage": stage}
     options = {k: v for k, v in given.items() if v is not None}
     return options if resize is None else {**options, "resize": resize or None}
@@ -61,9 +66,11 @@ def table(columns: list[str], rows: list[list[str]], title: str | None = None) -
     Console(width=None if console.is_terminal else 200, highlight=False, markup=False).print(grid)
 
 
-def recall_table(facts: dict) -> None:
-    """Print recall@1/5/10 and times of an evaluation's summary (`report.summary`), of all queries and of each group,
-    and what was published of a method."""
+def recall_table(facts: dict[str, Any]) -> None:
+    """Print recall@1/5/10 of all queries and of each group, with published results, and times.
+
+    facts: as from `recall_report.summary`.
+    """
     rows = []
     for method in facts["methods"]:
         times = ", ".join(_stage(name, stage) for name, stage in method["stages"].items())
@@ -79,8 +86,8 @@ def recall_table(facts: dict) -> None:
     print(_counted(facts))
 
 
-def map_table(facts: dict) -> None:
-    """Print mean average precision and mP@k of a retrieval's summary (`retrieval_report.summary`)."""
+def map_table(facts: dict[str, Any]) -> None:
+    """Print mean average precision and mP@k. facts: as from `retrieval_report.summary`."""
     rows = []
     for method in facts["methods"]:
         times = ", ".join(_stage(name, stage) for name, stage in method["stages"].items())
@@ -96,7 +103,7 @@ def map_table(facts: dict) -> None:
     )
 
 
-def _published_row(published: dict, group: str) -> list[list[str]]:
+def _published_row(published: dict[str, Any], group: str) -> list[list[str]]:
     if group not in published["percent"]:
         return []
     numbers = [f"{n:.1f}" for n in published["percent"][group]]
@@ -105,24 +112,24 @@ def _published_row(published: dict, group: str) -> list[list[str]]:
     return [[name, "-", group, *numbers, *["-"] * (3 - len(numbers)), f"this run is off by {off}" if off else ""]]
 
 
-def _counted(facts: dict) -> str:
+def _counted(facts: dict[str, Any]) -> str:
     counts, protocol = facts["counts"], facts["protocol"]
-    kept = "kept in" if protocol["unmatched"] == "keep" else "left out of"
+    fate = "kept in" if protocol["unmatched"] == "keep" else "left out of"
     how = "the true ones listed" if protocol["radius"] is None else f"radius {protocol['radius']:g} m"
     return (
         f"{counts['judged']} of {counts['queries']} queries judged against {counts['database']} photos, {how}; "
-        f"{counts['without_match']} without a true match are {kept} the denominator; "
+        f"{counts['without_match']} without a true match are {fate} the denominator; "
         f"{counts['unreadable']} photos unreadable"
     )
 
 
 def print_rules(rules: Mapping[str, str]) -> None:
-    """Print the rules of a benchmark."""
-    for term, words in rules.items():
-        print(f"{term}: {words}")
+    """Print a protocol text."""
+    for term, text in rules.items():
+        print(f"{term}: {text}")
 
 
-def _stage(name: str, stage: dict) -> str:
+def _stage(name: str, stage: dict[str, Any]) -> str:
     each = stage.get("ms_per_photo")
     return f"{name} {stage['seconds']:.1f} s" + (f" ({each:.1f} ms a photo)" if each is not None else "")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from netvlad.benchmarks import Benchmark
 
 app = typer.Typer(help="The field's benchmarks: what they are, what a folder lacks, and tables out of them.")
 
@@ -94,11 +97,11 @@ def export(
         say(f"wrote {path}")
 
 
-def _size(one) -> str:
+def _size(one: Benchmark) -> str:
     return "-" if one.gigabytes is None else f"{one.gigabytes:g}"
 
 
-def _facts(one) -> list[str]:
+def _facts(one: Benchmark) -> list[str]:
     counts = [f"{n:,} {what}" for n, what in ((one.database, "database"), (one.queries, "queries")) if n is not None]
     images = f"about {one.images:,}" if one.images else "as many as there are"
     lines = [
@@ -115,7 +118,7 @@ def _facts(one) -> list[str]:
     return [*lines, one.layout]
 
 
-def _rules(one) -> str:
+def _rules(one: Benchmark) -> str:
     if one.kind == "train":
         return "none: it is to train on"
     protocol = one.protocol

@@ -62,7 +62,11 @@ def open_or_create(out: Path, model: str | None, radius: float | None, given: di
     index = PlaceIndex.open(out, load(model) if saved else None)
     wanted = {} if saved else {**({"model": model} if model else {}), **given}
     wanted |= {} if radius is None else {"radius": radius}
-    has = {"model": index.model.name, "radius": index.radius, **read_card(out / "model", error=PlaceIndexError)["architecture"]}
+    has = {
+        "model": index.model.name,
+        "radius": index.radius,
+        **read_card(out / "model", error=PlaceIndexError)["architecture"],
+    }
     differs = [f"{k} {has.get(k)}, not {v}" for k, v in wanted.items() if has.get(k) != v]
     if differs:
         found = "; ".join(differs)

@@ -1,9 +1,10 @@
-"""Methods side by side: what a figure draws and a table lists, from evaluations and from published numbers."""
+"""Panels that figures draw and tables list, from evaluations and from published results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,14 @@ MAP = "mAP"
 
 @dataclass(frozen=True)
 class Line:
-    """One method in one panel. at: N (or MAP, or a dimension) -> share, 0..1. published: from a paper, and `of` which
-    of the compared methods it speaks, "" of none."""
+    """One method in one panel.
+
+    at: N (or MAP, or a dimension) -> share, 0..1. published: whether it is a published result, and `of` which of the
+    methods it compares with, "" none.
+    """
 
     name: str
-    at: Mapping
+    at: Mapping[Any, float]
     published: bool = False
     of: str = ""
 

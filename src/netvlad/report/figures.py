@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.report.comparison import Line, Panel
-from netvlad.report.plots import COLOURS, LARGEST_N, LINES, MARKERS
-from netvlad.runtime.files import atomic
+from netvlad.report.drawing import COLOURS, LARGEST_N, LINES, MARKERS, new_figure, plain_text, save_figure
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    Look = dict[str, Any]
+
+DPI = 300
 COLUMNS = 3  # panels side by side: at 2.3 inches each they fill a page of two columns
 LABEL = 36  # letters of a legend's line
 TITLE = 30  # and of a panel's title
 SHAPES = (*MARKERS, "<", ">", "p", "d")
 LINE_INCHES = 0.17  # of a legend below the panels
-MEASURED = ("-", "--", "-.", LINES[4])  # dots are left to what was published
+MEASURED = ("-", "--", "-.", LINES[4])  # published results are dotted
 
 
 def draw_recall(panels: Sequence[Panel], stem: str | Path) -> list[Path]:
     """Draw recall@N in percent against N, up to 25, a panel for each set of queries: STEM.png and STEM.svg.
 
-    Measured curves are lines with filled markers; published numbers are dotted, with hollow ones, in the colour of the
-    method they speak of. Raises ValueError where there is nothing to draw.
+    Measured curves are lines with filled markers; published results are dotted, with hollow ones, in the colour of the
+    method that compares with them. Raises ValueError where there is nothing to draw.
     """
     shown = [Panel(p.title, [_first_ns(line) for line in p.lines], p.measure) for p in panels]
     return _draw(shown, stem, "N, number of best matches", "recall@N (%)", _n_axis)
 
 
 def draw_sweep(panels: Sequence[Panel], stem: str | Path) -> list[Path]:
-    """Draw what each panel measures in percent against the dimension of the vector, on a logarithmic axis."""
+    """Draw the measure of each panel in percent against the dimension of the vector, on a logarithmic axis."""
     return _draw(panels, stem, "dimension of the vector", "%", _dimension_axis)
 
 
@@ -49,7 +57,7 @@ def draw_map(panels: Sequence[Panel], stem: str | Path) -> list[Path]:
         share = {line.name: 100 * line.at[panel.measure] for line in panel.lines}
         for y, name in enumerate(names):
             if np.isfinite(share.get(name, np.nan)):
-                look = {"color": "white", "hatch": "////"} if name in published else {"color": "0.75"}
+                look: Look = {"color": "white", "hatch": "////"} if name in published else {"color": "0.75"}
                 axes.barh(y, share[name], height=0.66, edgecolor="0.2", linewidth=0.7, **look)
                 axes.text(share[name] + 1.5, y, f"{share[name]:.1f}", va="center", fontsize=8)
         axes.set(xlim=(0, 112), xticks=range(0, 101, 25), ylim=(len(names) - 0.4, -0.6))
@@ -61,7 +69,9 @@ def draw_map(panels: Sequence[Panel], stem: str | Path) -> list[Path]:
     return _save(figure, stem)
 
 
-def _draw(panels: Sequence[Panel], stem, x_label: str, y_label: str, set_x) -> list[Path]:
+def _draw(
+    panels: Sequence[Panel], stem: str | Path, x_label: str, y_label: str, set_x: Callable[[Axes, list[Any]], None]
+) -> list[Path]:
     looks = _looks(panels)
     if not looks:
         raise ValueError("nothing to draw: no method has a number")
@@ -71,7 +81,7 @@ def _draw(panels: Sequence[Panel], stem, x_label: str, y_label: str, set_x) -> l
     below = 0 if spare else LINE_INCHES * sum(label.count("\n") + 1.2 for label in labels.values()) / columns
     width, height = (4.0, 3.0) if len(panels) == 1 else (2.3, 2.3)
     figure, grid = _grid(len(panels), width, height, below=below + 0.2)
-    handles: dict = {}
+    handles: dict[str, Line2D] = {}
     for panel, axes in zip(panels, grid, strict=False):
         handles = _plot(panel, axes, looks) | handles
         axes.set_ylim(*_range(panels))  # one for all: panels are compared with each other
@@ -81,7 +91,7 @@ def _draw(panels: Sequence[Panel], stem, x_label: str, y_label: str, set_x) -> l
             axes.set_ylabel(y_label, fontsize=9)
         if i + across >= len(panels):
             axes.set_xlabel(x_label, fontsize=9)
-    options = {"fontsize": 8, "handlelength": 3.2, "frameon": False, "labelspacing": 0.5}
+    options: dict[str, Any] = {"fontsize": 8, "handlelength": 3.2, "frameon": False, "labelspacing": 0.5}
     if spare:  # a panel is left over and holds the legend
         grid[len(panels)].legend([handles[n] for n in labels], labels.values(), loc="center left", **options)
     else:
@@ -90,15 +100,15 @@ def _draw(panels: Sequence[Panel], stem, x_label: str, y_label: str, set_x) -> l
     return _save(figure, stem)
 
 
-def _plot(panel: Panel, axes, looks: dict) -> dict:
+def _plot(panel: Panel, axes: Axes, looks: dict[str, Look]) -> dict[str, Line2D]:
     """Draw one panel; returns method -> its line."""
-    handles = {}
+    handles: dict[str, Line2D] = {}
     for line in panel.lines:
         points = [(x, 100 * share) for x, share in sorted(line.at.items()) if np.isfinite(share)]
         if points:
             xs, percent = zip(*points, strict=True)
             (handles[line.name],) = axes.plot(xs, percent, clip_on=False, **looks[line.name])
-    axes.yaxis.get_major_locator().set_params(integer=True, nbins=6)
+    axes.locator_params(axis="y", integer=True, nbins=6)
     axes.set_title(_titled(panel.title), loc="left", fontsize=9)
     axes.tick_params(labelsize=8)
     return handles
@@ -111,9 +121,9 @@ def _range(panels: Sequence[Panel]) -> tuple[float, float]:
     return max(0, 10 * math.floor(10 * min(shares) - 0.3)), top
 
 
-def _looks(panels: Sequence[Panel]) -> dict[str, dict]:
+def _looks(panels: Sequence[Panel]) -> dict[str, Look]:
     """How each method is drawn, in every panel alike."""
-    looks: dict[str, dict] = {}
+    looks: dict[str, Look] = {}
     lines = [line for panel in panels for line in panel.lines if any(np.isfinite(s) for s in line.at.values())]
     number, dashes = count(), count()
     for line in sorted(lines, key=lambda line: line.published):  # the order of the rest stays
@@ -121,7 +131,7 @@ def _looks(panels: Sequence[Panel]) -> dict[str, dict]:
             continue
         like = looks.get(line.of)
         i = like["number"] if like else next(number)
-        look = {"color": COLOURS[i % len(COLOURS)], "marker": SHAPES[i % len(SHAPES)], "number": i}
+        look: Look = {"color": COLOURS[i % len(COLOURS)], "marker": SHAPES[i % len(SHAPES)], "number": i}
         look["linestyle"] = ":" if line.published else MEASURED[next(dashes) % len(MEASURED)]
         hollow = {"markerfacecolor": "white", "markeredgewidth": 1.1, "linewidth": 1.3, "markersize": 5}
         looks[line.name] = look | (hollow if line.published else {"linewidth": 1.5, "markersize": 4})
@@ -137,13 +147,13 @@ def _first_ns(line: Line) -> Line:
     return Line(line.name, at, line.published, line.of)
 
 
-def _n_axis(axes, ns: list[int]) -> None:
+def _n_axis(axes: Axes, ns: list[int]) -> None:
     axes.set_xlim(0.3, max(ns) + 0.5)
     ticks = (1, 5, 10, 15, 20, 25) if max(ns) >= 5 else tuple(ns)
     axes.set_xticks([n for n in ticks if n <= max(ns)] or ns)
 
 
-def _dimension_axis(axes, dims: list[int]) -> None:
+def _dimension_axis(axes: Axes, dims: list[int]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(dims, [str(dim) for dim in dims], rotation=0 if len(dims) <= 5 else 45)
     axes.minorticks_off()
@@ -152,39 +162,22 @@ def _dimension_axis(axes, dims: list[int]) -> None:
 
 def _titled(title: str) -> str:
     """Each line of a title as wide as a panel at most."""
-    lines = [part for line in title.split("\n") for part in textwrap.wrap(line, TITLE)[:2]]
-    return "\n".join(lines).replace("$", r"\$")
+    return plain_text("\n".join(part for line in title.split("\n") for part in textwrap.wrap(line, TITLE)[:2]))
 
 
 def _wrapped(name: str) -> str:
-    """A dollar would start mathematics."""
-    return "\n".join(textwrap.wrap(name, LABEL)[:2]).replace("$", r"\$")
+    return plain_text("\n".join(textwrap.wrap(name, LABEL)[:2]))
 
 
-def _grid(panels: int, width: float, height: float, below: float = 0, **shared):
-    """A figure of panels of so many inches, and room for a legend below them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+def _grid(panels: int, width: float, height: float, below: float = 0, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of panels of so many inches, with room for a legend below them."""
     across = min(panels, COLUMNS)
     down = -(-panels // across)
-    figure = Figure(figsize=(width * across, height * down + below), layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(down, across, squeeze=False, **shared).ravel()
-    for i, axes in enumerate(grid):
-        axes.grid(color="0.88", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_axis_on() if i < panels else axes.set_axis_off()
+    figure, grid = new_figure(width * across, height * down + below, down, across, **shared)
+    for axes in grid[panels:]:
+        axes.set_axis_off()
     return figure, grid
 
 
-def _save(figure, stem: str | Path) -> list[Path]:
-    paths = [Path(f"{stem}.png"), Path(f"{stem}.svg")]
-    for path in paths:
-        kind = path.suffix[1:]
-        # an SVG would carry the time it was drawn at
-        options = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": 300}
-        with atomic(path) as temporary:
-            figure.savefig(temporary, format=kind, bbox_inches="tight", facecolor="white", **options)
-    return paths
+def _save(figure: Figure, stem: str | Path) -> list[Path]:
+    return [save_figure(figure, f"{stem}.{kind}", DPI) for kind in ("png", "svg")]

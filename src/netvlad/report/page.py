@@ -1,4 +1,4 @@
-"""Pages for a browser: one HTML file that holds its photos, map and numbers, and asks no network."""
+"""Pages for a browser: one HTML file with its photos, map and numbers, which needs no network."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 
 from netvlad.evaluation.protocol_text import right
 from netvlad.evaluation.result import Evaluation, MethodResult
-from netvlad.maps.location import Location, answer_in_words
-from netvlad.places import distance
+from netvlad.maps.location import Location, Match, answer_in_words
+from netvlad.places import Places, distance
 from netvlad.places.projection import ecef
 from netvlad.runtime.files import atomic
 
@@ -30,22 +31,22 @@ MATCHES = 5  # shown for each query
 def evaluation_page(evaluation: Evaluation, parts: dict[str, str], rows: np.ndarray, path: str | Path) -> Path:
     """Write the page of an evaluation: its numbers, a map of all queries, photos of some; returns its path.
 
-    parts: HTML for each placeholder of templates/evaluation.html (see `report.write_report`); rows (R,) int:
-    the queries that get a row of photos. A photo that cannot be read becomes a frame that says why. The write
-    is atomic; OSError when it cannot be done.
+    parts: HTML for each placeholder of templates/evaluation.html (see `recall_report.write_report`). rows (R,) int:
+    the queries that are shown with photos. An unreadable photo becomes a frame that gives the reason. The write is
+    atomic. Raises OSError.
     """
     database, queries = evaluation.database, evaluation.queries
     planar = not (database.geodetic and queries.geodetic)
     shown = np.isin(np.arange(len(queries)), rows)
     thumbs = Thumbnails()
-    at, names = positions(queries, planar), short_names(queries.path)
+    at, names = positions(queries, planar), short_names(queries.path.tolist())
     entries = []
     for q, path_ in enumerate(queries.path):
         thumb = thumbs.of(path_) if shown[q] else None
         entry = _entry(names[q], at[q], queries.time[q], thumb)
         entries.append({**entry, "matched": bool(evaluation.matched[q])})
     methods = [_ranking(method, evaluation, shown) for method in evaluation.methods]
-    at, names = positions(database, planar), short_names(database.path)
+    at, names = positions(database, planar), short_names(database.path.tolist())
     with_photo = {match[0] for method in methods for q in rows for match in method["matches"][q]}
     spoken_of = {match[0] for method in methods for matches in method["matches"] for match in matches}
     photos = {}
@@ -65,12 +66,12 @@ def evaluation_page(evaluation: Evaluation, parts: dict[str, str], rows: np.ndar
     return write_page(path, parts["title"], body, data, "rows.js", "evaluation.js")
 
 
-def _entry(name: str, at: tuple | None, time, thumb: int | None) -> dict:
+def _entry(name: str, at: tuple[float, float] | None, time: Any, thumb: int | None) -> dict[str, Any]:
     return {"name": name, "at": at, "time": when(time), "thumb": thumb}
 
 
-def _ranking(method: MethodResult, evaluation: Evaluation, shown: np.ndarray) -> dict:
-    """A method's best matches, best first: [row, metres from the query's true position, score, right]."""
+def _ranking(method: MethodResult, evaluation: Evaluation, shown: np.ndarray) -> dict[str, Any]:
+    """The best matches of a method, best first: [row, metres from the query's true position, score, correct]."""
     ids, correct = method.ids, method.correct
     best, queries = ids[:, :MATCHES], evaluation.queries
     away = [distance(queries, evaluation.database[best[:, r]]) for r in range(best.shape[1])]
@@ -82,7 +83,7 @@ def _ranking(method: MethodResult, evaluation: Evaluation, shown: np.ndarray) ->
         ]
         for q in range(len(queries))
     ]
-    first = np.where(correct.any(axis=1), correct.argmax(axis=1) + 1, 0)  # rank of the first right one, 0: none
+    first = np.where(correct.any(axis=1), correct.argmax(axis=1) + 1, 0)  # rank of the first correct match, 0: none
     return {"name": method.name, "depth": ids.shape[1], "first": first.tolist(), "matches": matches}
 
 
@@ -91,7 +92,7 @@ def location_page(results: Sequence[Location], path: str | Path) -> Path:
 
     Returns `path`; the write is atomic.
     """
-    points = [point for result in results for point in (result, *result.matches)]
+    points: list[Location | Match] = [point for result in results for point in (result, *result.matches)]
     planar = any(number(point.lat, 7) is None and number(point.easting, 2) is not None for point in points)
     thumbs = Thumbnails(longest=2 * THUMB)  # a few photos, each to be looked at
     names = iter(short_names([match.path for result in results for match in result.matches]))
@@ -121,10 +122,11 @@ def location_page(results: Sequence[Location], path: str | Path) -> Path:
     return write_page(path, title, body, data, "location.js")
 
 
-def _metres(a, b, planar: bool) -> float:
+def _metres(match: Match, location: Location, planar: bool) -> float:
     if planar:
-        return np.hypot(a.easting - b.easting, a.northing - b.northing)
-    return np.linalg.norm(ecef(a.lat, a.lon) - ecef(b.lat, b.lon))  # a chord: 1 mm short of an arc of 10 km
+        return float(np.hypot(match.easting - location.easting, match.northing - location.northing))
+    # a chord: 1 mm short of an arc of 10 km
+    return float(np.linalg.norm(ecef(match.lat, match.lon) - ecef(location.lat, location.lon)))
 
 
 class Thumbnails:
@@ -137,7 +139,7 @@ class Thumbnails:
     def of(self, path: str) -> int:
         return self.ids.setdefault(os.fspath(path), len(self.ids))
 
-    def embed(self) -> list[dict]:
+    def embed(self) -> list[dict[str, Any]]:
         """One entry an id: {"src": data URI of a JPEG}, or {"error": why there is none}."""
         from PIL import Image
 
@@ -156,7 +158,7 @@ class Thumbnails:
         return entries
 
 
-def write_page(path: str | Path, title: str, body: str, data: dict, *scripts: str) -> Path:
+def write_page(path: str | Path, title: str, body: str, data: dict[str, Any], *scripts: str) -> Path:
     """Put a body, its data and the scripts of templates/ that draw it into one self-contained file."""
     # Leaflet's style names pictures for controls that are not used here; without them it can ask for nothing.
     leaflet_css = re.sub(r"url\([^)]*\)", "none", _read("vendor/leaflet/leaflet.css"))
@@ -176,7 +178,7 @@ def write_page(path: str | Path, title: str, body: str, data: dict, *scripts: st
     return Path(path)
 
 
-def script_json(value) -> str:
+def script_json(value: Any) -> str:
     """JSON that may stand inside <script>: ASCII, and without the characters that could end it."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -190,23 +192,24 @@ def data_uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def number(value, digits: int) -> float | None:
+def number(value: Any, digits: int) -> float | None:
     """Rounded, or None for what JSON has no number for."""
     return round(float(value), digits) if value is not None and np.isfinite(value) else None
 
 
-def position(point, planar: bool) -> tuple[float, float] | None:
+def position(point: Location | Match, planar: bool) -> tuple[float, float] | None:
     """(lat, lon) to a centimetre, or (northing, easting) in metres: both run north, then east."""
-    north, east, digits = (point.northing, point.easting, 2) if planar else (point.lat, point.lon, 7)
-    pair = number(north, digits), number(east, digits)
-    return None if None in pair else pair
+    digits = 2 if planar else 7
+    north = number(point.northing if planar else point.lat, digits)
+    east = number(point.easting if planar else point.lon, digits)
+    return None if north is None or east is None else (north, east)
 
 
-def positions(places, planar: bool) -> list[tuple[float, float] | None]:
-    """`position` of each of a table's places."""
+def positions(places: Places, planar: bool) -> list[tuple[float, float] | None]:
+    """`position` of each place of a table."""
     north, east = (places.northing, places.easting) if planar else (places.lat, places.lon)
     pairs = np.column_stack([north, east]).astype(float).round(2 if planar else 7).tolist()
-    return [tuple(pair) if np.isfinite(pair).all() else None for pair in pairs]
+    return [(north, east) if np.isfinite([north, east]).all() else None for north, east in pairs]
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
@@ -218,7 +221,7 @@ def short_names(paths: Sequence[str]) -> list[str]:
     return [os.path.relpath(path, shared) for path in paths]
 
 
-def when(time) -> str | None:
+def when(time: Any) -> str | None:
     """A time to the minute, as people write it; None when it is not known."""
     if time is None or np.isnat(np.datetime64(time, "s")):
         return None

@@ -1,23 +1,27 @@
-"""Curves as PNG files, drawn to be read in print and in grey: no method is told apart by its colour alone."""
+"""Curves as PNG files, readable in print and in grey: no method is told apart by its colour alone."""
 
 from __future__ import annotations
 
 import textwrap
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.evaluation.protocol_text import right
 from netvlad.evaluation.result import Evaluation
-from netvlad.runtime.files import atomic
+from netvlad.report.drawing import COLOURS, LINES, MARKERS, new_figure, plain_text, recall_points, save_figure
 
-# Okabe and Ito's colours stay apart for colour-blind eyes; yellow is left out, it vanishes on white paper.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
-LINES = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-LARGEST_N = 25
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from netvlad.types import Array
+
+    End = tuple[int, float, str, dict[str, Any]]  # N, percent, label and look of the last point of a curve
+
 LINE_INCHES = 0.165  # of text beside the curves
+DPI = 200
 
 
 def recall_curves(evaluation: Evaluation, path: str | Path) -> Path:
@@ -26,17 +30,18 @@ def recall_curves(evaluation: Evaluation, path: str | Path) -> Path:
     N runs to 25, as in the paper's figures, or to the largest N measured; each marker is a measured N. Labels
     stand at the ends of the lines and give recall@1. Raises ValueError when no query was judged.
     """
-    curves = [(method.name, _curve(method.recall)) for method in evaluation.methods]
+    curves = [(method.name, recall_points(method.recall)) for method in evaluation.methods]
     curves = [(name, curve) for name, curve in curves if curve]
     if not curves:
         raise ValueError("no method has a recall to draw: no query was judged")
     labels = [f"{_short(name)}\nR@{curve[0][0]} {curve[0][1]:.1f} %" for name, curve in curves]
     lines = sum(_lines(label) for label in labels)
-    figure, axes = _figure(5.2, max(3.6, 1.2 + lines * LINE_INCHES))
-    ends = []
+    height = max(3.6, 1.2 + lines * LINE_INCHES)
+    figure, (axes,) = new_figure(5.2, height)
+    ends: list[End] = []
     for i, (_, curve) in enumerate(curves):
         ns, percent = zip(*curve, strict=True)
-        look = {
+        look: dict[str, Any] = {
             "color": COLOURS[i % len(COLOURS)],
             "linestyle": LINES[i % len(LINES)],
             "marker": MARKERS[i % len(MARKERS)],
@@ -49,18 +54,18 @@ def recall_curves(evaluation: Evaluation, path: str | Path) -> Path:
     axes.set_xlim(0.5, largest + 0.5)
     ticks = (1, 5, 10, 15, 20, 25) if largest >= 5 else (1, 2, 3, 4)
     axes.set_xticks([n for n in ticks if n <= largest])
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    _label_ends(axes, ends)
+    axes.locator_params(axis="y", integer=True)
+    _label_ends(axes, ends, height)
     axes.set_xlabel("N, number of best matches looked at")
     axes.set_ylabel("recall@N (%)")
     judged = int(np.sum(evaluation.judged))
     photos = _counted(len(evaluation.database), "database photo")
     title = f"{judged:,} quer{'y' if judged == 1 else 'ies'}, {photos}, {right(evaluation.protocol)}"
     axes.set_title(title, loc="left", fontsize=10)
-    return _save(figure, path)
+    return save_figure(figure, path, DPI)
 
 
-def reliability_diagram(predicted: np.ndarray, correct: np.ndarray, path: str | Path, bins: int = 10) -> float:
+def reliability_diagram(predicted: Array, correct: Array, path: str | Path, bins: int = 10) -> float:
     """Draw predicted confidence against the share that was right (PNG); returns the calibration error.
 
     predicted (M,): confidences, 0..1; correct (M,) bool; bins: equal widths over 0..1. Bars at each point are
@@ -82,7 +87,7 @@ def reliability_diagram(predicted: np.ndarray, correct: np.ndarray, path: str | 
     error = float(np.sum(counts[full] * np.abs(share - confidence)) / len(predicted))
     low, high = wilson(share, counts[full])
 
-    figure, (axes, below) = _figure(5.2, 6.0, rows=2, heights=(3.4, 1))
+    figure, (axes, below) = new_figure(5.2, 6.0, rows=2, sharex=True, height_ratios=(3.4, 1))
     axes.plot([0, 1], [0, 1], color="0.45", linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.errorbar(
         confidence,
@@ -109,23 +114,18 @@ def reliability_diagram(predicted: np.ndarray, correct: np.ndarray, path: str | 
     for x, count in zip(centres, counts, strict=True):
         if count and bins <= 12:
             below.annotate(f"{count:,}", (x, count), ha="center", xytext=(0, 1), textcoords="offset points", fontsize=8)
-    below.yaxis.get_major_locator().set_params(integer=True)
+    below.locator_params(axis="y", integer=True)
     below.set(xlim=(0, 1), ylim=(0, counts.max() * 1.25), xlabel="predicted confidence", ylabel="answers")
-    _save(figure, path)
+    save_figure(figure, path, DPI)
     return error
 
 
-def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
+def wilson(share: Array, count: Array, z: float = 1.959964) -> tuple[Array, Array]:
     """Wilson's score interval (low, high) of a share seen in `count` trials; z = 1.96 covers 95 %."""
     share, count = np.asarray(share, float), np.asarray(count, float)
     middle = share + z**2 / (2 * count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     return (middle - half) / (1 + z**2 / count), (middle + half) / (1 + z**2 / count)
-
-
-def _curve(recall: dict[int, float]) -> list[tuple[int, float]]:
-    ns = [n for n in sorted(recall) if n <= LARGEST_N] or sorted(recall)
-    return [(n, 100 * recall[n]) for n in ns if np.isfinite(recall[n])]
 
 
 def _counted(count: int, word: str) -> str:
@@ -138,17 +138,17 @@ def _short(name: str) -> str:
     lines = [line if len(line) < 27 else line[:25] + "…" for line in lines]
     if len(lines) > 2:
         lines = [lines[0], lines[1] + " …"]
-    return "\n".join(lines).replace("$", r"\$")
+    return plain_text("\n".join(lines))
 
 
 def _lines(label: str) -> float:
     return label.count("\n") + 1.4  # with some air to the next label
 
 
-def _label_ends(axes, ends: list) -> None:
+def _label_ends(axes: Axes, ends: list[End], height: float) -> None:
     """Write each label beside its line's end, moved apart where lines end close together."""
     bottom, top = axes.get_ylim()
-    inches = axes.figure.get_figheight() - 1  # the rest is the title and the labels of N
+    inches = height - 1  # the rest is the title and the labels of N
     line = LINE_INCHES / inches * (top - bottom)
     order = sorted(range(len(ends)), key=lambda i: -ends[i][1])
     heights = [line * _lines(ends[i][2]) for i in order]
@@ -161,31 +161,10 @@ def _label_ends(axes, ends: list) -> None:
         at[i] = max(at[i], at[i + 1] + apart[i])
     beside = axes.get_yaxis_transform()  # x as a share of the width, y in percent of recall
     first, last = axes.get_xlim()
-    drawn = {"transform": beside, "clip_on": False}
+    drawn: dict[str, Any] = {"transform": beside, "clip_on": False}
     for i, y in zip(order, at, strict=True):
         n_end, y_end, text, look = ends[i]
         start = (n_end - first) / (last - first)
         axes.plot([start, 1.05], [y_end, y], color="0.6", linewidth=0.7, zorder=1, **drawn)
         axes.plot([1.05, 1.09, 1.13], [y, y, y], markersize=4.5, markevery=[1], **look, **drawn)
         axes.text(1.15, y, text, va="center", fontsize=8.5, **drawn)
-
-
-def _figure(width: float, height: float, rows: int = 1, heights: tuple = (1,)):
-    # The object interface, never pyplot: no global state, and safe in a thread of the service.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, 1, sharex=rows > 1, height_ratios=heights, squeeze=False)[:, 0]
-    for axes in panels:
-        axes.grid(color="0.88", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, panels[0] if rows == 1 else panels
-
-
-def _save(figure, path: str | Path) -> Path:
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=200, bbox_inches="tight", facecolor="white")
-    return Path(path)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def write_report(
     return evaluation_page(evaluation, parts, rows, folder / "index.html")
 
 
-def summary(evaluation: Evaluation, published: Mapping[str, PublishedResult] | None = None) -> dict:
+def summary(evaluation: Evaluation, published: Mapping[str, PublishedResult] | None = None) -> dict[str, Any]:
     """What results.json says: everything but the rankings as plain numbers and strings, None where unknown.
 
     Recall as shares 0..1 with N as a string (JSON has no other keys); for each stage its seconds, the photos
@@ -76,7 +77,7 @@ def summary(evaluation: Evaluation, published: Mapping[str, PublishedResult] | N
     }
 
 
-def _method(method: MethodResult, row: PublishedResult | None, database: int, queries: int) -> dict:
+def _method(method: MethodResult, row: PublishedResult | None, database: int, queries: int) -> dict[str, Any]:
     recalls = {"all": method.recall, **method.groups}
     firsts = {group: [recall.get(n, np.nan) for n in HEADLINE] for group, recall in recalls.items()}
     return {
@@ -89,7 +90,7 @@ def _method(method: MethodResult, row: PublishedResult | None, database: int, qu
     }
 
 
-def _shares(recall: dict[int, float]) -> dict[str, float | None]:
+def _shares(recall: Mapping[int, float]) -> dict[str, float | None]:
     return {str(n): number(share, 6) for n, share in sorted(recall.items())}
 
 
@@ -123,7 +124,7 @@ def choose_queries(evaluation: Evaluation, limit: int) -> tuple[np.ndarray, str]
     )
 
 
-def stage(name: str, seconds: float, database: int, queries: int) -> dict:
+def stage(name: str, seconds: float, database: int, queries: int) -> dict[str, Any]:
     """Seconds of a stage, the photos it went through, by its name (see `summary`), and ms for each of them."""
     words = name.lower()
     if re.search("quer|search|rank|verif", words):
@@ -139,7 +140,7 @@ def stage(name: str, seconds: float, database: int, queries: int) -> dict:
     }
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """A value as JSON can hold it: numpy's numbers as numbers, NaN as None, anything unknown by its name."""
     if isinstance(value, dict):
         return {plain(str(key)): plain(item) for key, item in value.items()}
@@ -156,7 +157,7 @@ def plain(value):
     return str(value).encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
 
 
-def _parts(facts: dict, right: str) -> dict[str, str]:
+def _parts(facts: dict[str, Any], right: str) -> dict[str, str]:
     """The HTML of the page's header; every text from outside is escaped here."""
     counts = facts["counts"]
     return {
@@ -177,7 +178,7 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
 
 
-def _tiles(facts: dict) -> str:
+def _tiles(facts: dict[str, Any]) -> str:
     counts = facts["counts"]
     tiles = [(f"{counts['judged']:,}", "queries judged"), (f"{counts['database']:,}", "database photos")]
     best = max(facts["methods"], key=lambda method: method["recall"].get("1") or -1, default=None)
@@ -191,7 +192,7 @@ def _tiles(facts: dict) -> str:
     return f'<ul class="facts">{"".join(items)}</ul>'
 
 
-def _table(facts: dict) -> str:
+def _table(facts: dict[str, Any]) -> str:
     methods = facts["methods"]
     best = {n: max((m["recall"].get(str(n)) or 0 for m in methods), default=0) for n in HEADLINE}
     lines = []
@@ -219,7 +220,7 @@ def _table(facts: dict) -> str:
     )
 
 
-def _conventions(facts: dict) -> str:
+def _conventions(facts: dict[str, Any]) -> str:
     counts, said = facts["counts"], facts["rules"]
     none, term = counts["without_match"], "Queries without any true match"
     entries = {
@@ -243,14 +244,14 @@ def _unreadable(unreadable: dict[str, str]) -> str:
     return f"<details><summary>Photos that could not be read</summary><ul>{items}</ul></details>"
 
 
-def _config(config: dict) -> str:
+def _config(config: dict[str, Any]) -> str:
     if not config:
         return ""
     text = escape(json.dumps(config, indent=2, ensure_ascii=False))
     return f"<details><summary>How to run this again</summary><pre>{text}</pre></details>"
 
 
-def _curve(facts: dict, png: bytes) -> str:
+def _curve(facts: dict[str, Any], png: bytes) -> str:
     if not png:
         return "<p>There is no curve: no query was judged.</p>"
     firsts = ", ".join(f"{m['name']} {_percent(m['recall'].get('1'))} %" for m in facts["methods"])

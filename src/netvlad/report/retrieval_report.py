@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from netvlad.report.recall_report import plain, stage
 from netvlad.runtime.files import write_json
 
 
-def summary(found: Retrieval, published: Mapping[str, PublishedResult] | None = None) -> dict:
+def summary(found: Retrieval, published: Mapping[str, PublishedResult] | None = None) -> dict[str, Any]:
     """Everything as plain numbers and strings: of each method mAP, mP@k and each query's average precision, 0..1.
 
     published: as for `recall_report.summary`.

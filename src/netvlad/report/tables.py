@@ -1,4 +1,4 @@
-"""The numbers of a comparison as tables for a page and for a paper."""
+"""The numbers of a comparison as Markdown and LaTeX tables."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 
 def markdown(panels: Sequence[Panel], rules: Sequence[Mapping[str, str]] = ()) -> str:
-    """A Markdown table, methods by panels, in percent; the best measured numbers in bold, published rows in italics.
+    """A Markdown table, methods by panels, in percent; the best measured numbers in bold, published results in italics.
 
-    rules: of each evaluation, written below it.
+    rules: protocol text of each evaluation, written below the table.
     """
     heads = [f"{_title(panel)} {_head(key)}" for panel in panels for key in _keys(panel)]
     lines = [_row(["method", *heads]), _row(["---", *("--:" for _ in heads)])]
@@ -38,7 +38,7 @@ def markdown(panels: Sequence[Panel], rules: Sequence[Mapping[str, str]] = ()) -
 
 
 def latex(panels: Sequence[Panel], rules: Sequence[Mapping[str, str]] = ()) -> str:
-    """The same as a LaTeX tabular; no package is needed. rules are written above it as comments."""
+    """The same as a LaTeX tabular that needs no package; the rules stand above it as comments."""
     lines = [f"% {term}: {words}" for said in rules for term, words in said.items()]
     columns = "|".join("r" * len(_keys(panel)) for panel in panels)
     lines += [f"\\begin{{tabular}}{{l|{columns}}}", "\\hline"]
@@ -58,8 +58,10 @@ def escaped(text: str) -> str:
 
 
 def _rows(panels: Sequence[Panel]) -> list[tuple[str, bool, list[tuple[str, bool]]]]:
-    """(method, whether published, (number, whether the best measured) of each column); a published row below the
-    method it speaks of."""
+    """(method, whether published, (number, whether it is the best measured one) of each column).
+
+    A published result stands below the method that compares with it.
+    """
     by_name: dict[tuple[bool, str], list[Line | None]] = {}
     for i, panel in enumerate(panels):
         for line in panel.lines:
@@ -84,16 +86,16 @@ def _rows(panels: Sequence[Panel]) -> list[tuple[str, bool, list[tuple[str, bool
     return [(name, published, cells) for at, published, name, cells in sorted(rows, key=lambda r: r[:2])]
 
 
-def _best(panel: Panel, key) -> float:
+def _best(panel: Panel, key: int | str) -> float:
     shares = [line.at.get(key, np.nan) for line in panel.lines if not line.published]
     return max((share for share in shares if np.isfinite(share)), default=np.inf)
 
 
-def _keys(panel: Panel) -> tuple:
+def _keys(panel: Panel) -> tuple[int | str, ...]:
     return (MAP,) if panel.measure == MAP else HEADLINE
 
 
-def _head(key) -> str:
+def _head(key: int | str) -> str:
     return MAP if key == MAP else f"R@{key}"
 
 
