@@ -92,7 +92,7 @@ def location_page(results: Sequence[Location], path: str | Path) -> Path:
 
     Returns `path`; the write is atomic.
     """
-    points: list[Location | Match] = [point for result in results for point in (result, *result.matches)]
+    points: list[Location | Match] = [*results, *(match for result in results for match in result.matches)]
     planar = any(number(point.lat, 7) is None and number(point.easting, 2) is not None for point in points)
     thumbs = Thumbnails(longest=2 * THUMB)  # a few photos, each to be looked at
     names = iter(short_names([match.path for result in results for match in result.matches]))
@@ -126,7 +126,8 @@ def _metres(match: Match, location: Location, planar: bool) -> float:
     if planar:
         return float(np.hypot(match.easting - location.easting, match.northing - location.northing))
     # a chord: 1 mm short of an arc of 10 km
-    return float(np.linalg.norm(ecef(match.lat, match.lon) - ecef(location.lat, location.lon)))
+    lat, lon = np.array([match.lat, location.lat]), np.array([match.lon, location.lon])
+    return float(np.linalg.norm(np.diff(ecef(lat, lon), axis=0)))
 
 
 class Thumbnails:
