@@ -1,4 +1,4 @@
-"""A benchmark: what it is, by which rules it is judged, and how its folder becomes tables of places."""
+"""A benchmark: its facts, its rules, and how its folder becomes tables of places."""
 
 from __future__ import annotations
 
@@ -6,34 +6,37 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from netvlad.benchmarks.photos import present
+from netvlad.benchmarks.layout import present
 from netvlad.benchmarks.protocol import STANDARD, Protocol
 from netvlad.benchmarks.published import PublishedResult, results_on
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, IntArray
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A database of D photos and Q queries, and what the benchmark says of them beyond their places.
+    """A database of D photos and Q queries, with the benchmark's own ground truth.
 
-    positives, junk: for each query the database rows (int64) that are right, and those that are neither right nor
-    wrong; None where positions tell what is right, or nothing is junk.
-    roi (Q, 4) float64: left, top, right, bottom in pixels of the part of a query's photo that is asked for; None: all.
-    condition (Q,) object: such as "day". names (Q,) object: what the benchmark calls its queries.
+    positives, junk: for each query the database rows (int64) that are correct, and those that do not count; None if
+    positions define what is correct, or nothing is junk.
+    roi (Q, 4) float64: the region of interest of each query, left, top, right, bottom in pixels; None, whole photos.
+    condition (Q,) object: such as "day". names (Q,) object: the benchmark's names of its queries.
     """
 
     database: Places
     queries: Places
-    positives: list[np.ndarray] | None = None
-    junk: list[np.ndarray] | None = None
-    roi: np.ndarray | None = None
-    condition: np.ndarray | None = None
-    names: np.ndarray | None = None
+    positives: list[IntArray] | None = None
+    junk: list[IntArray] | None = None
+    roi: Array | None = None
+    condition: Array | None = None
+    names: Array | None = None
 
     def __post_init__(self) -> None:
         for name in ("positives", "junk", "roi", "condition", "names"):
@@ -46,13 +49,13 @@ class Split:
 class Benchmark:
     """One benchmark, or one of its sets of queries.
 
-    reader: folder -> Split, its photos unseen. images: how many photos it has in all. database, queries: how many of
-    each the published set lists; None where that depends on how it was made, or is not known for certain.
-    gigabytes: about that much on disk, None unknown. licence, source, how, layout: for a person.
+    reader: folder -> Split; it does not look at photos. images: number of photos in all. database, queries: number in
+    the published set, None unknown. gigabytes: approximate size on disk, None unknown. licence, source, how, layout:
+    for a person.
 
     kind: "recall" (recall@N), "map" (mean average precision) or "train" (no queries). protocol: the rules; its
-    `benchmark` becomes this one's name. conditions: sets of queries that are reported apart by `Split.condition`;
-    "sunset/night" are both.
+    `benchmark` is set to the name. conditions: values of `Split.condition` that are reported separately; "sunset/night"
+    is the union of both.
     """
 
     name: str
@@ -75,18 +78,18 @@ class Benchmark:
 
     @property
     def published(self) -> tuple[PublishedResult, ...]:
-        """Published results on it."""
+        """Published results on this benchmark."""
         return results_on(self.name)
 
-    def groups(self, split: Split) -> dict[str, np.ndarray]:
-        """Each condition -> (Q,) bool: its queries. A condition of all queries, or of none, is left out."""
+    def groups(self, split: Split) -> dict[str, BoolArray]:
+        """The queries of each condition, (Q,) bool. A condition of all queries, or of none, is left out."""
         if split.condition is None:
             return {}
         found = {name: np.isin(split.condition.astype(str), name.split("/")) for name in self.conditions}
         return {name: of_it for name, of_it in found.items() if of_it.any() and not of_it.all()}
 
-    def check(self, root: str | os.PathLike) -> list[str]:
-        """What is missing or misplaced in folder `root`, a line each; nothing when it is as published."""
+    def check(self, root: str | os.PathLike[str]) -> list[str]:
+        """Problems of folder `root`, a line each: what is missing or misplaced. None if it is as published."""
         try:
             split = self._lists(root)
         except PlacesError as error:
@@ -99,11 +102,10 @@ class Benchmark:
         ]
         return _absent(split, Path(root)) + counts
 
-    def read(self, root: str | os.PathLike) -> Split:
-        """The benchmark in folder `root`; every photo is there.
+    def read(self, root: str | os.PathLike[str]) -> Split:
+        """Read the benchmark in folder `root`.
 
-        Errors: PlacesError where a file of the layout is not there or says something else than published, and, in one
-        go, for all photos that are absent.
+        Raises PlacesError if a file of the layout is missing or differs from the published one, or photos are absent.
         """
         split = self._lists(root)
         problems = _absent(split, Path(root))
@@ -111,14 +113,14 @@ class Benchmark:
             raise PlacesError(f"{self.name}: {'; '.join(problems)}")
         return split
 
-    def _lists(self, root: str | os.PathLike) -> Split:
+    def _lists(self, root: str | os.PathLike[str]) -> Split:
         if not os.path.isdir(root):
             raise PlacesError(f"{root} is no folder; {self.name} is wanted there:\n{self.layout}")
         return self.reader(Path(os.path.abspath(root)))
 
 
 def _absent(split: Split, root: Path) -> list[str]:
-    """A line for the database and one for the queries where photos are not there."""
+    """A line for the database and one for the queries if photos are absent."""
     lines = []
     for which, places in (("database", split.database), ("query", split.queries)):
         gone = places.path[~present(places.path)]

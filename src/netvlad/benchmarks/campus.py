@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.layout import one_of
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.places.io.readers import read_places
 
 
 def read(root: Path, database: str, queries: str) -> Split:
-    """east_DATABASE.csv and east_QUERIES.csv: the other half, west, is to train on."""
+    """Read east_DATABASE.csv and east_QUERIES.csv; the other half, west, is for training."""
     asked = read_places(one_of(root, f"east_{queries}.csv"), strict=True)
     condition = np.full(len(asked), queries, object)
     return Split(read_places(one_of(root, f"east_{database}.csv"), strict=True), asked, condition=condition)

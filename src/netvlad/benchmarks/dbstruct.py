@@ -1,35 +1,42 @@
-"""The authors' way to publish a split: a MATLAB struct `dbStruct` (Relja/netvlad, datasets/dbBase.m)."""
+"""The MATLAB struct `dbStruct` in which the authors publish splits (Relja/netvlad, datasets/dbBase.m)."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.errors import PlacesError
+
+if TYPE_CHECKING:
+    from netvlad.types import Array
 
 _NEEDED = ("dbImageFns", "utmDb", "qImageFns", "utmQ")
 
 
 @dataclass(frozen=True, eq=False)
 class DbStruct:
-    """names: photos relative to their folder; utm (N, 2) float64: easting, northing in metres; stamps (N,) float64, or
-    None where the struct has none; which: "train", "val", "test" or ""."""
+    """A split.
+
+    database, queries: photos relative to their folder. ..._utm (N, 2) float64: easting, northing in metres. ..._stamps
+    (N,) float64: times, None if the struct has none. which: "train", "val", "test" or "".
+    """
 
     database: list[str]
-    database_utm: np.ndarray
+    database_utm: Array
     queries: list[str]
-    queries_utm: np.ndarray
-    database_stamps: np.ndarray | None = None
-    queries_stamps: np.ndarray | None = None
+    queries_utm: Array
+    database_stamps: Array | None = None
+    queries_stamps: Array | None = None
     which: str = ""
 
 
-def read_struct(path: str | os.PathLike) -> DbStruct:
-    """The struct in a .mat file of MATLAB's version 5 (or 7) or of 7.3, which is HDF5.
+def read_struct(path: str | os.PathLike[str]) -> DbStruct:
+    """Read the struct in a .mat file of MATLAB 5 to 7, or of 7.3, which is HDF5.
 
-    Errors: PlacesError when the file is none, or a field is missing or of another length than its photos.
+    Raises PlacesError for another file, and for a field that is missing or not as long as its photos.
     """
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
@@ -37,7 +44,7 @@ def read_struct(path: str | os.PathLike) -> DbStruct:
     try:
         mat = loadmat(path, variable_names=["dbStruct"])
         fields = _version_5(mat["dbStruct"])
-    except NotImplementedError:  # what scipy says of version 7.3
+    except NotImplementedError:  # raised by scipy for version 7.3
         fields = _version_73(path)
     except KeyError:
         raise PlacesError(f"{path} holds no struct dbStruct: another .mat file") from None
@@ -45,7 +52,8 @@ def read_struct(path: str | os.PathLike) -> DbStruct:
         raise PlacesError(f"{path} cannot be read as a MATLAB file: {error}") from None
     missing = [name for name in _NEEDED if name not in fields]
     if missing:
-        raise PlacesError(f"{path}: dbStruct lacks {', '.join(missing)}; it has {', '.join(fields) or 'nothing'}")
+        reason = f"dbStruct lacks {', '.join(missing)}; it has {', '.join(fields) or 'nothing'}"
+        raise PlacesError(reason, path=path)
     struct = DbStruct(
         fields["dbImageFns"],
         fields["utmDb"],
@@ -60,21 +68,21 @@ def read_struct(path: str | os.PathLike) -> DbStruct:
     return struct
 
 
-def _same_length(path, of: str, names: list[str], **columns) -> None:
+def _same_length(path: str | os.PathLike[str], of: str, names: list[str], **columns: Array | None) -> None:
     for name, column in columns.items():
         if column is not None and len(column) != len(names):
-            raise PlacesError(f"{path}: {name} has {len(column)} entries, {of} {len(names)}")
+            raise PlacesError(f"{name} has {len(column)} entries, {of} {len(names)}", path=path)
 
 
-def _columns(name: str, value) -> np.ndarray:
-    value = np.asarray(value, np.float64)
-    if value.ndim != 2 or (len(value) != 2 and value.size):
-        raise ValueError(f"{name} is {' x '.join(map(str, value.shape))}, not 2 x N")
-    return value.reshape(2, -1)
+def _columns(name: str, value: Any) -> Array:
+    columns = np.asarray(value, np.float64)
+    if columns.ndim != 2 or (len(columns) != 2 and columns.size):
+        raise ValueError(f"{name} is {' x '.join(map(str, columns.shape))}, not 2 x N")
+    return columns.reshape(2, -1)
 
 
-def _version_5(struct: np.ndarray) -> dict:
-    fields = {}
+def _version_5(struct: Array) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     for name in struct.dtype.names or ():
         value = struct[name].flat[0]
         if name in ("dbImageFns", "qImageFns"):
@@ -88,23 +96,23 @@ def _version_5(struct: np.ndarray) -> dict:
     return fields
 
 
-def _version_73(path: str | os.PathLike) -> dict:
+def _version_73(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         import h5py
     except ImportError:
         raise PlacesError(f"{path} is of MATLAB 7.3, which h5py reads: pip install 'netvlad[matlab]'") from None
 
-    def text(codes) -> str:
+    def text(codes: Any) -> str:
         return "".join(map(chr, np.asarray(codes).ravel()))
 
-    fields = {}
+    fields: dict[str, Any] = {}
     try:
         with h5py.File(path, "r") as file:
             for name, value in file["dbStruct"].items():
                 if name in ("dbImageFns", "qImageFns"):
                     fields[name] = [text(file[cell]) for cell in np.asarray(value).ravel()]
                 elif name in ("utmDb", "utmQ"):
-                    fields[name] = _columns(name, np.asarray(value).T).T  # HDF5 turns MATLAB's axes around
+                    fields[name] = _columns(name, np.asarray(value).T).T  # HDF5 has MATLAB's axes reversed
                 elif name in ("dbTimeStamp", "qTimeStamp"):
                     fields[name] = np.asarray(value, np.float64).ravel()
                 elif name == "whichSet":

@@ -1,10 +1,11 @@
-"""A benchmark as tables that every command takes."""
+"""Write a benchmark as tables that every command takes."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +15,13 @@ from netvlad.places.table import Places
 from netvlad.runtime.files import write_json
 
 
-def write(split: Split, to: str | os.PathLike) -> list[Path]:
-    """Write `to` as one table with a split column if it has a table's suffix, else as a folder of two tables.
+def write(split: Split, to: str | os.PathLike[str]) -> list[Path]:
+    """Write one table with a split column if `to` has the suffix of a table, else a folder of two tables.
 
-    What tables cannot hold goes into truth.json: for each query positives, junk, roi, condition and name, where the
-    benchmark states them; rows are those of the database and of the queries, each counted from 0. In one table the
-    database comes first. A set without queries is written without a split: every photo is both.
-    Returns the files. Errors: PlacesError for another suffix.
+    What tables cannot hold goes into truth.json: positives, junk, roi, condition and name of each query, as far as the
+    benchmark states them, by rows of the database and of the queries, counted from 0 each. In one table the database
+    comes first. A set without queries is written without a split: every photo is both.
+    Returns the files. Raises PlacesError for another suffix.
     """
     to = Path(to)
     if to.suffix:
@@ -47,7 +48,7 @@ def _named(places: Places, split: str) -> Places:
     return replace(places, split=np.full(len(places), split, object))
 
 
-def _truth(split: Split) -> dict:
+def _truth(split: Split) -> dict[str, Any]:
     rows = {name: getattr(split, name) for name in ("positives", "junk")}
     truth = {name: [row.tolist() for row in value] for name, value in rows.items() if value is not None}
     plain = {name: getattr(split, name) for name in ("roi", "condition", "names")}

@@ -1,22 +1,24 @@
-"""GSV-Cities (Ali-bey et al. 2022): places of 23 cities, each seen several times, to train on."""
+"""GSV-Cities (Ali-bey et al. 2022): places of 23 cities with several photos each, for training."""
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.layout import read_rows
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
+_Key: TypeAlias = tuple[int, int, int, int, str]  # place, year, month, heading, panorama
 _COLUMNS = ("place_id", "year", "month", "northdeg", "city_id", "lat", "lon", "panoid")
 
 
 def read(root: Path) -> Split:
-    """All cities whose table is in Dataframes/. `place` is city_placeid: numbers start anew in each city."""
+    """Read all cities with a table in Dataframes/. `place` is city_placeid: numbers start anew in each city."""
     folder = root / "Dataframes"
     tables = sorted(folder.glob("*.csv"))
     if not tables:
@@ -25,17 +27,13 @@ def read(root: Path) -> Split:
 
 
 def _read_city(root: Path, table: Path) -> Places:
-    with open(table, encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    missing = [name for name in _COLUMNS if not rows or name not in rows[0]]
-    if missing:
-        raise PlacesError(f"{table} has no columns {', '.join(missing)}" if rows else f"{table} holds no rows")
+    rows = read_rows(table, _COLUMNS)
     found = {city: _named(root / "Images" / city, city) for city in {row["city_id"] for row in rows}}
     try:
         keys = [_key(row) for row in rows]
         headings = np.mod([float(row["northdeg"]) for row in rows], 360)  # some are written as 584
     except ValueError as error:
-        raise PlacesError(f"{table}: {error}; place_id, year, month and northdeg are numbers") from None
+        raise PlacesError(f"{error}; place_id, year, month and northdeg are numbers", path=table) from None
     names = [found[row["city_id"]].get(key) or _name(row, key) for row, key in zip(rows, keys, strict=True)]
     return Places.build(
         path=[root / "Images" / row["city_id"] / name for row, name in zip(rows, names, strict=True)],
@@ -48,23 +46,24 @@ def _read_city(root: Path, table: Path) -> Places:
     )
 
 
-def _key(row: dict[str, str]) -> tuple:
+def _key(row: dict[str, str]) -> _Key:
     return int(row["place_id"]), int(row["year"]), int(row["month"]), int(row["northdeg"]), row["panoid"]
 
 
-def _name(row: dict[str, str], key: tuple) -> str:
+def _name(row: dict[str, str], key: _Key) -> str:
     place, year, month, degrees, panorama = key
     head = f"{row['city_id']}_{place:07d}_{year:04d}_{month:02d}_{degrees:03d}"
     return f"{head}_{row['lat']}_{row['lon']}_{panorama}.jpg"
 
 
-def _named(folder: Path, city: str) -> dict[tuple, str]:
-    """The photos of a folder by what their names say but for the position, whose digits depend on who wrote them."""
-    found = {}
+def _named(folder: Path, city: str) -> dict[_Key, str]:
+    """The photos of a folder by all that their names say but the position, whose digits vary among copies."""
+    found: dict[_Key, str] = {}
     for name in os.listdir(folder) if folder.is_dir() else ():
         pieces = os.path.splitext(name)[0].removeprefix(f"{city}_").split("_", 6)
         if len(pieces) == 7 and all(piece.isdigit() for piece in pieces[:4]):
-            found[(*map(int, pieces[:4]), pieces[6])] = name
+            place, year, month, degrees = map(int, pieces[:4])
+            found[place, year, month, degrees, pieces[6]] = name
     return found
 
 

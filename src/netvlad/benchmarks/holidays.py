@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.layout import one_of
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.readers import photos_below
@@ -18,8 +18,10 @@ from netvlad.places.values import some
 
 
 def read(root: Path) -> Split:
-    """Photo 123402.jpg is the third of scene 1234; the first of each is its query, and is itself neither right nor
-    wrong. The scene is the place label; there are no positions."""
+    """Read photos: 123402.jpg is the third of scene 1234. The first of each scene is its query and junk for itself.
+
+    The scene is the place label; there are no positions.
+    """
     folder = one_of(root, "jpg", "images")
     paths = photos_below(folder)
     if not paths:
@@ -34,7 +36,8 @@ def read(root: Path) -> Split:
     members = [np.flatnonzero(scene == scene[row]) for row in asked]
     lost = np.setdiff1d(scene, scene[asked])
     if len(lost):
-        raise PlacesError(f"{folder}: scenes without their query photo: {len(lost)}, the first {lost[0] * 100}.jpg")
+        reason = f"scenes without their query photo: {len(lost)}, the first {lost[0] * 100}.jpg"
+        raise PlacesError(reason, path=folder)
     database = Places.build(path=paths, place=[str(n) for n in scene])
     return Split(
         database,

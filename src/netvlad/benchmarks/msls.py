@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
+from netvlad.benchmarks.layout import read_rows
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.positions import AGREE
 from netvlad.places.projection import ecef, from_utm, to_utm
 from netvlad.places.table import Places
 from netvlad.places.values import floats
+
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, IntArray
 
 CITIES = {
     "train": ("trondheim", "london", "boston", "melbourne", "amsterdam", "helsinki", "tokyo", "toronto", "saopaulo")
@@ -26,12 +30,12 @@ CITIES = {
 
 
 def read(root: Path, split: str) -> Split:
-    """All cities of a split in one table. Panoramas are left out, and of val what subtask_index.csv leaves out.
+    """Read all cities of a split into one table, without panoramas and, for val, what subtask_index.csv leaves out.
 
     Positions are the postprocessed ones, headings the compass angles of raw.csv, as in the authors' loader.
     """
-    tables = {"database": [], "query": []}
-    conditions = []
+    tables: dict[str, list[Places]] = {"database": [], "query": []}
+    conditions: list[str] = []
     for city in CITIES[split]:
         for which, places in tables.items():
             folder = root / "train_val" / city / which
@@ -46,7 +50,7 @@ def read(root: Path, split: str) -> Split:
     )
 
 
-def _read_city(folder: Path, listed: bool) -> tuple[Places, np.ndarray]:
+def _read_city(folder: Path, listed: bool) -> tuple[Places, BoolArray]:
     raw = _read(folder / "raw.csv", "key", "lon", "lat", "ca", "captured_at", "pano")
     post = _read(folder / "postprocessed.csv", "key", "easting", "northing", "night")
     _same_rows(folder, raw, post, "postprocessed.csv")
@@ -59,7 +63,7 @@ def _read_city(folder: Path, listed: bool) -> tuple[Places, np.ndarray]:
     return _places(folder, raw, post, rows), np.array([post["night"][row].lower() == "true" for row in rows], bool)
 
 
-def _places(folder: Path, raw: dict[str, list[str]], post: dict[str, list[str]], rows: np.ndarray) -> Places:
+def _places(folder: Path, raw: dict[str, list[str]], post: dict[str, list[str]], rows: IntArray) -> Places:
     lat, lon, easting, northing, angle = (
         _numbers(folder, column, name, rows)
         for column, name in ((raw, "lat"), (raw, "lon"), (post, "easting"), (post, "northing"), (raw, "ca"))
@@ -71,8 +75,9 @@ def _places(folder: Path, raw: dict[str, list[str]], post: dict[str, list[str]],
     if len(off):
         key = raw["key"][rows[off[0]]]
         raise PlacesError(
-            f"{folder}: raw.csv and postprocessed.csv place {len(off)} photos more than {AGREE:g} m apart, the first "
-            f"of them {key}"
+            f"raw.csv and postprocessed.csv place {len(off)} photos more than {AGREE:g} m apart, the first of "
+            f"them {key}",
+            path=folder,
         )
     return Places.build(
         path=[folder / "images" / f"{raw['key'][row]}.jpg" for row in rows],
@@ -84,30 +89,27 @@ def _places(folder: Path, raw: dict[str, list[str]], post: dict[str, list[str]],
     )
 
 
-def _numbers(folder: Path, table: dict[str, list[str]], name: str, rows: np.ndarray) -> np.ndarray:
+def _numbers(folder: Path, table: dict[str, list[str]], name: str, rows: IntArray) -> Array:
     values, wrong = floats([table[name][row] for row in rows], what=name)
-    if not wrong and name != "ca":  # a compass may be silent, a position not
+    if not wrong and name != "ca":  # the heading alone may be unknown
         wrong = {int(row): f"no {name}" for row in np.flatnonzero(np.isnan(values))}
     if wrong:
         row = min(wrong)
-        raise PlacesError(f"{folder}: {len(wrong)} rows lack {name}; photo {table['key'][rows[row]]}: {wrong[row]}")
+        reason = f"{len(wrong)} rows lack {name}; photo {table['key'][rows[row]]}: {wrong[row]}"
+        raise PlacesError(reason, path=folder)
     return values
 
 
 def _read(path: Path, *columns: str) -> dict[str, list[str]]:
     if not path.is_file():
         raise PlacesError(f"{path} is not there (of metadata.zip)")
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    missing = [name for name in columns if not rows or name not in rows[0]]
-    if missing:
-        raise PlacesError(f"{path} has no columns {', '.join(missing)}" if rows else f"{path} holds no rows")
+    rows = read_rows(path, columns)
     return {name: [row[name] or "" for row in rows] for name in columns}
 
 
 def _same_rows(folder: Path, raw: dict[str, list[str]], other: dict[str, list[str]], name: str) -> None:
     if raw["key"] != other["key"]:
-        raise PlacesError(f"{folder}: raw.csv and {name} do not list the same photos in the same order")
+        raise PlacesError(f"raw.csv and {name} do not list the same photos in the same order", path=folder)
 
 
 LAYOUT = """ROOT/
@@ -118,7 +120,7 @@ LAYOUT = """ROOT/
         images/KEY.jpg ..."""
 
 
-def _make(name: str, title: str, split: str, heading: float | None = None, **facts) -> Benchmark:
+def _make(name: str, title: str, split: str, heading: float | None = None, **facts: Any) -> Benchmark:
     return Benchmark(
         name=name,
         title=title,

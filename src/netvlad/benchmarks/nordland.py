@@ -1,4 +1,4 @@
-"""Nordland (Sünderhauf et al. 2013): one railway line filmed in four seasons, frame by frame the same."""
+"""Nordland (Sünderhauf et al. 2013): one railway line filmed in four seasons, with the same frames in each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.layout import one_of
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
@@ -20,14 +20,14 @@ _DOWNLOADED = {"summer": "database", "winter": "queries"}
 
 
 def read(root: Path, database: str, queries: str, tolerance: int, every: int) -> Split:
-    """A season against another. A match is right up to `tolerance` frames off; every so-manieth frame is a query.
+    """Read two seasons. A match is correct up to `tolerance` frames off; every `every`-th frame is a query.
 
-    Frames are counted along the list of clean ones (no tunnels, no stations). There are no positions: a photo's place
-    label is its frame's number.
+    Frames are counted along the list of clean ones (no tunnels, no stations). There are no positions: the place label
+    of a photo is the number of its frame.
     """
     if (root / LIST).is_file() or not (root / "images/test").is_dir():
         listed = one_of(root, LIST, "images/test").read_text(encoding="utf-8").split()
-        frames = {season: [root / season / name for name in listed] for season in (database, queries)}
+        frames = {season: [str(root / season / name) for name in listed] for season in (database, queries)}
     else:
         frames = {season: _frames(root / "images/test" / _DOWNLOADED[season]) for season in (database, queries)}
         if len(frames[database]) != len(frames[queries]):
@@ -36,7 +36,7 @@ def read(root: Path, database: str, queries: str, tolerance: int, every: int) ->
                 "queries; the same frames of both seasons are wanted"
             )
     n = len(frames[database])
-    asked = np.arange(0, n, every)
+    asked = range(0, n, every)
     positives = [np.arange(max(0, i - tolerance), min(n, i + tolerance + 1)) for i in asked]
     return Split(
         Places.build(path=frames[database], place=[f"{i:05d}" for i in range(n)]),
@@ -51,12 +51,14 @@ def _frames(folder: Path) -> list[str]:
         raise PlacesError(f"{folder} is not there; {LIST} beside the seasons' folders is not either")
     places = utm_filenames.read_labels(folder)
     if not all(label.isdigit() for label in places.place):
-        raise PlacesError(f"{folder}: the seventh field of a name is the frame's number; {places.place[0]!r} is none")
+        reason = f"the seventh field of a name is the frame's number; {places.place[0]!r} is none"
+        raise PlacesError(reason, path=folder)
     numbers = np.array([int(label) for label in places.place])
     order = np.argsort(numbers, kind="stable")
     if not np.array_equal(numbers[order], np.arange(len(numbers))):
-        raise PlacesError(f"{folder}: frames 0 to {len(numbers) - 1} are wanted once each; some are missing or twice")
-    return places.path[order].tolist()
+        reason = f"frames 0 to {len(numbers) - 1} are wanted once each; some are missing or twice"
+        raise PlacesError(reason, path=folder)
+    return list(places.path[order])
 
 
 LAYOUT = """ROOT/

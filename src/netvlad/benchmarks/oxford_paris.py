@@ -1,4 +1,4 @@
-"""Oxford 5k (Philbin et al. 2007) and Paris 6k (2008): landmarks, judged by mean average precision."""
+"""Oxford 5k (Philbin et al. 2007) and Paris 6k (2008): landmarks, measured by mean average precision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.layout import one_of
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.readers import photos_below
@@ -22,10 +22,10 @@ TRUTHS = {
 
 
 def read(root: Path, name: str) -> Split:
-    """Photos, and for each query its region of interest, the good and ok photos (right), and the junk.
+    """Read photos, and for each query its region of interest, the good and ok photos (correct), and the junk.
 
-    The query's own photo is in the database and counts as right, as in the published ground truth. There are no
-    positions; a photo's place label is its own name, since nothing else is known of most.
+    The query's own photo is in the database and counts as correct, as in the published ground truth. There are no
+    positions; the place label of a photo is its own name, since the landmark of most is not known.
     """
     photos = _photos(one_of(root, "images", "jpg"), root / "corrupt.txt")
     truth = one_of(root, *TRUTHS[name])
@@ -47,8 +47,8 @@ def read(root: Path, name: str) -> Split:
 
 
 def _photos(folder: Path, corrupt: Path) -> dict[str, str]:
-    """Path of each photo by its name without suffix, in sorted order; those listed in corrupt.txt are left out."""
-    bad = set()
+    """Paths of photos by name without suffix, sorted, without those listed in corrupt.txt."""
+    bad: set[str] = set()
     if corrupt.is_file():
         bad = {Path(line).stem for line in corrupt.read_text(encoding="utf-8").split()}
     photos: dict[str, str] = {}
@@ -64,14 +64,15 @@ def _photos(folder: Path, corrupt: Path) -> dict[str, str]:
 
 
 def _query(path: Path) -> tuple[str, list[float]]:
-    """Name of a query's photo, and left, top, right, bottom: the one line of a *_query.txt."""
+    """The name of a query's photo, and left, top, right, bottom, from the line of a *_query.txt."""
     pieces = path.read_text(encoding="utf-8").split()
     try:
         stem, box = pieces[0], [float(piece) for piece in pieces[1:]]
     except (IndexError, ValueError):
         stem, box = "", []
     if len(box) != 4:
-        raise PlacesError(f"{path}: a photo's name and left, top, right, bottom are wanted, not {' '.join(pieces)!r}")
+        reason = f"a photo's name and left, top, right, bottom are wanted, not {' '.join(pieces)!r}"
+        raise PlacesError(reason, path=path)
     return stem.removeprefix("oxc1_"), box
 
 

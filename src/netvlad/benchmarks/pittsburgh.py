@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.dbstruct import read_struct
-from netvlad.benchmarks.photos import one_of, under
+from netvlad.benchmarks.layout import one_of, under
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
-ZONE = 32617  # 17 N: the structs do not say it
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
+ZONE = 32617  # 17 N, which the structs do not state
 
 
 def read(root: Path, size: str, split: str) -> Split:
-    """The authors' layout, or that of the field's downloader where their .mat file is not there."""
+    """Read the authors' layout, or that of the field's downloader if their .mat file is missing."""
     name = f"pitts{size}_{split}.mat"
     has_struct = any((root / place / name).exists() for place in ("", "datasets"))
     if not has_struct and (root / "images" / split).is_dir():
@@ -32,7 +36,7 @@ def read(root: Path, size: str, split: str) -> Split:
     )
 
 
-def _places(paths: list[str], utm) -> Places:
+def _places(paths: list[str], utm: Array) -> Places:
     # 000/000829_pitch1_yaw1.jpg: one of the 24 cut-outs of panorama 000829
     panoramas = [os.path.basename(path).partition("_pitch")[0] for path in paths]
     return Places.build(path=paths, easting=utm[:, 0], northing=utm[:, 1], utm=ZONE, panorama=panoramas)

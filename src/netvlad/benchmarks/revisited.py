@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
-# right, and neither right nor wrong: section 3.3 of the paper
+if TYPE_CHECKING:
+    from netvlad.types import IntArray
+
+# correct, and not counted: section 3.3 of the paper
 PROTOCOLS = {
     "easy": (("easy",), ("junk", "hard")),
     "medium": (("easy", "hard"), ("junk",)),
@@ -22,9 +26,9 @@ PROTOCOLS = {
 
 
 def read(root: Path, name: str, protocol: str) -> Split:
-    """Photos jpg/NAME.jpg and the ground truth gnd_NAME.mat. No positions: a photo's place label is its own name.
+    """Read photos jpg/NAME.jpg and the ground truth gnd_NAME.mat. There are no positions: place labels are names.
 
-    The same ground truth is handed out as a pickle, which is never loaded here: a pickle can run anything.
+    The ground truth is also published as a pickle, which is never loaded: a pickle can run anything.
     """
     truth = _truth(root, name)
     images, asked, gnd = (truth[key] for key in ("imlist", "qimlist", "gnd"))
@@ -39,7 +43,7 @@ def read(root: Path, name: str, protocol: str) -> Split:
     )
 
 
-def _truth(root: Path, name: str) -> dict:
+def _truth(root: Path, name: str) -> dict[str, Any]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
@@ -59,11 +63,12 @@ def _truth(root: Path, name: str) -> dict:
             f"{error}"
         ) from None
     if len(entries) != len(lists["qimlist"]):
-        raise PlacesError(f"{path}: ground truth of {len(entries)} queries, but {len(lists['qimlist'])} names")
+        reason = f"ground truth of {len(entries)} queries, but {len(lists['qimlist'])} names"
+        raise PlacesError(reason, path=path)
     return {**lists, "gnd": entries}
 
 
-def _rows(entry: dict, kinds: tuple[str, ...], n: int) -> np.ndarray:
+def _rows(entry: dict[str, Any], kinds: tuple[str, ...], n: int) -> IntArray:
     numbers = np.concatenate([np.asarray(entry[kind]).ravel() for kind in kinds]).astype(np.int64)
     if len(numbers) and not (numbers.min() >= 1 and numbers.max() <= n):
         raise PlacesError(f"ground truth names photo {numbers.max()} of {n}, counted from 1")

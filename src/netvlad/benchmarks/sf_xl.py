@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.layout import one_of
 from netvlad.benchmarks.utm_filenames import read_folder
 from netvlad.places.table import Places
 
 
 def read(root: Path, version: str, split: str, queries: str | None) -> Split:
-    """ROOT/VERSION/SPLIT/{database,QUERIES}, or the same with ROOT being the version's folder.
+    """Read ROOT/VERSION/SPLIT/{database,QUERIES}, or the same in the folder of the version.
 
-    Headings are left out: the set's README has them run from north over west to the left edge of a cut-out, while the
-    code of its authors takes them clockwise to the middle of a panorama. No rule of this benchmark needs them.
+    Headings are left out: by the README they run from north over west to the left edge of a cut-out, by the authors'
+    code clockwise to the middle of a panorama. No rule of this benchmark needs them.
     """
     base = one_of(root, f"{version}/{split}", split)
     if queries is None:
@@ -34,7 +35,7 @@ TRAIN = """ROOT/
   {version}/train_images_paths.txt    (where it is there, the photos that are expected)"""
 
 
-def _make(name: str, title: str, version: str, split: str, folder: str | None, images: int, **facts) -> Benchmark:
+def _make(name: str, title: str, version: str, split: str, folder: str | None, images: int, **facts: Any) -> Benchmark:
     part = f"{version}/{split}"
     return Benchmark(
         name=name,

@@ -1,4 +1,4 @@
-"""Tokyo 24/7 (Torii et al. 2015): phone pictures by day, at sunset and by night against Street View by day."""
+"""Tokyo 24/7 (Torii et al. 2015): phone photos by day, at sunset and by night, Street View by day."""
 
 from __future__ import annotations
 
@@ -6,32 +6,37 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.dbstruct import read_struct
-from netvlad.benchmarks.photos import one_of, under
+from netvlad.benchmarks.layout import one_of, under
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
-ZONE = 32654  # 54 N: the struct does not say it
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
+ZONE = 32654  # 54 N, which the struct does not state
 CUT_OUTS = 12
 _CONDITIONS = np.array(["night", "day", "sunset"], object)  # by the query's number, counted from 1, modulo 3
 
 
 def read(root: Path) -> Split:
-    """The authors' layout, or that of the field's downloader where their .mat file is not there."""
+    """Read the authors' layout, or that of the field's downloader if their .mat file is missing."""
     has_struct = any((root / place / "tokyo247.mat").exists() for place in ("", "datasets"))
     if not has_struct and (root / "images/test").is_dir():
         return _downloaded(root)
     path = one_of(root, "datasets/tokyo247.mat", "tokyo247.mat", "images/test")
     struct = read_struct(path)
     if len(struct.database) % CUT_OUTS:
-        raise PlacesError(f"{path}: {len(struct.database)} database photos are no multiple of {CUT_OUTS} cut-outs")
-    # the struct says .jpg; the photos are handed out as .png
+        reason = f"{len(struct.database)} database photos are no multiple of {CUT_OUTS} cut-outs"
+        raise PlacesError(reason, path=path)
+    # the struct says .jpg; the published photos are .png
     paths = under(root, ("images", ".", "tokyo247"), struct.database, "database", suffix=".png")
     asked = under(root, ("query", "247query_subset_v2", "247query_v3", "."), struct.queries, "query")
     rows = np.arange(len(paths)) // CUT_OUTS
@@ -42,21 +47,21 @@ def read(root: Path) -> Split:
     )
 
 
-def _places(paths: list[str], utm: np.ndarray, panorama=None) -> Places:
+def _places(paths: list[str], utm: Array, panorama: list[str] | None = None) -> Places:
     return Places.build(path=paths, easting=utm[:, 0], northing=utm[:, 1], utm=ZONE, panorama=panorama)
 
 
 def _downloaded(root: Path) -> Split:
-    """Here a query's number is in its name: photos 00010.jpg, 00011.jpg, 00012.jpg are day, sunset, night."""
+    """Read the downloader's layout: numbers 00010.jpg, 00011.jpg, 00012.jpg in names mean day, sunset, night."""
     split = utm_filenames.read(root, "test")
-    numbers = [re.fullmatch(r"(\d+)(?:\.jpg)?", name) for name in split.queries.panorama]
-    odd = [os.path.basename(path) for path, n in zip(split.queries.path, numbers, strict=True) if n is None]
+    found = [re.fullmatch(r"(\d+)(?:\.jpg)?", name) for name in split.queries.panorama]
+    odd = [os.path.basename(path) for path, n in zip(split.queries.path, found, strict=True) if n is None]
     if odd:
         raise PlacesError(
             f"{len(odd)} queries in {root / 'images/test/queries'} do not tell their number in the seventh field of "
             f"their names, so that day, sunset and night are not known: {', '.join(odd[:3])}"
         )
-    condition = _CONDITIONS[np.array([int(n[1]) for n in numbers]) % 3]
+    condition = _CONDITIONS[np.array([int(n[1]) for n in found if n]) % 3]
     return Split(split.database, split.queries, condition=condition)
 
 

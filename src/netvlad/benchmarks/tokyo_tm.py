@@ -5,40 +5,43 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.dbstruct import read_struct
-from netvlad.benchmarks.photos import one_of, under
+from netvlad.benchmarks.layout import one_of, under
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.benchmarks.tokyo_247 import ZONE
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
 
 def read(root: Path, split: str) -> Split:
-    """The authors' layout. Queries are photos of the same folder: the sets were made out of one."""
+    """Read the authors' layout. Database and queries are photos of one folder."""
     path = one_of(root, f"datasets/tokyoTM_{split}.mat", f"tokyoTM_{split}.mat")
     struct = read_struct(path)
-    tables = []
-    for names, utm, stamps, which in (
-        (struct.database, struct.database_utm, struct.database_stamps, "database"),
-        (struct.queries, struct.queries_utm, struct.queries_stamps, "query"),
-    ):
-        if stamps is None:
-            raise PlacesError(f"{path}: dbStruct lacks the time stamps, by which a query's own date is left out")
+    if struct.database_stamps is None or struct.queries_stamps is None:
+        raise PlacesError("dbStruct lacks the time stamps, by which a query's own date is left out", path=path)
+
+    def places(names: list[str], utm: Array, stamps: Array, which: str) -> Places:
         paths = under(root, ("images", "."), names, which, suffix=".png")
-        tables.append(
-            Places.build(path=paths, easting=utm[:, 0], northing=utm[:, 1], utm=ZONE, time=dates_of(stamps, path))
-        )
-    return Split(*tables)
+        return Places.build(path=paths, easting=utm[:, 0], northing=utm[:, 1], utm=ZONE, time=dates_of(stamps, path))
+
+    return Split(
+        places(struct.database, struct.database_utm, struct.database_stamps, "database"),
+        places(struct.queries, struct.queries_utm, struct.queries_stamps, "query"),
+    )
 
 
-def dates_of(stamps: np.ndarray, path) -> np.ndarray:
+def dates_of(stamps: Array, path: Path) -> Array:
     """Time stamps (N,) as datetime64[s]: months 200911, days 20091104, or MATLAB's days since the year 0.
 
-    The authors compare them for equality alone, and document no unit. Errors: PlacesError for anything else.
+    The authors compare them for equality alone and document no unit. Raises PlacesError for anything else.
     """
     whole = stamps.astype(np.int64) if np.isfinite(stamps).all() else np.zeros(len(stamps), np.int64)
     if _all_between(whole, 1980_01, 2040_12):
@@ -48,20 +51,21 @@ def dates_of(stamps: np.ndarray, path) -> np.ndarray:
     if _all_between(whole, 723_000, 746_000):  # 1979 to 2042; day 719529 is the first of 1970
         return (stamps - 719_529.0).astype("datetime64[D]").astype("datetime64[s]") + np.timedelta64(12, "h")
     odd = ", ".join(f"{stamp:g}" for stamp in stamps[:3])
-    raise PlacesError(f"{path}: time stamps {odd} are neither months (200911) nor days (20091104, or MATLAB's datenum)")
+    reason = f"time stamps {odd} are neither months (200911) nor days (20091104, or MATLAB's datenum)"
+    raise PlacesError(reason, path=path)
 
 
-def _all_between(values: np.ndarray, low: int, high: int) -> bool:
+def _all_between(values: Array, low: int, high: int) -> bool:
     return bool(len(values) == 0 or ((values >= low) & (values <= high)).all())
 
 
-def _calendar(year: np.ndarray, month: np.ndarray, day: np.ndarray, path) -> np.ndarray:
-    """Noon of each date: what is known is the day, and noon keeps it from being taken for a night."""
+def _calendar(year: Array, month: Array, day: Array, path: Path) -> Array:
+    """Noon of each date, which is not taken for a night."""
     written = [f"{y:04d}-{m:02d}-{d:02d}T12" for y, m, d in zip(year, month, day, strict=True)]
     try:
         return np.array(written, "datetime64[s]")
     except ValueError as error:
-        raise PlacesError(f"{path}: a time stamp is no date: {error}") from None
+        raise PlacesError(f"a time stamp is no date: {error}", path=path) from None
 
 
 LAYOUT = """ROOT/

@@ -1,5 +1,7 @@
-"""Folders of photos that are named after the field's convention, as gmberton/VPR-datasets-downloader writes them:
-images/{train,val,test}/{database,queries}/@easting@northing@zone@letter@lat@lon@panorama@tile@heading@...@.jpg"""
+"""Photos whose names state their places, as gmberton/VPR-datasets-downloader writes them.
+
+images/{train,val,test}/{database,queries}/@easting@northing@zone@letter@lat@lon@panorama@tile@heading@...@.jpg
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.photos import one_of
+from netvlad.benchmarks.layout import one_of
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.exif import Shot
@@ -25,11 +28,11 @@ DOWNLOADER = "https://github.com/gmberton/VPR-datasets-downloader"
 
 
 def read_folder(folder: Path, headings: bool = True) -> Places:
-    """The photos in and below a folder, by their names alone: UTM, heading, time, panorama.
+    """The photos in and below a folder, with UTM, heading, time and panorama from their names.
 
-    A list FOLDER_images_paths.txt beside it, as SF-XL has, says which photos there should be. headings: whether the
-    names' mean where the middle of the photo looks.
-    Errors: PlacesError when there are no photos, or some are not named after the convention.
+    A list FOLDER_images_paths.txt beside the folder, as in SF-XL, states which photos there should be.
+    headings: whether names state the heading of the middle of the photo; otherwise it is unknown.
+    Raises PlacesError if there are no photos, or some are not named by the convention.
     """
     paths, shots = named_photos(folder)
     columns = {k: np.array([getattr(s, k) for s in shots]) for k in ("lat", "lon", "easting", "northing", "utm")}
@@ -46,7 +49,7 @@ def read_folder(folder: Path, headings: bool = True) -> Places:
 
 
 def read_labels(folder: Path) -> Places:
-    """As `read_folder`, where the position in the name is a stand-in: the panorama's field is the place's label."""
+    """As `read_folder` for names with placeholders for positions: the field of the panorama is the place label."""
     paths, shots = named_photos(folder)
     unlabelled = [path for path, shot in zip(paths, shots, strict=True) if not shot.panorama]
     if unlabelled:
@@ -58,17 +61,17 @@ def read_labels(folder: Path) -> Places:
 
 
 def named_photos(folder: Path) -> tuple[list[str], list[Shot]]:
-    """Paths of a folder's photos, sorted, and what their names say."""
+    """Sorted paths of the photos of a folder, and what their names say."""
     paths = _paths(folder)
     if not paths:
         raise PlacesError(f"{folder} holds no photos; photos named @easting@northing@... are wanted there")
-    shots = [parse_name(path) for path in paths]
-    odd = [os.path.relpath(path, folder) for path, shot in zip(paths, shots, strict=True) if shot is None]
+    parsed = [parse_name(path) for path in paths]
+    odd = [os.path.relpath(path, folder) for path, shot in zip(paths, parsed, strict=True) if shot is None]
     if odd:
         raise PlacesError(
             f"{len(odd)} of {len(paths)} photos in {folder} are not named @easting@northing@...: {some(odd)}"
         )
-    return paths, shots
+    return paths, [shot for shot in parsed if shot]
 
 
 def _paths(folder: Path) -> list[str]:
@@ -85,13 +88,13 @@ def read(
     queries: str = "queries",
     reader: Callable[[Path], Places] = read_folder,
 ) -> Split:
-    """database (some sets call it gallery) and QUERIES of ROOT/images/SPLIT, or of ROOT/SPLIT as MSLS is written."""
+    """Read database (gallery in some sets) and QUERIES of ROOT/images/SPLIT, or of ROOT/SPLIT as in MSLS."""
     base = one_of(root, f"images/{split}", split)
     return Split(reader(one_of(base, "database", "gallery")), reader(one_of(base, queries)))
 
 
 def read_pairs(root: Path) -> Split:
-    """Sets without positions: a query's true match is the database photo of the same label."""
+    """Read a set without positions: the true matches of a query are the database photos of its label."""
     split = read(root, "test", reader=read_labels)
     rows: dict[str, list[int]] = {}
     for row, label in enumerate(split.database.place):
@@ -109,7 +112,7 @@ LAYOUT = """ROOT/
         @easting@northing@..."""
 
 
-def _make(name: str, title: str, split: str = "test", folder: str = "queries", **facts) -> Benchmark:
+def _make(name: str, title: str, split: str = "test", folder: str = "queries", **facts: Any) -> Benchmark:
     return Benchmark(
         name=name,
         title=title,
@@ -122,13 +125,16 @@ def _make(name: str, title: str, split: str = "test", folder: str = "queries", *
     )
 
 
-def _size(database: int, queries: int, gigabytes: float | None = None) -> dict:
+def _size(database: int, queries: int, gigabytes: float | None = None) -> dict[str, Any]:
     return {"images": database + queries, "database": database, "queries": queries, "gigabytes": gigabytes}
 
 
 _RUN = "run {} of the downloader; it writes this layout"
-_SVOX = {"how": _RUN.format("download_svox.py"), "licence": "research only (Google Street View, Oxford RobotCar)"}
-_PAIRS = {"reader": read_pairs, "protocol": replace(STANDARD, radius=None), "licence": "see the source"}
+_SVOX: dict[str, Any] = {
+    "how": _RUN.format("download_svox.py"),
+    "licence": "research only (Google Street View, Oxford RobotCar)",
+}
+_PAIRS: dict[str, Any] = {"reader": read_pairs, "protocol": replace(STANDARD, radius=None), "licence": "see the source"}
 _WEATHERS = {"night": 823, "overcast": 872, "rain": 937, "snow": 870, "sun": 854}
 
 ALL = (

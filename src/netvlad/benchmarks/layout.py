@@ -1,18 +1,23 @@
-"""Which photos of a list are there, found by listing folders rather than by asking for each photo."""
+"""Files of a published layout: photos that exist, and rows of CSV tables."""
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import PlacesError
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray
 
-def present(paths: Sequence[str]) -> np.ndarray:
-    """Which of the paths (N,) name a file (or folder) that is there: bool (N,)."""
+
+def present(paths: Sequence[str] | Array) -> BoolArray:
+    """Whether each of the paths (N,) exists: bool (N,). Lists folders, which is faster than a look at each photo."""
     seen: dict[str, frozenset[str]] = {}
     out = np.zeros(len(paths), bool)
     for i, path in enumerate(paths):
@@ -24,7 +29,7 @@ def present(paths: Sequence[str]) -> np.ndarray:
 
 
 def one_of(root: Path, *relative: str) -> Path:
-    """The first of several paths in `root` that is there. Errors: PlacesError naming all that were looked for."""
+    """The first of several paths in `root` that exists. Raises PlacesError that names all of them."""
     for path in relative:
         if (root / path).exists():
             return root / path
@@ -32,10 +37,10 @@ def one_of(root: Path, *relative: str) -> Path:
 
 
 def under(root: Path, folders: Sequence[str], names: Sequence[str], which: str, suffix: str = "") -> list[str]:
-    """Paths of the photos `names` in that of several folders of `root` that holds most of them.
+    """Paths of the photos `names` in the one of several folders of `root` that holds most of them.
 
-    suffix: the photos may have this one instead of their own. which: "database" or "query", for the error.
-    Errors: PlacesError when none of them is in any folder: the first that was looked for, and where.
+    suffix: an alternative to that of the names. which: "database" or "query", for the error. Raises PlacesError if no
+    folder holds any of the photos.
     """
     best: list[str] = []
     most = 0
@@ -53,3 +58,13 @@ def under(root: Path, folders: Sequence[str], names: Sequence[str], which: str, 
             f"none of the {len(names)} {which} photos is there: {names[0]}{instead} was looked for in {places}"
         )
     return best
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV table. Raises PlacesError if it has no rows or lacks some of `columns`."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    missing = [name for name in columns if not rows or name not in rows[0]]
+    if missing:
+        raise PlacesError(f"{path} has no columns {', '.join(missing)}" if rows else f"{path} holds no rows")
+    return rows

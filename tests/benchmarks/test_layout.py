@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from netvlad.benchmarks.photos import one_of, present, under
+from netvlad.benchmarks.layout import one_of, present, read_rows, under
 from netvlad.errors import PlacesError
 
 
@@ -41,3 +41,14 @@ def test_under_nothing(tmp_path):
         f"none of the 2 query photos is there: 1.jpg (or .png) was looked for in {tmp_path / 'images'} or {tmp_path}"
     )
     assert under(tmp_path, ("images",), [], "query") == []
+
+
+def test_rows_of_a_table(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("\ufeffkey,lat\na,1\nb,\n", encoding="utf-8")
+    assert read_rows(table, ("key", "lat")) == [{"key": "a", "lat": "1"}, {"key": "b", "lat": ""}]
+    with pytest.raises(PlacesError, match=r"t\.csv has no columns lon, ca$"):
+        read_rows(table, ("key", "lon", "ca"))
+    table.write_text("key,lat\n")
+    with pytest.raises(PlacesError, match=r"t\.csv holds no rows$"):
+        read_rows(table, ("key",))
