@@ -16,6 +16,7 @@ from netvlad.describe.fit import fit
 from netvlad.errors import ModelError
 from netvlad.pretrained import hub
 from netvlad.pretrained.catalogue import HUBS, Hub
+from netvlad.training.run import train
 
 TINY = Hub(
     repo="someone/tiny",
@@ -184,8 +185,9 @@ def test_options_that_a_published_model_has_not(here):
     for option, said in (({"clusters": 8}, "leave the clusters out"), ({"stage": "layer3"}, "leave the stage out")):
         with pytest.raises(ModelError, match=f"tiny is published as it is: {said}"):
             netvlad.load("tiny", **option)
-    with pytest.raises(ModelError, match="is described with as it is; to train, choose"):
-        netvlad.load("tiny").backbone  # noqa: B018
+    places = netvlad.Places.build(path=["a.jpg"], easting=0.0, northing=0.0)
+    with pytest.raises(ModelError, match="tiny cannot be trained"):
+        train(netvlad.load("tiny"), places)
 
 
 def test_vectors_of_another_length(here, monkeypatch):
@@ -206,7 +208,7 @@ def test_a_package_that_is_missing(here):
 )
 def test_code_that_fails(here, code):
     (here / "tiny" / "hubconf.py").write_text(code)
-    with pytest.raises(ModelError, match=r"tiny: cannot be had from torch\.hub \(") as error:
+    with pytest.raises(ModelError, match=r"tiny: cannot be loaded from torch\.hub \(") as error:
         netvlad.load("tiny")
     assert "\n" not in str(error.value)
 

@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
-import scipy.io
 import torch
 
 import netvlad
 from netvlad.describe.backbone import Backbone
 from netvlad.describe.fit import fit
 from netvlad.errors import ModelError
-from netvlad.pretrained import networks
 from netvlad.pretrained.catalogue import BACKBONES, HUBS, NETWORKS
-from netvlad.pretrained.listing import listed_backbones, listed_models
-from netvlad.pretrained.matconvnet import import_matconvnet
+from netvlad.pretrained.listing import listed_models
 from netvlad.pretrained.zoo import DEFAULT, list_models, load, split_name
 from netvlad.registry import models, poolings
 from netvlad.search.vocabulary_tree import VocabularyTree
@@ -105,29 +100,11 @@ def test_the_name_of_the_package_is_the_same_function():
     assert split_name(DEFAULT)[0] in BACKBONES
 
 
-def test_known_backbones_without_loading_any(folder):
-    (folder / "resnet18.tv_in1k.to_layer3.pth").write_bytes(b"never read")
-    (folder / "vgg16.mine.pth").write_bytes(b"never read")
-    found = {k.backbone: k for k in listed_backbones()}
-    assert list(found) == list(BACKBONES)
-    dims = {name: (k.stage, k.dim, k.stride) for name, k in found.items()}
-    assert dims == {
-        "vgg16": ("conv5_3", 512, 16),
-        "alexnet": ("conv5", 256, 16),
-        "resnet18": ("layer3", 256, 16),
-        "resnet50": ("layer3", 1024, 16),
-        "mobilenetv3_large_100": ("blocks.4", 112, 16),
-        "vit_small_patch14_dinov2": ("blocks.11", 384, 14),
-        "vit_base_patch14_dinov2": ("blocks.11", 768, 14),
-    }
-    assert found["resnet18"].weights == "file resnet18.tv_in1k.to_layer3.pth"
-    assert found["resnet18"].licence == "bsd-3-clause"
-    assert found["vgg16"].licence == "not stated"
-    assert found["vit_small_patch14_dinov2"].weights == "download timm/vit_small_patch14_dinov2.lvd142m"
-    assert found["vit_small_patch14_dinov2"].licence == "apache-2.0"
-
-
 # -- what other packages registered ---------------------------------------------------------------------------------
+
+
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
 
 class Corner(torch.nn.Module):
@@ -187,7 +164,7 @@ def test_a_model_of_another_package(plugins):
 def test_all_names(plugins):
     names = list_models()
     assert len(names) == len(set(names)) == len(BACKBONES) * 7 + 1 + len(NETWORKS) + len(HUBS) + 1
-    for name in ("resnet18-netvlad", "vgg16-corner", "densevlad", NAME, "megaloc", "constant"):
+    for name in ("resnet18-netvlad", "vgg16-corner", "densevlad", "vgg16-max-tokyotm", "megaloc", "constant"):
         assert name in names
 
 
@@ -207,89 +184,11 @@ def test_own_describers_are_all_that_callers_may_ask_for(name, folder, monkeypat
     assert isinstance(model, Saveable)
 
 
-# -- networks of the authors ------------------------------------------------------------------------------------------
-
-NAME = "vgg16-netvlad-pitts30k"
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("NETVLAD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(networks, "download", lambda *a, **o: pytest.fail("nothing is to be fetched"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def mat(tmp_path, authors):
-    scipy.io.savemat(tmp_path / "small.mat", {"net": authors()})
-    return tmp_path / "small.mat"
-
-
-def image() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
-
-
-@pytest.mark.parametrize("file", NETWORKS[NAME].files)
-def test_a_file_of_the_authors_in_the_weights_folder(folder, cache, mat, file):
-    shutil.copy(mat, folder / file)
-    model = load(NAME, resize=None)
-    assert (model.name, model.resize, model.dim) == (NAME, None, 4)
-    np.testing.assert_array_equal(model.describe([image()]), import_matconvnet(mat).describe([image()]))
-    assert load(NAME, dim=2).dim == 2
-    assert not cache.exists()
-    assert next(m.here for m in listed_models() if m.name == NAME) == f"here: {file}"
-
-
-def test_an_imported_folder_goes_before_all(folder, cache, mat):
-    import_matconvnet(mat, name=NAME).save(folder / NAME)
-    assert load(NAME, resize=320).resize == 320
-    assert next(m.here for m in listed_models() if m.name == NAME) == f"here: {NAME}"
-
-
-def test_a_network_is_fetched_and_imported_once(folder, cache, mat, monkeypatch):
-    asked = []
-
-    def download(url, file, *, sha256_hex):
-        asked.append((url, file, sha256_hex))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return shutil.copy(mat, file) and file
-
-    monkeypatch.setattr(networks, "download", download)
-    first = load(NAME)
-    second = load(NAME)
-    assert asked == [(NETWORKS[NAME].url, cache / "Pitts30K_struct.mat", None)]
-    assert [f.name for f in cache.iterdir()] == ["models"]
-    assert first.identity == second.identity
-    assert second.backbone.provenance["source"] == NETWORKS[NAME].url
-    assert len(second.backbone.provenance["sha256"]) == 64
-    assert next(m.here for m in listed_models() if m.name == NAME) == "here, in the cache"
-
-
-def test_without_a_connection_it_says_what_to_put_where(folder, cache, monkeypatch):
-    def offline(url, *args, **options):
-        raise ModelError(f"{url}: Name or service not known")
-
-    monkeypatch.setattr(networks, "download", offline)
-    with pytest.raises(ModelError) as error:
-        load(NAME)
-    for part in (NAME, "Name or service not known", NETWORKS[NAME].files[0], NETWORKS[NAME].page, "NETVLAD_WEIGHTS"):
-        assert part in str(error.value)
-
-
-def test_a_network_whose_address_is_not_known(folder, cache):
-    with pytest.raises(ModelError, match=r"no address of its file is known; put vd16_pitts30k_conv5_3_max\.mat from"):
-        load("vgg16-max-pitts30k")
-    assert (
-        next(m.here for m in listed_models() if m.name == "vgg16-max-pitts30k")
-        == "by hand: vd16_pitts30k_conv5_3_max.mat"
-    )
-
-
-def test_what_a_published_network_is_not_asked_for(folder, cache):
+def test_what_a_published_network_is_not_asked_for():
     with pytest.raises(ModelError, match="is published as it is: leave the clusters out"):
-        load(NAME, clusters=32)
+        load("vgg16-netvlad-pitts30k", clusters=32)
     with pytest.raises(ModelError, match="leave the stage out"):
-        load(NAME, stage="conv5_1")
+        load("vgg16-netvlad-pitts30k", stage="conv5_1")
 
 
 def test_names_do_not_overlap():
@@ -298,21 +197,3 @@ def test_names_do_not_overlap():
         with pytest.raises(ModelError):
             split_name(name)
     assert len({m.name for m in listed_models()}) == len(NETWORKS) + len(HUBS)
-
-
-def test_whether_weights_of_torch_hub_are_here(folder, cache, tmp_path, monkeypatch):
-    import torch
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-
-    def here(name):
-        return next(m.here for m in listed_models() if m.name == name)
-
-    assert here("megaloc") == "torch.hub gmberton/MegaLoc"
-    (folder / "megaloc.torch").touch()
-    assert here("megaloc") == "here: megaloc.torch"
-    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    (checkpoints / "dino_salad.ckpt").touch()
-    assert here("salad") == "here, in the cache"

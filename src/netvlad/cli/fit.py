@@ -12,31 +12,33 @@ EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 3
 
 def run(
     places: Annotated[Path, typer.Option(help="Photos to fit on: a folder or a table.")],
-    out: Annotated[Path, typer.Option(help="The folder to save the model in.")],
-    model: Annotated[str | None, typer.Option(help="A model's name, such as densevlad, in place of the next.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to save the model in.")],
+    model: Annotated[
+        str | None, typer.Option(help="Name of a model, such as densevlad, instead of --backbone and --pooling.")
+    ] = None,
     backbone: Annotated[
         str | None, typer.Option("--backbone", "--trunk", help="A timm architecture, or alexnet (resnet18).")
     ] = None,
-    stage: Annotated[str | None, typer.Option(help="Where to crop it, e.g. layer3 or conv5_3.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Stage to crop it at, e.g. layer3 or conv5_3.")] = None,
     pooling: Annotated[str | None, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2 (netvlad).")] = None,
     clusters: Annotated[
         int | None, typer.Option(help="Cluster centres of a VLAD pooling (64; densevlad: 128).", min=2)
     ] = None,
-    whiten: Annotated[int | None, typer.Option(help="Whiten by PCA to so many dimensions.", min=1)] = None,
+    whiten: Annotated[int | None, typer.Option(help="Whiten by PCA to this many dimensions.", min=1)] = None,
     cameras: Annotated[
         Path | None,
-        typer.Option(help="Turn down what changes at fixed cameras: a table with path and place."),
+        typer.Option(help="Normalise (WCCN) by fixed cameras: a table with path and place."),
     ] = None,
     resize: Annotated[
         int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the photos and local descriptors drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of photos and local descriptors.")] = 0,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
     ] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
 ) -> None:
-    """Fit a model's cluster centres and whitening on photos, and save it; no training, no positions needed."""
+    """Fit a model's cluster centres and whitening on photos, and save it. It needs no training and no positions."""
     from netvlad.cli.common import model_options, read_places, say
     from netvlad.describe.base import BaseDescriber
     from netvlad.describe.fit import fit
@@ -46,7 +48,7 @@ def run(
     from netvlad.pretrained.zoo import load
 
     if model and (backbone or pooling):
-        raise ModelError(f"--model {model} says it all: leave --backbone and --pooling out, or --model")
+        raise ModelError(f"--model {model} includes both: leave --backbone and --pooling out, or --model")
     if whiten and cameras:
         raise ModelError("--whiten and --cameras are two ways to whiten: choose one")
     name = model or f"{backbone or 'resnet18'}-{pooling or 'netvlad'}"

@@ -1,4 +1,4 @@
-"""netvlad import-matconvnet: a network of NetVLAD's authors as a model folder."""
+"""netvlad import-matconvnet: convert a network of NetVLAD's authors into a model folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ EXAMPLE = "Example: netvlad import-matconvnet vd16_pitts30k_conv5_3_vlad_preL2_i
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="The .mat file, of MATLAB 5, 7 or 7.3.")],
-    out: Annotated[Path, typer.Option(help="The folder to save the model in.")],
-    dim: Annotated[int | None, typer.Option(help="Keep the first so many whitened numbers only.", min=1)] = None,
+    file: Annotated[Path, typer.Argument(help=".mat file of MATLAB 5, 7 or 7.3.")],
+    out: Annotated[Path, typer.Option(help="Folder to save the model in.")],
+    dim: Annotated[int | None, typer.Option(help="Keep only this many whitened numbers, the first.", min=1)] = None,
     resize: Annotated[
         int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never, as the authors.", min=0)
     ] = None,
 ) -> None:
-    """Turn a network published with NetVLAD (MatConvNet, MATLAB) into a model of this package."""
+    """Convert a network published with NetVLAD (MatConvNet, MATLAB) into a model folder."""
     from netvlad.cli.common import model_options, say
     from netvlad.pretrained.matconvnet import import_matconvnet
 

@@ -103,7 +103,7 @@ def load_backbone(name: str, stage: str | None = None) -> Backbone:
     if file:
         state = weights.local_state(backbone.body, file)
         backbone.crop()
-        weights.load_into(backbone.body, state, str(file))
+        weights.load_into(backbone.body, state, file)
         cfg = weights_config(file.stem, backbone)
         backbone.mean, backbone.std = cfg["mean"], cfg["std"]
         licence = cfg.get("license") or "not stated"

@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: files of $NETVLAD_WEIGHTS first, then timm or torchvision."""
+"""Weights of backbones: files of $NETVLAD_WEIGHTS, which are preferred to downloads of timm and torchvision."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SUFFIXES = (".safetensors", ".pth")
 def find_weights(name: str) -> Path | None:
     """The file of $NETVLAD_WEIGHTS (one folder or several, as in $PATH) that holds the weights of a timm model.
 
-    `resnet18` takes resnet18.pth, resnet18.tv_in1k.pth, resnet18-0676ba61.pth and the like;
-    `resnet18.tv_in1k` only what begins so. Raises ModelError where several files fit.
+    `resnet18` matches resnet18.pth, resnet18.tv_in1k.pth, resnet18-0676ba61.pth and the like, `resnet18.tv_in1k` only
+    names that begin with it. Raises ModelError where several files match, unless one has exactly this name.
     """
     found: list[Path] = []
     for folder in folders():
@@ -38,53 +38,58 @@ def find_weights(name: str) -> Path | None:
 
 
 def find_file(names: Iterable[str]) -> Path | None:
-    """The file or folder of $NETVLAD_WEIGHTS that has one of `names`, those first in the list before others."""
+    """The file or folder of $NETVLAD_WEIGHTS with the first of `names` that is there."""
     return next((folder / name for name in names for folder in folders() if (folder / name).exists()), None)
 
 
 def local_state(model: nn.Module, file: Path) -> dict[str, Tensor]:
-    """The tensors of `file` under the names that timm's `model` gives them."""
+    """The tensors of `file` under the names of timm's `model`. Raises ModelError if it cannot be read."""
     from timm.models import load_state_dict
 
     try:
         state = load_state_dict(str(file), use_ema=False, device="cpu", weights_only=True)
+        # a function that some of timm's modules have, for checkpoints with other names
         rename = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
         state = rename(state, model) if rename else state
     except Exception as e:  # torch, zip and safetensors each have their own
-        raise ModelError(f"{file}: cannot be read as a checkpoint ({first_line(e)})") from e
+        raise ModelError(f"cannot be read as a checkpoint ({first_line(e)})", path=file) from e
     return {key: tensor for key, tensor in state.items() if isinstance(tensor, Tensor)}
 
 
-def load_into(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Fill `model`, a backbone already cropped, from `state`, which may hold more. Raises ModelError otherwise."""
+def load_into(model: nn.Module, state: dict[str, Tensor], source: str | os.PathLike[str]) -> None:
+    """Load `state`, which may hold more, into a cropped backbone.
+
+    source: its file, for errors. Raises ModelError for tensors that are missing, of another shape or not finite.
+    """
     wanted = model.state_dict()
-    # counters of batch normalisation play no part in a forward pass and older checkpoints lack them
+    # counters of batch normalisation do not affect a forward pass, and older checkpoints lack them
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
     if missing:
         raise ModelError(
-            f"{source}: lacks {len(missing)} of the {len(wanted)} tensors of this backbone, the first {missing[0]!r}; "
-            f"it holds {len(state)}, the first {next(iter(state), None)!r}"
+            f"lacks {len(missing)} of the {len(wanted)} tensors of this backbone, the first {missing[0]!r}; "
+            f"it holds {len(state)}, the first {next(iter(state), None)!r}",
+            path=source,
         )
     for key, tensor in wanted.items():
         if key in state and state[key].shape != tensor.shape:
-            raise ModelError(f"{source}: {key} is {tuple(state[key].shape)}, this backbone has {tuple(tensor.shape)}")
+            reason = f"{key} is {tuple(state[key].shape)}, this backbone has {tuple(tensor.shape)}"
+            raise ModelError(reason, path=source)
         if key in state and not torch.isfinite(state[key]).all():
-            raise ModelError(f"{source}: {key} holds NaN or infinite values")
+            raise ModelError(f"{key} holds NaN or infinite values", path=source)
     model.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, cut to a line; its type where it says nothing."""
+    """First line of an error's message; its type where there is none."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def no_weights(name: str, reason: str) -> ModelError:
+    """The error for a backbone without weights, which says how to provide them."""
     folder = os.environ.get("NETVLAD_WEIGHTS")
-    looked = (
-        f"no {name}*.safetensors or {name}*.pth in $NETVLAD_WEIGHTS ({folder})"
-        if folder
-        else ("$NETVLAD_WEIGHTS is not set")
-    )
+    looked = "$NETVLAD_WEIGHTS is not set"
+    if folder:
+        looked = f"no {name}*.safetensors or {name}*.pth in $NETVLAD_WEIGHTS ({folder})"
     return ModelError(
         f"no weights for {name}: {looked}, and the download failed ({reason}). Either connect to the internet once, "
         f"or put a checkpoint called {name}.safetensors or {name}.pth into a folder and set NETVLAD_WEIGHTS to it"
@@ -92,7 +97,7 @@ def no_weights(name: str, reason: str) -> ModelError:
 
 
 def notice_offline() -> None:
-    """Where the hub's name does not even resolve, use its local cache at once instead of retrying for a minute."""
+    """Use the hub's local cache if its host does not resolve, instead of retrying for a minute."""
     import huggingface_hub.constants as hub
 
     if any(os.environ.get(v) for v in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")):
@@ -105,6 +110,7 @@ def notice_offline() -> None:
 
 
 def folders() -> list[Path]:
+    """The folders of $NETVLAD_WEIGHTS."""
     return [Path(p).expanduser() for p in os.environ.get("NETVLAD_WEIGHTS", "").split(os.pathsep) if p]
 
 

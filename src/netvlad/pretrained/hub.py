@@ -1,4 +1,4 @@
-"""Describers that others publish through torch.hub: their code and weights, under this package's interface.
+"""Describers that others publish through torch.hub: their code and weights behind this package's interface.
 
 The code comes from the repository that `catalogue.HUBS` names and runs with all rights of this process. It is fetched
 and run only when one of those names is asked for, or an index or model that was built with it is opened. A checkout of
@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -64,10 +64,6 @@ class HubDescriber(BaseDescriber):
     def device(self) -> torch.device:
         return self._device
 
-    @property
-    def backbone(self) -> NoReturn:
-        raise ModelError(f"{self.name} is described with as it is; to train, choose a model of this package")
-
     @torch.inference_mode()
     def describe(self, images: Sequence[ImageLike]) -> FloatArray:
         """Describe images of any sizes: (N, dim) float32. Raises ImageError, ModelError."""
@@ -90,7 +86,7 @@ class HubDescriber(BaseDescriber):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) as `prepare` makes it -> (N, dim)."""
         found = self.network[0](x)
-        found = found[0] if isinstance(found, tuple | list) else found  # BoQ hands its attention on as well
+        found = found[0] if isinstance(found, tuple | list) else found  # BoQ also returns its attention
         if found.shape != (len(x), self.spec.dim):
             got = tuple(found.shape)
             raise ModelError(f"{self.name}: its network made {got} of {len(x)} photos, not {(len(x), self.spec.dim)}")
@@ -169,7 +165,7 @@ def load_hub_network(name: str) -> nn.Module:
         raise ModelError(f"{name}: its code needs the Python package {e.name or e}, which is not installed") from e
     except Exception as e:  # their code, the network and the disk each fail in their own way
         raise ModelError(
-            f"{name}: cannot be had from torch.hub ({first_line(e)}). Without a connection: put a checkout of "
+            f"{name}: cannot be loaded from torch.hub ({first_line(e)}). Without a connection: put a checkout of "
             f"{spec.page} as a folder {base}, and {spec.weights}, into a folder and set NETVLAD_WEIGHTS to that; or "
             f"bring torch.hub's cache from a machine that has the model, and set TORCH_HOME to it"
         ) from e
@@ -187,12 +183,12 @@ def _without_repository(name: str, spec: Hub) -> nn.Module:
 
 
 def checkpoint(spec: Hub) -> Path:
-    """Where the repository's code looks for its weights before it would fetch them itself."""
+    """Where the repository's code looks for its weights before it downloads them."""
     return Path(torch.hub.get_dir()) / "checkpoints" / spec.weights.rpartition("/")[2]
 
 
 def _place(spec: Hub) -> None:
-    """Put the weights where the repository's code will find them, from $NETVLAD_WEIGHTS or the internet."""
+    """Put the weights where the repository's code looks for them, from $NETVLAD_WEIGHTS or the internet."""
     file = checkpoint(spec)
     if file.is_file():
         return
@@ -219,7 +215,7 @@ def _in_cache(spec: Hub, ref: str) -> bool:
 
 @contextlib.contextmanager
 def _modules_of_its_own(checkout: Path | None) -> Iterator[None]:
-    """Repositories call their modules `utils`, `models`, `src`: none may get another's, nor the caller's."""
+    """Keep modules of repositories apart: they share names such as `utils`, with each other and with the caller."""
     before, path = dict(sys.modules), list(sys.path)
     for known in [m for m in sys.modules if m.partition(".")[0] in ("utils", "models", "src", "hubconf")]:
         del sys.modules[known]
