@@ -27,16 +27,16 @@ def rays() -> None:
         seconds = time.perf_counter() - start
         print(f"  {moment.weather}: {len(scene.corners)} triangles, set up in {seconds:.2f} s")
         for width in (512, 1024, 2048):
-            one(scene, place.to_world(np.array(shots[0].at)), shots[0].heading, width)
+            one(scene, place.to_world(np.array(shots[0].position)), shots[0].heading, width)
 
 
 def one(scene, origin: np.ndarray, heading: float, width: int) -> None:
     directions = panorama_rays(width, heading)
     flat = np.ascontiguousarray(directions.reshape(-1, 3), np.float32)
     origins = np.ascontiguousarray(np.broadcast_to(np.float32(origin), flat.shape))
-    traced = best(lambda: scene.trace(origins, flat))
-    looked = best(lambda: scene.look(origin, flat, 2 * np.pi / width))
-    drawn = best(lambda: scene.picture(origin, directions, 2 * np.pi / width))
+    traced = best(lambda: scene.intersect(origins, flat))
+    looked = best(lambda: scene.radiance(origin, flat, 2 * np.pi / width))
+    drawn = best(lambda: scene.render(origin, directions, 2 * np.pi / width))
     print(
         f"    {width}x{width // 2}: {len(flat) / traced / 1e6:.1f} M rays/s traced, {len(flat) / looked / 1e6:.2f} M/s "
         f"with light and shadow, {drawn:.2f} s a panorama with smooth edges"

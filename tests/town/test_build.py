@@ -18,7 +18,7 @@ from netvlad.panoramas.panorama import cut_out, depth_path, read_depth
 from netvlad.places import read_places
 from netvlad.town.build import build_town, is_whole
 from netvlad.town.capture_plan import Size, surveys
-from netvlad.town.survey import CAMERA_HEIGHT, spots, survey
+from netvlad.town.survey import CAMERA_HEIGHT, survey, survey_stops
 
 # Builds, and dies as by `kill -9` when it has written as many files as it is told.
 DYING = """
@@ -135,10 +135,10 @@ def test_a_folder_of_something_else_is_refused(tmp_path, mark):
     ("arguments", "says"),
     [
         ({"size": "huge"}, "choose one of tiny, small, city"),
-        ({"seed": -1}, "0 or more is wanted"),
-        ({"gps": -1.0}, "0 or more is wanted"),
-        ({"compass": float("nan")}, "0 or more is wanted"),
-        ({"gps": float("inf")}, "0 or more is wanted"),
+        ({"seed": -1}, "must be 0 or more"),
+        ({"gps": -1.0}, "must be 0 or more"),
+        ({"compass": float("nan")}, "must be 0 or more"),
+        ({"gps": float("inf")}, "must be 0 or more"),
     ],
 )
 def test_wrong_wishes(tmp_path, arguments, says):
@@ -179,8 +179,8 @@ def test_panoramas_show_their_heading_in_the_middle(town, size, place):
         turn = np.radians(shot.heading + (column + 0.5 - 64) / 128 * 360)
         up = np.radians(90 - (row + 0.5) / 64 * 180)
         rays = np.stack([np.cos(up) * np.sin(turn), np.cos(up) * np.cos(turn), np.sin(up)], axis=1).astype(np.float32)
-        origins = np.tile(place.to_world(np.array(shot.at)).astype(np.float32), (len(rays), 1))
-        triangle, metres, _ = scene.trace(origins, rays)
+        origins = np.tile(place.to_world(np.array(shot.position)).astype(np.float32), (len(rays), 1))
+        triangle, metres, _ = scene.intersect(origins, rays)
         metres = np.where(triangle < 0, np.inf, metres)
         near = np.isclose(depth.ravel(), metres, atol=0.006)
         assert near.mean() > 0.995  # a ray along an edge may fall on either side
@@ -203,13 +203,13 @@ def test_a_cut_out_is_what_a_camera_would_have_seen(place, at):
     """
     moment = at()
     scene = place.scene(moment)
-    shot = survey(place, spots(place.plan, 12.0, np.random.default_rng(0)), 0, moment)[2]
-    origin = place.to_world(np.array(shot.at))
-    light, _ = scene.picture(origin, panorama_rays(1024, shot.heading), 2 * np.pi / 1024)
+    shot = survey(place, survey_stops(place.plan, 12.0, np.random.default_rng(0)), 0, moment)[2]
+    origin = place.to_world(np.array(shot.position))
+    light, _ = scene.render(origin, panorama_rays(1024, shot.heading), 2 * np.pi / 1024)
     panorama = np.rint(coded(light)).astype(np.uint8)
     for aside in (0.0, 130.0):
         fine = Camera(shot.heading + aside, 12.0, fov=60.0, width=4 * 96, height=4 * 72)
-        seen = scene.look(origin, fine.rays().reshape(-1, 3), np.radians(60) / fine.width)[0]
+        seen = scene.radiance(origin, fine.rays().reshape(-1, 3), np.radians(60) / fine.width)[0]
         seen = coded(seen).reshape(72, 4, 96, 4, 3).mean(axis=(1, 3))
         agreement = {}
         for off in ((0, 0), (0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)):

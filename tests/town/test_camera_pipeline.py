@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netvlad.town.camera_pipeline import Lens, _line, develop
+from netvlad.town.camera_pipeline import CameraSettings, _blur_kernel, apply_camera
 
-STILL = Lens(noise=0.0)
+STILL = CameraSettings(noise=0.0)
 
 
-def photo(light, lens=STILL, seed=0) -> np.ndarray:
-    return develop(np.asarray(light, np.float32), lens, np.random.default_rng(seed))
+def photo(light, settings=STILL, seed=0) -> np.ndarray:
+    return apply_camera(np.asarray(light, np.float32), settings, np.random.default_rng(seed))
 
 
 def scene(height=40, width=60, level=0.3, seed=0) -> np.ndarray:
@@ -31,15 +31,15 @@ def test_a_grey_wall_comes_out_at_the_meters_grey():
 
 def test_by_hand_in_float64():
     light = scene().astype(float)
-    lens = Lens(exposure=-0.5, balance=(1.1, 1.0, 0.9), noise=0.0)
+    settings = CameraSettings(exposure=-0.5, white_balance=(1.1, 1.0, 0.9), noise=0.0)
     mean = np.exp(np.log(light.mean(axis=2) + 1e-4).mean())
     gain = 0.2 * min(1, (mean / 0.3)) ** 0.3 / mean * 2**-0.5
     wanted = np.empty(light.shape)
     for i in np.ndindex(light.shape):
-        v = light[i] * gain * lens.balance[i[2]]
+        v = light[i] * gain * settings.white_balance[i[2]]
         v = min(max(v if v <= 0.6 else 0.6 + 0.4 * np.tanh((v - 0.6) / 0.55), 0), 1)
         wanted[i] = 255 * (12.92 * v if v < 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055)
-    np.testing.assert_allclose(photo(light, lens), wanted, atol=0.51)
+    np.testing.assert_allclose(photo(light, settings), wanted, atol=0.51)
 
 
 def test_night_is_darker_than_day_and_not_black():
@@ -50,14 +50,14 @@ def test_night_is_darker_than_day_and_not_black():
 
 def test_exposure_in_stops():
     light = scene(level=0.05)
-    one, two = (linear(photo(light, Lens(exposure=e, noise=0.0)).mean(axis=(0, 1))) for e in (-1.0, 0.0))
+    one, two = (linear(photo(light, CameraSettings(exposure=e, noise=0.0)).mean(axis=(0, 1))) for e in (-1.0, 0.0))
     np.testing.assert_allclose(two / one, 2, rtol=0.02)
-    assert linear(photo(light, Lens(exposure=3.0))).max() <= 1
+    assert linear(photo(light, CameraSettings(exposure=3.0))).max() <= 1
 
 
 @pytest.mark.parametrize("light", [np.zeros((5, 7, 3)), np.full((5, 7, 3), 1e6), -scene(5, 7), np.full((1, 1, 3), 0.2)])
 def test_ugly_light(light):
-    image = photo(light, Lens(noise=0.01, vignette=0.4, smear=(3.0, 20.0)))
+    image = photo(light, CameraSettings(noise=0.01, vignetting=0.4, motion_blur=(3.0, 20.0)))
     assert (image.shape, image.dtype) == (light.shape, np.uint8)
     if light.max() <= 0:
         assert image.max() < 60
@@ -72,9 +72,9 @@ def test_lamps_keep_their_colour():
 
 
 def test_noise_is_of_the_seed():
-    light, lens = scene(), Lens(noise=0.01)
-    np.testing.assert_array_equal(photo(light, lens, 1), photo(light, lens, 1))
-    assert (photo(light, lens, 1) != photo(light, lens, 2)).any()
+    light, settings = scene(), CameraSettings(noise=0.01)
+    np.testing.assert_array_equal(photo(light, settings, 1), photo(light, settings, 1))
+    assert (photo(light, settings, 1) != photo(light, settings, 2)).any()
 
 
 def test_the_grain_of_a_mid_grey_and_of_the_night():
@@ -83,13 +83,13 @@ def test_the_grain_of_a_mid_grey_and_of_the_night():
         light = np.full((100, 100, 3), level)
         gain = min(target / (level + 1e-4), 40.0)
         wanted = 0.01 * (1 + 0.9 * np.log2(1 + gain)) * np.sqrt(gain * level + 0.02)
-        found = linear(photo(light, Lens(noise=0.01)))
+        found = linear(photo(light, CameraSettings(noise=0.01)))
         assert found.std() == pytest.approx(wanted, rel=0.08)
         assert found.mean() == pytest.approx(gain * level, rel=0.05)
 
 
 def test_vignetting_is_darkest_in_the_corners():
-    image = linear(photo(np.full((41, 61, 3), 0.3), Lens(noise=0.0, vignette=0.4)))[..., 1]
+    image = linear(photo(np.full((41, 61, 3), 0.3), CameraSettings(noise=0.0, vignetting=0.4)))[..., 1]
     assert image[20, 30] == pytest.approx(0.2, abs=0.004)
     for corner in (image[0, 0], image[0, -1], image[-1, 0], image[-1, -1]):
         assert corner == pytest.approx(0.6 * 0.2, abs=0.004)
@@ -100,7 +100,7 @@ def test_vignetting_is_darkest_in_the_corners():
 @pytest.mark.parametrize("length", [0.51, 1.0, 1.7, 3.0, 4.2, 9.9])
 @pytest.mark.parametrize("angle", [0.0, 33.0, 90.0, 135.0, 179.9])
 def test_a_moved_hand_keeps_the_light(length, angle):
-    kernel = _line(length, angle)
+    kernel = _blur_kernel(length, angle)
     assert kernel.shape[0] == kernel.shape[1]
     assert kernel.shape[0] % 2
     assert kernel.sum() == pytest.approx(1)
@@ -115,8 +115,8 @@ def test_a_moved_hand_keeps_the_light(length, angle):
 def test_a_moved_hand_blurs_along_its_way():
     light = np.full((21, 21, 3), 0.1, np.float32)
     light[10, 10] = 0.6
-    image = linear(photo(light, Lens(noise=0.0, smear=(5.0, 0.0))))[..., 0]
+    image = linear(photo(light, CameraSettings(noise=0.0, motion_blur=(5.0, 0.0))))[..., 0]
     assert set(np.argwhere(image > 1.2 * image[0, 0])[:, 0]) == {10}
     np.testing.assert_allclose(image[10, 8:13] / image[0, 0], 2, rtol=0.03)  # 0.5 more over five pixels
-    still = photo(light, Lens(noise=0.0, smear=(0.5, 0.0)))
+    still = photo(light, CameraSettings(noise=0.0, motion_blur=(0.5, 0.0)))
     np.testing.assert_array_equal(still, photo(light))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netvlad.errors import NetvladError
-from netvlad.town.capture_plan import SIZES, Size, find_size, neighbourhoods, outline, surveys, wanted_queries
+from netvlad.town.capture_plan import SIZES, Size, find_size, neighbourhoods, outline, planned_queries, surveys
 from netvlad.town.plan import MARGIN
 from netvlad.town.world import APART
 
@@ -22,14 +22,14 @@ GOOD = SIZES["tiny"]
         ({"visits": 0}, "counts are positive"),
         ({"queries": 0}, "counts are positive"),
         ({"photo": (96, 0)}, "counts are positive"),
-        ({"streets": (1, 6)}, "6 streets along one axis of a neighbourhood: 1 to 5 are wanted"),
-        ({"spacing": 0.5}, "panoramas 0.5 m apart: 1 to 50 m are wanted"),
-        ({"spacing": 51.0}, "panoramas 51.0 m apart: 1 to 50 m are wanted"),
+        ({"streets": (1, 6)}, "6 streets along one axis of a neighbourhood: 1 to 5 are allowed"),
+        ({"spacing": 0.5}, "panoramas 0.5 m apart: 1 to 50 m are allowed"),
+        ({"spacing": 51.0}, "panoramas 51.0 m apart: 1 to 50 m are allowed"),
         ({"spacing": float("nan")}, "panoramas nan m apart"),
-        ({"dates": (1, 0, 1)}, "came (1, 0, 1) times: 1 to 72 is wanted"),
+        ({"dates": (1, 0, 1)}, "came (1, 0, 1) times: 1 to 72 are allowed"),
         ({"dates": (1, 1, 73)}, "1 to 72"),
-        ({"width": 62}, "panoramas 62 pixels wide: an even number of at least 64"),
-        ({"width": 129}, "panoramas 129 pixels wide: an even number of at least 64"),
+        ({"width": 62}, "panoramas 62 pixels wide: the width must be even and at least 64"),
+        ({"width": 129}, "panoramas 129 pixels wide: the width must be even and at least 64"),
     ],
 )
 def test_no_town_has_such_a_size(wrong, says):
@@ -58,9 +58,9 @@ def everything(seed: int, size: Size, split: str):
     for number in neighbourhoods(size)[split]:
         place = outline(seed, number, size.streets)
         for _, shots in surveys(seed, number, size, split):
-            at += [place.to_world(np.array(shot.at))[:2] + place.origin for shot in shots]
+            at += [place.to_world(np.array(shot.position))[:2] + place.origin for shot in shots]
     wanted = {}
-    for number, visits in wanted_queries(seed, size, split):
+    for number, visits in planned_queries(seed, size, split):
         wanted.setdefault(number, []).extend(name for _, names in visits for name, _ in names)
     return np.array(at), wanted
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netvlad.town.facades import SIGN, bills, facade
+from netvlad.town.facades import SIGN, facade, posters
 from netvlad.town.styles import STOREY, STYLES
 
 
@@ -61,10 +61,10 @@ def test_ugly_sizes(width, storeys):
 
 
 def test_bills():
-    image = bills(np.random.default_rng(0), 6.0, 2.4, (1, 2, 3))
+    image = posters(np.random.default_rng(0), 6.0, 2.4, (1, 2, 3))
     assert image.shape == (48, 120, 4)
     assert not image[..., 3].any()
     posted = (image[..., :3] != (1, 2, 3)).any(axis=-1)
     assert 0.1 < posted.mean() < 0.9
     assert not posted[:4].any()  # up to 2.1 m
-    assert bills(np.random.default_rng(0), 0.1, 2.4, (1, 2, 3)).shape == (48, 4, 4)
+    assert posters(np.random.default_rng(0), 0.1, 2.4, (1, 2, 3)).shape == (48, 4, 4)

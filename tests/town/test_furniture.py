@@ -24,8 +24,8 @@ def test_a_lamp_hangs_over_the_road():
     found = points(mesh)
     assert found[:, 2].min() == pytest.approx(0)
     assert POST < found[:, 2].max() < POST + 0.3
-    kinds = np.array([kind[5] for kind in mesh.kinds])
-    bulbs = np.concatenate(mesh.corners)[kinds[np.concatenate(mesh.surface)] > 1]
+    kinds = np.array([kind[5] for kind in mesh.materials])
+    bulbs = np.concatenate(mesh.corners)[kinds[np.concatenate(mesh.material)] > 1]
     for light in lights:  # it shines out below its hood, which must not shade it
         assert np.linalg.norm(bulbs.mean(axis=1) - light, axis=1).min() < 0.4
     assert bulbs[..., 2].min() > lights[0, 2]
@@ -84,15 +84,15 @@ def test_leaves_by_season():
     assert leaves("summer", np.zeros((0, 3))).corners == []
     count = {season: len(points(leaves(season))) // 6 for season in ("spring", "summer", "autumn")}
     assert count == {"spring": 32, "summer": 52, "autumn": 28}  # two triangles each
-    green, red = (np.mean([k[:3] for k in leaves(season).kinds], axis=0) for season in ("summer", "autumn"))
+    green, red = (np.mean([k[:3] for k in leaves(season).materials], axis=0) for season in ("summer", "autumn"))
     assert green[1] > max(green[0], green[2])
     assert red[0] > red[1] > red[2]
 
 
 def test_leaves_are_small_cards_around_the_tips():
     mesh = leaves("summer")
-    assert {kind[4] for kind in mesh.kinds} == {LEAF}
-    assert np.concatenate(mesh.surface).max() < len(mesh.kinds)
+    assert {kind[4] for kind in mesh.materials} == {LEAF}
+    assert np.concatenate(mesh.material).max() < len(mesh.materials)
     cards = np.concatenate(mesh.corners).reshape(-1, 2, 3, 3)
     centres = cards.reshape(-1, 6, 3).mean(axis=1)
     tips = np.array([[0, 0, 5.0], [3, 0, 6.0]])

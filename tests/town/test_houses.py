@@ -24,9 +24,9 @@ def built(*lots: Lot) -> tuple[Mesh, Textures, list]:
 def walls(mesh: Mesh) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """Texture, middle and normal of the first four quads: a house's walls."""
     out = []
-    for corners, surface in list(zip(mesh.corners, mesh.surface, strict=True))[:4]:
+    for corners, material in list(zip(mesh.corners, mesh.material, strict=True))[:4]:
         normal = np.cross(corners[0, 1] - corners[0, 0], corners[0, 2] - corners[0, 0])
-        out.append((mesh.kinds[surface[0]][3], corners[0, [0, 2]].mean(axis=0), normal / np.linalg.norm(normal)))
+        out.append((mesh.materials[material[0]][3], corners[0, [0, 2]].mean(axis=0), normal / np.linalg.norm(normal)))
     return out
 
 
@@ -55,7 +55,7 @@ def test_a_front_stands_as_high_and_wide_as_its_lot():
     mesh, _, _ = built(FRONT)
     np.testing.assert_array_equal(mesh.corners[0].reshape(-1, 3).min(axis=0), [10, 11, 0])
     np.testing.assert_allclose(mesh.corners[0].reshape(-1, 3).max(axis=0), [10, 20, 3 * STOREY + 0.6], rtol=1e-6)
-    assert mesh.kinds[mesh.surface[0][0]][6:] == (9.0, FRONT.height)
+    assert mesh.materials[mesh.material[0][0]][6:] == (9.0, FRONT.height)
     corners, uv = mesh.corners[0].reshape(-1, 3), mesh.uv[0].reshape(-1, 2)
     np.testing.assert_allclose(uv[:, 0], (20 - corners[:, 1]) / 9, atol=1e-6)  # from the left, at y = 20
 

@@ -68,7 +68,7 @@ def test_a_look_is_bilinear_on_the_level_that_fits(painted, texels):
     for number, image in enumerate(images):
         for _ in range(level):
             image = halved(image)
-        colour, code = textures.look_up(np.full(len(uv), number), uv[:, 0], uv[:, 1], np.full(len(uv), texels))
+        colour, code = textures.sample(np.full(len(uv), number), uv[:, 0], uv[:, 1], np.full(len(uv), texels))
         assert colour.dtype == np.float32
         for i, (u, v) in enumerate(uv):
             wanted, wanted_code = bilinear(image, u, v)
@@ -84,7 +84,7 @@ def test_v_runs_upwards_and_u_to_the_right():
     textures = Textures()
     textures.add(image)
     textures.freeze()
-    colour, code = textures.look_up(np.zeros(2, int), np.array([0.95, 0.05]), np.array([0.95, 0.05]), np.ones(2))
+    colour, code = textures.sample(np.zeros(2, int), np.array([0.95, 0.05]), np.array([0.95, 0.05]), np.ones(2))
     np.testing.assert_array_equal(colour, [[1, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(code, [7, 9])
 
@@ -98,7 +98,7 @@ def test_many_textures_at_once_and_none():
         textures.add(np.full((3, 4, 4), value, np.uint8))
     textures.freeze()
     which = rng.integers(0, 3, 50)
-    colour, code = textures.look_up(which, rng.random(50), rng.random(50), rng.uniform(1, 60, 50))
+    colour, code = textures.sample(which, rng.random(50), rng.random(50), rng.uniform(1, 60, 50))
     np.testing.assert_array_equal(code, np.array([10, 90, 200])[which])
     np.testing.assert_allclose(colour[:, 1], LINEAR[[10, 90, 200]][which], rtol=1e-6)
 
@@ -106,28 +106,28 @@ def test_many_textures_at_once_and_none():
 def test_copies_leave_the_first_alone():
     textures, mesh = Textures(), Mesh()
     textures.add(np.zeros((2, 2, 4), np.uint8))
-    mesh.quad((0, 0, 0), (1, 0, 0), (0, 0, 1), mesh.add_surface())
+    mesh.quad((0, 0, 0), (1, 0, 0), (0, 0, 1), mesh.add_material())
     more, larger = textures.copy(), mesh.copy()
     assert more.add(np.ones((2, 2, 4), np.uint8)) == 1
-    larger.quad((0, 0, 0), (1, 0, 0), (0, 0, 1), larger.add_surface())
+    larger.quad((0, 0, 0), (1, 0, 0), (0, 0, 1), larger.add_material())
     textures.freeze()
     assert len(textures.shape) == 1
-    assert (len(mesh.corners), len(mesh.kinds), len(larger.corners), len(larger.kinds)) == (1, 1, 2, 2)
+    assert (len(mesh.corners), len(mesh.materials), len(larger.corners), len(larger.materials)) == (1, 1, 2, 2)
 
 
 def test_a_surface():
     mesh = Mesh()
-    assert mesh.add_surface((255, 0, 0)) == 0
-    assert mesh.add_surface(texture=4, kind=LEAF, glow=2.0, size=(3.0, 5.0)) == 1
-    assert mesh.kinds[0] == (1, 0, 0, -1, 0, 0.0, 1.0, 1.0)
-    assert mesh.kinds[1][3:] == (4, LEAF, 2.0, 3.0, 5.0)
+    assert mesh.add_material((255, 0, 0)) == 0
+    assert mesh.add_material(texture=4, kind=LEAF, emission=2.0, size=(3.0, 5.0)) == 1
+    assert mesh.materials[0] == (1, 0, 0, -1, 0, 0.0, 1.0, 1.0)
+    assert mesh.materials[1][3:] == (4, LEAF, 2.0, 3.0, 5.0)
 
 
 def test_a_quad_runs_left_to_right_as_seen_from_outside():
     mesh = Mesh()
     mesh.quad((1, 2, 3), (4, 0, 0), (0, 0, 5), 6)
     corners, uv = mesh.corners[0].reshape(-1, 3), mesh.uv[0].reshape(-1, 2)
-    assert mesh.surface[0].tolist() == [6, 6]
+    assert mesh.material[0].tolist() == [6, 6]
     for corner, at in zip(corners, uv, strict=True):
         np.testing.assert_array_equal(corner, [1 + 4 * at[0], 2, 3 + 5 * at[1]])
     assert {tuple(at) for at in uv} == {(0, 0), (1, 0), (1, 1), (0, 1)}
@@ -145,7 +145,7 @@ def test_a_box_looks_outwards(heading):
     mesh = Mesh()
     mesh.box((10, 20, 1), (2, 6, 3), heading, 0, top=1)
     corners = np.concatenate(mesh.corners).astype(float)
-    assert np.concatenate(mesh.surface).tolist() == [0] * 8 + [1] * 2  # no floor
+    assert np.concatenate(mesh.material).tolist() == [0] * 8 + [1] * 2  # no floor
     h = np.radians(heading)
     away = corners - [10, 20, 1]
     along = away[..., 0] * np.sin(h) + away[..., 1] * np.cos(h)

@@ -4,14 +4,24 @@ import numpy as np
 import pytest
 
 from netvlad.town.plan import draw_plan
-from netvlad.town.survey import CAMERA_HEIGHT, END, SUNSET, draw_query, query_moments, spots, survey, survey_moments
+from netvlad.town.survey import (
+    CAMERA_HEIGHT,
+    END,
+    SUNSET,
+    Shot,
+    draw_query,
+    query_moments,
+    survey,
+    survey_moments,
+    survey_stops,
+)
 
 
 @pytest.mark.parametrize("spacing", [1.0, 10.0, 12.0, 50.0])
 def test_stops_are_as_far_apart_as_wanted(spacing):
     for seed in range(6):
         plan = draw_plan(np.random.default_rng(seed), 2, 2)
-        stops = spots(plan, spacing, np.random.default_rng(seed))
+        stops = survey_stops(plan, spacing, np.random.default_rng(seed))
         assert {street for street, _ in stops} == set(range(4))  # no street without one
         for number, street in enumerate(plan.streets):
             along = np.array([d for n, d in stops if n == number])
@@ -46,30 +56,30 @@ def test_many_dates():
 
 
 def test_the_camera_car_drives_on_the_right_and_looks_ahead(place):
-    stops = spots(place.plan, 8.0, np.random.default_rng(0))
+    stops = survey_stops(place.plan, 8.0, np.random.default_rng(0))
     moment = survey_moments(3, 0, 1)[0]
     shots = survey(place, stops, 0, moment)
     assert len({shot.name for shot in shots}) == len(stops) == len(shots)
     for i, (shot, (number, along)) in enumerate(zip(shots, stops, strict=True)):
         street = place.plan.streets[number]
-        away = np.array(shot.at[:2]) - street.start
-        assert abs(away @ street.along - along) < 6  # 1.2 m of spread
+        away = np.array(shot.position[:2]) - street.start
+        assert abs(away @ street.along - along) < 6  # 1.2 m of pixel_angle
         assert 0 < away @ street.right < street.kerb
-        assert shot.at[2] == CAMERA_HEIGHT
+        assert shot.position[2] == CAMERA_HEIGHT
         ahead = street.heading + place.turn
-        assert abs((shot.heading - ahead + 180) % 360 - 180) < 10  # 2 degrees of spread
+        assert abs((shot.heading - ahead + 180) % 360 - 180) < 10  # 2 degrees of pixel_angle
         assert 0 <= shot.heading < 360
-        assert shot.camera is None
+        assert type(shot) is Shot  # a panorama
         assert shot.moment.time == moment.time + np.timedelta64(5 * i, "s")
         assert (shot.moment.weather, shot.moment.seed) == (moment.weather, moment.seed)
-        assert shot.lens.smear == (0, 0)
-        assert shot.lens == shots[0].lens  # one car, one day, one setting
+        assert shot.settings.motion_blur == (0, 0)
+        assert shot.settings == shots[0].settings  # one car, one day, one setting
 
 
 def test_the_car_comes_back_to_nearly_the_same_spots(place):
-    stops = spots(place.plan, 8.0, np.random.default_rng(0))
+    stops = survey_stops(place.plan, 8.0, np.random.default_rng(0))
     dates = [survey(place, stops, i, m) for i, m in enumerate(survey_moments(3, 0, 2))]
-    one, two = (np.array([shot.at[:2] for shot in shots]) for shots in dates)
+    one, two = (np.array([shot.position[:2] for shot in shots]) for shots in dates)
     gaps = np.linalg.norm(one - two, axis=1)
     assert 0.3 < np.median(gaps) < 3
     assert gaps.max() < 8
@@ -111,7 +121,7 @@ def test_phones_are_held_by_people_on_foot(place):
     shots = [draw_query(place, light, moment, "q", (400, 300), rng) for _ in range(300)]
     aside, upright, bluer = [], [], []
     for shot in shots:
-        point = np.array(shot.at[:2])
+        point = np.array(shot.position[:2])
         # on a street, not too near to its end
         offsets = [abs((point - s.start) @ s.right) - s.kerb for s in place.plan.streets]
         half = [s.half - s.kerb for s in place.plan.streets]
@@ -119,7 +129,7 @@ def test_phones_are_held_by_people_on_foot(place):
         assert on
         assert any((point - place.plan.streets[i].start) @ place.plan.streets[i].along >= END for i in on)
         aside.append(min(offsets) > 0)
-        assert 1.45 <= shot.at[2] <= 1.8
+        assert 1.45 <= shot.position[2] <= 1.8
         camera = shot.camera
         assert shot.heading == camera.heading
         assert sorted((camera.width, camera.height)) == [300, 400]
@@ -127,8 +137,8 @@ def test_phones_are_held_by_people_on_foot(place):
         assert abs(camera.pitch - 6) < 25
         assert abs(camera.roll) < 12
         assert (42 <= camera.fov <= 54) if upright[-1] else (56 <= camera.fov <= 72)
-        assert 0.1 <= shot.lens.vignette <= 0.45
-        bluer.append(shot.lens.balance[2] / shot.lens.balance[0])
+        assert 0.1 <= shot.settings.vignetting <= 0.45
+        bluer.append(shot.settings.white_balance[2] / shot.settings.white_balance[0])
     assert 0.6 < np.mean(aside) < 0.95  # most on the pavement
     assert 0.15 < np.mean(upright) < 0.35
     assert np.mean(bluer) == pytest.approx(1.24 / 0.94, abs=0.05)  # half the way against the colour of the lamps

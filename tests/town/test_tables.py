@@ -69,14 +69,14 @@ def test_the_truth_about_panoramas(town, size):
     for _, shots in surveys(3, 0, size, "train"):
         for shot in shots:
             row = found[f"panoramas/{shot.name}.jpg"]
-            east, north = place.to_world(np.array(shot.at[:2])) + place.origin
+            east, north = place.to_world(np.array(shot.position[:2])) + place.origin
             assert (row["easting"], row["northing"]) == pytest.approx((east, north), abs=1e-6)
             assert (row["heading"], row["height"]) == (shot.heading, CAMERA_HEIGHT)
             assert row["time"] == str(shot.moment.time)
             assert row["weather"] == shot.moment.weather
             assert np.isnan(row["fov"])
             with Image.open(town / "train" / row["path"]) as photo:  # it travels with the photo
-                assert json.loads(photo.info["comment"])["at"] == list(shot.at)
+                assert json.loads(photo.info["comment"])["at"] == list(shot.position)
 
 
 def test_the_truth_about_queries(town, size):

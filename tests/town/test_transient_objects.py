@@ -5,7 +5,7 @@ import pytest
 
 from netvlad.town.mesh import Mesh, Textures
 from netvlad.town.plan import Lot, Plan, draw_plan
-from netvlad.town.transient_objects import dress
+from netvlad.town.transient_objects import add_transient_objects
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def plan() -> Plan:
 
 def dressed(plan: Plan, seed: int = 0, busy: float = 0.0) -> Mesh:
     mesh = Mesh()
-    dress(plan, mesh, Textures(), np.random.default_rng(seed), busy)
+    add_transient_objects(plan, mesh, Textures(), np.random.default_rng(seed), busy)
     return mesh
 
 
@@ -71,8 +71,8 @@ def test_oncoming_cars_keep_to_their_lane(plan):
     only = Plan(streets=[street], low=plan.low, high=plan.high)
     for seed in range(5):
         mesh = dressed(only, seed, busy=2.0)
-        glow = np.array([kind[5] for kind in mesh.kinds])[np.concatenate(mesh.surface)]
-        front, rear = (np.concatenate(mesh.corners)[glow == of].reshape(-1, 3)[:, :2] for of in (5.0, 1.5))
+        emission = np.array([kind[5] for kind in mesh.materials])[np.concatenate(mesh.material)]
+        front, rear = (np.concatenate(mesh.corners)[emission == of].reshape(-1, 3)[:, :2] for of in (5.0, 1.5))
         assert len(front) == len(rear) > 0
         across = (front - street.start) @ street.right
         assert -street.kerb < across.min() < across.max() < 0  # the camera car is on the right

@@ -53,21 +53,21 @@ def test_where_neighbourhoods_lie():
 
 
 def test_a_scene_is_of_its_moment(place, at):
-    before = [len(part) for part in (place.mesh.corners, place.mesh.kinds, place.textures._pixels)]
+    before = [len(part) for part in (place.mesh.corners, place.mesh.materials, place.textures._pixels)]
     noon = place.scene(at())
     again, other = place.scene(at()), place.scene(at(seed=2))
     assert noon.corners.tobytes() == again.corners.tobytes()
     assert noon.corners.shape != other.corners.shape  # other cars, other people
     still = len(np.concatenate(place.mesh.corners))
     np.testing.assert_array_equal(noon.corners[:still], other.corners[:still])
-    assert before == [len(part) for part in (place.mesh.corners, place.mesh.kinds, place.textures._pixels)]
+    assert before == [len(part) for part in (place.mesh.corners, place.mesh.materials, place.textures._pixels)]
 
 
 def test_trees_are_bare_in_winter_and_under_snow(place, at):
     leaves = {}
     for when, weather in (("2021-06-21T09:48", "clear"), ("2021-01-21T09:48", "clear"), ("2021-06-21T09:48", "snow")):
         scene = place.scene(at(when + ":00", weather))
-        leaves[when, weather] = int((scene.kind[scene.surface] == 2).sum())
+        leaves[when, weather] = int((scene.kind[scene.material] == 2).sum())
     summer, *bare = leaves.values()
     assert summer == 2 * 26 * len(place.tips)
     assert bare == [0, 0]
@@ -78,7 +78,7 @@ def test_the_world_is_flat_and_wide(place, at):
     rng = np.random.default_rng(0)
     turn, reach = rng.uniform(0, 2 * np.pi, 500), 400 * np.sqrt(rng.random(500))
     above = np.stack([reach * np.sin(turn), reach * np.cos(turn), np.full(500, 50.0)], axis=1).astype(np.float32)
-    triangle, distance, _ = scene.trace(above, np.tile(np.float32([0, 0, -1]), (500, 1)))
+    triangle, distance, _ = scene.intersect(above, np.tile(np.float32([0, 0, -1]), (500, 1)))
     assert (triangle >= 0).all()  # no hole anywhere
     assert distance.max() == pytest.approx(50, abs=0.02)
     assert (distance > 49).mean() > 0.6

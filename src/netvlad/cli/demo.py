@@ -84,13 +84,13 @@ def _town(out: Path, workers: int | None) -> Path:
     """The table of the small town's test photos; the town is built the first time."""
     from netvlad.cli.common import say
     from netvlad.town.build import build_town, is_whole
-    from netvlad.town.sheet import write_sheet
+    from netvlad.town.contact_sheet import write_contact_sheet
 
     town = out / "town"
     if not is_whole(town):
         say(f"no photos were given: a small town is drawn into {town} (a few minutes, once)")
         build_town(town, workers=workers)
-        say(f"look at it: {write_sheet(town / 'test', town / 'sheet.jpg')}")
+        say(f"look at it: {write_contact_sheet(town / 'test', town / 'sheet.jpg')}")
     return town / "test" / "places.parquet"
 
 

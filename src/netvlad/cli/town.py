@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,9 +44,9 @@ def build(
     from netvlad.places import read_places
     from netvlad.town.build import build_town
     from netvlad.town.capture_plan import SPLITS, find_size
-    from netvlad.town.sheet import write_sheet
+    from netvlad.town.contact_sheet import write_contact_sheet
 
-    given = {
+    given: dict[str, Any] = {
         "neighbourhoods": neighbourhoods,
         "streets": streets,
         "spacing": spacing,
@@ -63,5 +63,5 @@ def build(
         panoramas, photos = read_places(split / "panoramas.parquet"), read_places(split / "places.parquet")
         asked = sum(photos.split == "query")
         say(f"{split}: {len(panoramas)} panoramas, {len(photos) - asked} cut-outs, {asked} queries")
-    say(f"look at it: {write_sheet(splits[-1], out / 'sheet.jpg')}")  # the test split's, where there is one
+    say(f"look at it: {write_contact_sheet(splits[-1], out / 'sheet.jpg')}")  # the test split's, where there is one
     say(f"ask it: netvlad demo {splits[-1] / 'places.parquet'}")

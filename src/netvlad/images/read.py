@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     Encoded = str | os.PathLike[str] | bytes | Image.Image  # every ImageLike but an array
 
 MAX_PIXELS = 150_000_000  # a 16k panorama is 134 million; Pillow itself gives up at 179 million
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-PHOTO_SUFFIXES += (".avif", ".heic", ".heif")  # not every Pillow reads these; leaving them out silently would be worse
+# not every Pillow reads the last three, but leaving such photos out silently would be worse
+_SUFFIXES = ".jpg .jpeg .jpe .mpo .png .webp .tif .tiff .bmp .gif .avif .heic .heif"
+PHOTO_SUFFIXES = tuple(_SUFFIXES.split())
 
 
 def read_image(

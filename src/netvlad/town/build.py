@@ -1,4 +1,4 @@
-"""A town on disk: panoramas with depth, their cut-outs, queries, and the truth about all of them."""
+"""Builds a town on disk: panoramas with depth, their cut-outs, queries, and ground truth."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,22 +18,27 @@ from netvlad.panoramas.camera import Camera, panorama_rays
 from netvlad.runtime.files import atomic, write_json
 from netvlad.runtime.progress import progress
 from netvlad.runtime.workers import cores, in_order
-from netvlad.town.camera_pipeline import develop
-from netvlad.town.capture_plan import SPLITS, Size, find_size, neighbourhoods, surveys, wanted_queries
+from netvlad.town.camera_pipeline import apply_camera
+from netvlad.town.capture_plan import SPLITS, Size, find_size, neighbourhoods, planned_queries, surveys
 from netvlad.town.light import Moment
-from netvlad.town.render import BRIGHT, embree
-from netvlad.town.survey import Shot, draw_query
+from netvlad.town.render import MAX_RADIANCE, Scene, embree
+from netvlad.town.survey import Query, Shot, draw_query
 from netvlad.town.tables import write_tables
 from netvlad.town.world import Neighbourhood
 
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
+T = TypeVar("T")
+
 FORMAT = 1
-TOGETHER = 16  # photos of one moment that a worker takes in one go
-CLOSE = 4.0  # metres: a phone that sees nothing farther away than this shows no place
+CHUNK = 16  # photos of one moment in a job
+CLOSE = 4.0  # metres: a photo of a wall nearer than this shows no place
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Photos of one neighbourhood at one moment. drawn: queries are drawn when the scene stands, by name and light."""
+    """Photos of one neighbourhood at one moment: panoramas, and queries (name, light) drawn in its scene."""
 
     seed: int
     number: int
@@ -40,7 +46,7 @@ class _Job:
     moment: Moment
     folder: Path
     shots: tuple[Shot, ...] = ()
-    drawn: tuple[tuple[str, str], ...] = ()
+    queries: tuple[tuple[str, str], ...] = ()
 
 
 def build_town(
@@ -52,21 +58,22 @@ def build_town(
     compass: float = 1.5,
     workers: int | None = None,
 ) -> Path:
-    """Build a town into the folder `out`; what is there of the same town already is kept, so a killed build goes on.
+    """Build a town into the folder `out` and return it. Photos that exist are kept, so a killed build can be resumed.
 
-    gps: standard deviation of recorded positions in metres, along each axis; compass: of headings, in degrees.
-    For each split a folder with panoramas/, depth/, panoramas.parquet; database/ (cut-outs); queries/; places.parquet,
+    gps: standard deviation of recorded positions in metres, along each axis. compass: of headings, in degrees.
+    workers: processes; 0 builds here, by default one per core.
+    Each split has a folder with panoramas/, depth/, panoramas.parquet; database/ (cut-outs); queries/; places.parquet,
     which is the last two with a split column; and truth.parquet. The same seed on the same machine gives the same town.
-    Errors: NetvladError for an unknown size, a negative seed or error, a folder that holds something else, or without
-    the extra `town`.
+    Raises NetvladError for an unknown size, a negative seed or error, a folder that holds something else, a worker
+    that dies, or if the extra `town` is missing.
     """
     embree()
     out, size = Path(out), find_size(size)
     if not (seed >= 0 and 0 <= gps < np.inf and 0 <= compass < np.inf):
-        raise NetvladError(f"a town of seed {seed}, gps {gps}, compass {compass}: 0 or more is wanted of each")
+        raise NetvladError(f"a town of seed {seed}, gps {gps}, compass {compass}: each must be 0 or more")
     _claim(out, {"seed": seed, **json.loads(json.dumps(asdict(size))), "gps": gps, "compass": compass})
     workers = cores() if workers is None else workers
-    _take(list(_jobs(out, seed, size)), workers)
+    _take_photos(list(_jobs(out, seed, size)), workers)
     for split in SPLITS:
         if neighbourhoods(size)[split]:
             write_tables(out / split, split, seed, size, gps, compass, workers)
@@ -75,12 +82,12 @@ def build_town(
 
 
 def is_whole(out: Path) -> bool:
-    """Whether a build into `out` came to its end."""
+    """Whether `out` holds a complete town."""
     return bool(_read(Path(out) / "town.json").get("whole"))
 
 
-def _read(mark: Path) -> dict:
-    """What a town says of itself; nothing where there is no town."""
+def _read(mark: Path) -> dict[str, Any]:
+    """The settings in town.json; empty if there is no town."""
     try:
         said = json.loads(mark.read_text("utf-8"))
     except (OSError, ValueError):
@@ -88,16 +95,15 @@ def _read(mark: Path) -> dict:
     return said if isinstance(said, dict) else {}
 
 
-def _claim(out: Path, settings: dict) -> None:
+def _claim(out: Path, settings: dict[str, Any]) -> None:
+    """Write town.json. Raises NetvladError if `out` holds another town or other files."""
     mark, mine = out / "town.json", {"format": FORMAT, **settings}
     there = _read(mark)
     if there:
         differ = [k for k in mine if there.get(k) != mine[k]]
         if differ:
-            raise NetvladError(
-                f"{out} holds another town ({', '.join(f'{k} {there.get(k)}, not {mine[k]}' for k in differ)}): "
-                "choose another folder"
-            )
+            listed = ", ".join(f"{k} {there.get(k)}, not {mine[k]}" for k in differ)
+            raise NetvladError(f"{out} holds another town ({listed}): choose another folder")
         return
     if out.exists() and any(out.iterdir()):
         raise NetvladError(f"{out} holds other files: a town wants an empty folder")
@@ -105,30 +111,30 @@ def _claim(out: Path, settings: dict) -> None:
 
 
 def _jobs(out: Path, seed: int, size: Size) -> Iterator[_Job]:
-    """Whatever is not there yet, one neighbourhood and moment after the other."""
+    """Yield jobs for the photos that are missing, one neighbourhood and moment after the other."""
     for split, numbers in neighbourhoods(size).items():
         for number in numbers:
             for moment, shots in surveys(seed, number, size, split):
-                for part in _parts([s for s in shots if not _taken(out / split, s.name)]):
+                for part in _parts([s for s in shots if not _exists(out / split, s.name)]):
                     yield _Job(seed, number, size, moment, out / split, shots=part)
-        for number, wanted in wanted_queries(seed, size, split):
+        for number, wanted in planned_queries(seed, size, split):
             folder = out / split / "queries" / "photos"
             for moment, names in wanted:
-                for part in _parts([n for n in names if not (folder / f"{n[0]}.jpg").exists()]):
-                    yield _Job(seed, number, size, moment, folder, drawn=part)
+                for queries in _parts([n for n in names if not (folder / f"{n[0]}.jpg").exists()]):
+                    yield _Job(seed, number, size, moment, folder, queries=queries)
 
 
-def _taken(folder: Path, name: str) -> bool:
+def _exists(folder: Path, name: str) -> bool:
     return (folder / "panoramas" / f"{name}.jpg").exists() and (folder / "depth" / f"{name}.png").exists()
 
 
-def _parts(wanted: list) -> Iterator[tuple]:
-    for i in range(0, len(wanted), TOGETHER):
-        yield tuple(wanted[i : i + TOGETHER])
+def _parts(wanted: list[T]) -> Iterator[tuple[T, ...]]:
+    for i in range(0, len(wanted), CHUNK):
+        yield tuple(wanted[i : i + CHUNK])
 
 
-def _take(jobs: list[_Job], workers: int) -> None:
-    with progress("building the town", sum(len(j.shots) + len(j.drawn) for j in jobs)) as advance:
+def _take_photos(jobs: list[_Job], workers: int) -> None:
+    with progress("building the town", sum(len(j.shots) + len(j.queries) for j in jobs)) as advance:
         for done in in_order(_work, jobs, workers if len(jobs) > 1 else 0):
             advance(done)
 
@@ -143,52 +149,54 @@ def _work(job: _Job) -> int:
     scene = place.scene(job.moment)
     for shot in job.shots:
         _panorama(place, scene, shot, job)
-    for name, light in job.drawn:
+    for name, light in job.queries:
         _query(place, scene, name, light, job)
-    return len(job.shots) + len(job.drawn)
+    return len(job.shots) + len(job.queries)
 
 
-def _panorama(place: Neighbourhood, scene, shot: Shot, job: _Job) -> None:
+def _panorama(place: Neighbourhood, scene: Scene, shot: Shot, job: _Job) -> None:
     from netvlad.panoramas.panorama import write_depth
 
     width = job.size.width
     rays = panorama_rays(width, shot.heading)
-    light, distance = scene.picture(place.to_world(np.array(shot.at)), rays, 2 * np.pi / width)
+    light, distance = scene.render(place.to_world(np.array(shot.position)), rays, 2 * np.pi / width)
     write_depth(job.folder / "depth" / f"{shot.name}.png", distance)
-    photo = develop(light, shot.lens, _rng(job.seed, shot.name))
+    photo = apply_camera(light, shot.settings, _rng(job.seed, shot.name))
     _save(job.folder / "panoramas" / f"{shot.name}.jpg", photo, shot)
 
 
-def _query(place: Neighbourhood, scene, name: str, light: str, job: _Job) -> None:
+def _query(place: Neighbourhood, scene: Scene, name: str, light: str, job: _Job) -> None:
+    """Draw a query that is not of a wall close by, and take it at twice its resolution."""
     rng = _rng(job.seed, name)
     for _ in range(20):
         shot = draw_query(place, light, job.moment, name, job.size.photo, rng)
-        origin, camera = place.to_world(np.array(shot.at)), shot.camera
+        origin, camera = place.to_world(np.array(shot.position)), shot.camera
         glance = Camera(camera.heading, camera.pitch, camera.roll, camera.fov, 24, 18)
-        seen = scene.trace(*_rays(origin, glance))[1]
+        seen = scene.intersect(*_rays(origin, glance))[1]
         if np.median(seen) > CLOSE and (seen < 1.2).mean() < 0.1:
             break
     fine = Camera(camera.heading, camera.pitch, camera.roll, camera.fov, 2 * camera.width, 2 * camera.height)
-    seen = scene.look(origin, fine.rays().reshape(-1, 3), np.radians(camera.fov) / fine.width)[0]
-    halved = np.minimum(seen, BRIGHT).reshape(camera.height, 2, camera.width, 2, 3).mean(axis=(1, 3))
-    _save(job.folder / f"{name}.jpg", develop(halved, shot.lens, rng), shot)
+    seen = scene.radiance(origin, fine.rays().reshape(-1, 3), np.radians(camera.fov) / fine.width)[0]
+    halved = np.minimum(seen, MAX_RADIANCE).reshape(camera.height, 2, camera.width, 2, 3).mean(axis=(1, 3))
+    _save(job.folder / f"{name}.jpg", apply_camera(halved, shot.settings, rng), shot)
 
 
-def _rays(origin, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+def _rays(origin: Array, camera: Camera) -> tuple[Array, Array]:
     rays = np.ascontiguousarray(camera.rays().reshape(-1, 3), np.float32)
     return np.ascontiguousarray(np.broadcast_to(np.float32(origin), rays.shape)), rays
 
 
-def _save(path: Path, image: np.ndarray, shot: Shot) -> None:
-    """The photo, and in its comment what is true of it, so that the two cannot part."""
+def _save(path: Path, image: Array, shot: Shot) -> None:
+    """Write the photo with its ground truth in the JPEG comment, so that neither exists without the other."""
     from PIL import Image
 
-    truth = {"at": shot.at, "heading": shot.heading, "time": str(shot.moment.time), "weather": shot.moment.weather}
-    truth["sun"] = round(shot.moment.elevation, 3)
-    if shot.camera:
-        truth |= {"pitch": shot.camera.pitch, "roll": shot.camera.roll, "fov": shot.camera.fov}
+    moment = shot.moment
+    ground_truth = {"at": shot.position, "heading": shot.heading, "time": str(moment.time), "weather": moment.weather}
+    ground_truth["sun"] = round(moment.elevation, 3)
+    if isinstance(shot, Query):
+        ground_truth |= {"pitch": shot.camera.pitch, "roll": shot.camera.roll, "fov": shot.camera.fov}
     with atomic(path) as temporary:
-        Image.fromarray(image).save(temporary, "JPEG", quality=92, comment=json.dumps(truth).encode())
+        Image.fromarray(image).save(temporary, "JPEG", quality=92, comment=json.dumps(ground_truth).encode())
 
 
 def _rng(seed: int, name: str) -> np.random.Generator:

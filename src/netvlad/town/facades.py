@@ -1,21 +1,26 @@
-"""Facades from a small catalogue of styles, so that they repeat as in Pittsburgh, and what tells them apart."""
+"""Facades in a small catalogue of styles, so that they repeat as in Pittsburgh, with details that tell them apart."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from netvlad.town.paint import Painter, wall
-from netvlad.town.styles import DOORS, NAMES, SIGNS, STOREY, TRADES, Style
+from netvlad.town.styles import DOORS, NAMES, SIGNS, STOREY, TRADES, Colour, Style
 
-FINE, COARSE = 22, 8  # pixels a metre: of fronts, and of what is seen from afar or at a slant
-SIGN = 254
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
+FINE, COARSE = 22, 8  # pixels a metre, of fronts and of blind walls
+SIGN = 254  # code of a lit sign in textures; that of a shop window is 253
 
 
 def facade(
-    rng: np.random.Generator, style: Style, colour, width: float, storeys: int, shop: bool, scale: int
-) -> np.ndarray:
-    """A front with windows, a ground floor with a door, and, of a shop, its window and sign."""
+    rng: np.random.Generator, style: Style, colour: Colour, width: float, storeys: int, shop: bool, scale: int
+) -> Array:
+    """Paint a front with windows and a door, or a shop on the ground floor: (h, w, 4) uint8."""
     height = storeys * STOREY + 0.6
     base = wall(rng, colour, width, height, scale, style.courses)
     picture = Image.fromarray(base[..., :3])
@@ -42,8 +47,8 @@ def facade(
     return np.dstack([np.asarray(picture), np.asarray(codes)])
 
 
-def bills(rng: np.random.Generator, width: float, height: float, ground) -> np.ndarray:
-    """Boards with bills posted on them, (h, w, 4) uint8."""
+def posters(rng: np.random.Generator, width: float, height: float, ground: Colour) -> Array:
+    """Paint boards with posters on them: (h, w, 4) uint8."""
     size = max(4, round(width * 20)), round(height * 20)
     picture, codes = Image.new("RGB", size, ground), Image.new("L", size, 0)
     paint = Painter(ImageDraw.Draw(picture), ImageDraw.Draw(codes), picture, 20, size[1])
@@ -53,19 +58,21 @@ def bills(rng: np.random.Generator, width: float, height: float, ground) -> np.n
             paint.rect(x, low, x + 1.1, low + 1.5, colour)
             paint.rect(x + 0.15, low + 0.15, x + 0.95, low + 0.7, SIGNS[rng.integers(len(SIGNS))])
             word = (TRADES + NAMES)[rng.integers(len(TRADES) + len(NAMES))]
-            paint.word(
-                word,
-                x + 0.05,
-                low + 0.85,
-                x + 1.05,
-                low + 1.3,
-                (240, 238, 230) if sum(colour) < 450 else (30, 30, 34),
-                0,
-            )
+            ink = (240, 238, 230) if sum(colour) < 450 else (30, 30, 34)
+            paint.word(word, x + 0.05, low + 0.85, x + 1.05, low + 1.3, ink, 0)
     return np.dstack([np.asarray(picture), np.asarray(codes)])
 
 
-def _window(rng, paint: Painter, style: Style, colour, middle: float, bottom: float, step: float, code: int) -> None:
+def _window(
+    rng: np.random.Generator,
+    paint: Painter,
+    style: Style,
+    colour: Colour,
+    middle: float,
+    bottom: float,
+    step: float,
+    code: int,
+) -> None:
     half, tall = step * style.window[0] / 2, STOREY * style.window[1]
     left, right, top = middle - half, middle + half, bottom + tall
     if style.lintel:
@@ -87,7 +94,7 @@ def _window(rng, paint: Painter, style: Style, colour, middle: float, bottom: fl
             x1, y1 = left + (right - left - 0.07) * (i + 1) / across + 0.0, bottom + (tall - 0.07) * (j + 1) / down
             paint.rect(x0, y0, x1, y1, glass, code, round_top=style.arched and j == down - 1 and across == 1)
     curtain = rng.random()
-    if curtain < 0.45:  # drawn more or less, of a colour of its own
+    if curtain < 0.45:  # drawn more or less, each of its own colour
         cloth = np.array((196, 190, 176)) + rng.integers(-30, 31, 3)
         if curtain < 0.2:
             paint.rect(left + 0.07, top - tall * rng.uniform(0.2, 0.6), right - 0.07, top - 0.07, cloth, code)
@@ -97,7 +104,7 @@ def _window(rng, paint: Painter, style: Style, colour, middle: float, bottom: fl
             paint.rect(right - wide, bottom + 0.07, right - 0.07, top - 0.07, cloth, code)
 
 
-def _door(rng, paint: Painter, middle: float, colour) -> None:
+def _door(rng: np.random.Generator, paint: Painter, middle: float, colour: Colour) -> None:
     door = DOORS[rng.integers(len(DOORS))]
     paint.rect(middle - 0.75, 0, middle + 0.75, 2.75, _lighter(colour, 46))
     paint.rect(middle - 0.52, 0.1, middle + 0.52, 2.15, door)
@@ -106,7 +113,7 @@ def _door(rng, paint: Painter, middle: float, colour) -> None:
     paint.word(str(rng.integers(1, 180)), middle + 0.8, 1.7, middle + 1.25, 2.0, (40, 40, 44), 0)
 
 
-def _shop(rng, paint: Painter, width: float, number: int) -> None:
+def _shop(rng: np.random.Generator, paint: Painter, width: float, number: int) -> None:
     board, trim = SIGNS[rng.integers(len(SIGNS))], SIGNS[rng.integers(len(SIGNS))]
     if trim == board:
         trim = (236, 232, 220) if sum(board) < 380 else (24, 24, 28)
@@ -129,5 +136,6 @@ def _shop(rng, paint: Painter, width: float, number: int) -> None:
     paint.word(text, 0.6, 3.03, width - 0.6, 3.68, trim, SIGN)
 
 
-def _lighter(colour, by: int) -> tuple[int, int, int]:
-    return tuple(int(np.clip(c + by, 8, 250)) for c in colour)
+def _lighter(colour: Colour, by: int) -> Colour:
+    red, green, blue = (int(np.clip(c + by, 8, 250)) for c in colour)
+    return red, green, blue

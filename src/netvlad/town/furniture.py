@@ -1,13 +1,18 @@
-"""What stands in the streets and stays: lamps, furniture, trees, and their leaves by season."""
+"""What stands in the streets on every date: lamps, furniture, trees, and their leaves by season."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from netvlad.town.facades import bills
+from netvlad.town.facades import posters
 from netvlad.town.mesh import LEAF, Mesh, Textures
 from netvlad.town.plan import Plan, on_crossing
 from netvlad.town.styles import DOORS, SIGNS
+
+if TYPE_CHECKING:
+    from netvlad.types import Array
 
 POST = 5.6  # metres from the ground to a lamp
 LEAVES = {
@@ -17,10 +22,10 @@ LEAVES = {
 }
 
 
-def place_lamps(plan: Plan, mesh: Mesh) -> np.ndarray:
-    """Posts with an arm over the road; returns where their light is, (n, 3)."""
-    metal = mesh.add_surface(colour=(62, 66, 66))
-    bulb = mesh.add_surface(colour=(226, 222, 206), glow=6.0)
+def place_lamps(plan: Plan, mesh: Mesh) -> Array:
+    """Add posts with an arm over the road and return where their light is, (n, 3)."""
+    metal = mesh.add_material(colour=(62, 66, 66))
+    bulb = mesh.add_material(colour=(226, 222, 206), emission=6.0)
     lights = []
     for x, y, dx, dy in plan.lamps:
         foot, arm = np.array([x, y, 0.0]), np.array([dx, dy, 0.0])
@@ -33,8 +38,8 @@ def place_lamps(plan: Plan, mesh: Mesh) -> np.ndarray:
 
 
 def place_furniture(plan: Plan, mesh: Mesh, textures: Textures, rng: np.random.Generator) -> None:
-    """Benches, bins, letter boxes, planters and columns with posters, where the kerb leaves room."""
-    wood, metal, green = (mesh.add_surface(colour=c) for c in ((120, 84, 52), (70, 74, 76), (60, 92, 48)))
+    """Add benches, bins, letter boxes, planters, poster columns and bollards along the kerbs."""
+    wood, metal, green = (mesh.add_material(colour=c) for c in ((120, 84, 52), (70, 74, 76), (60, 92, 48)))
     for street in plan.streets:
         for d in np.arange(rng.uniform(3, 12), street.length - 3, 9.0):
             d, side = d + rng.uniform(-3, 3), rng.choice([-1, 1])
@@ -48,9 +53,9 @@ def place_furniture(plan: Plan, mesh: Mesh, textures: Textures, rng: np.random.G
             elif kind == 1:
                 mesh.tube(spot, spot + [0, 0, 0.9], 0.24, metal, sides=8)
             elif kind == 2:
-                mesh.box(spot, (0.4, 0.5, 1.3), heading, mesh.add_surface(colour=DOORS[rng.integers(len(DOORS))]))
+                mesh.box(spot, (0.4, 0.5, 1.3), heading, mesh.add_material(colour=DOORS[rng.integers(len(DOORS))]))
             elif kind == 3:
-                mesh.box(spot, (0.6, 1.6, 0.5), heading, mesh.add_surface(colour=(150, 120, 96)))
+                mesh.box(spot, (0.6, 1.6, 0.5), heading, mesh.add_material(colour=(150, 120, 96)))
                 mesh.box(spot + [0, 0, 0.5], (0.5, 1.5, rng.uniform(0.2, 0.6)), heading, green)
             elif kind == 4 and rng.random() < 0.5:
                 _column(mesh, textures, rng, spot)
@@ -60,25 +65,26 @@ def place_furniture(plan: Plan, mesh: Mesh, textures: Textures, rng: np.random.G
                     mesh.tube(foot, foot + [0, 0, 0.85], 0.07, metal, tip=0.05, sides=6)
 
 
-def _column(mesh: Mesh, textures: Textures, rng, spot: np.ndarray) -> None:
-    """A column with posters all round."""
+def _column(mesh: Mesh, textures: Textures, rng: np.random.Generator, spot: Array) -> None:
+    """Add a poster column."""
     sides, radius = 10, 0.6
-    poster = textures.add(bills(rng, 3.8, 2.6, SIGNS[rng.integers(len(SIGNS))]))
-    surface = mesh.add_surface(texture=poster, size=(3.8, 2.6))
+    poster = textures.add(posters(rng, 3.8, 2.6, SIGNS[rng.integers(len(SIGNS))]))
+    material = mesh.add_material(texture=poster, size=(3.8, 2.6))
     turn = np.linspace(0, 2 * np.pi, sides + 1)
     ring = spot + radius * np.stack([np.cos(turn), np.sin(turn), np.zeros(sides + 1)], 1)
     for i in range(sides):
         a, b, c, d = ring[i], ring[i + 1], ring[i + 1] + [0, 0, 2.6], ring[i] + [0, 0, 2.6]
         u, v = i / sides, (i + 1) / sides
         mesh.triangles(
-            np.array([[a, b, c], [a, c, d]]), surface, np.array([[[u, 0], [v, 0], [v, 1]], [[u, 0], [v, 1], [u, 1]]])
+            np.array([[a, b, c], [a, c, d]]), material, np.array([[[u, 0], [v, 0], [v, 1]], [[u, 0], [v, 1], [u, 1]]])
         )
-    mesh.tube(spot + [0, 0, 2.6], spot + [0, 0, 3.3], 0.7, mesh.add_surface(colour=(50, 60, 56)), tip=0.05, sides=sides)
+    roof = mesh.add_material(colour=(50, 60, 56))
+    mesh.tube(spot + [0, 0, 2.6], spot + [0, 0, 3.3], 0.7, roof, tip=0.05, sides=sides)
 
 
-def plant_trees(plan: Plan, mesh: Mesh, rng: np.random.Generator) -> np.ndarray:
-    """Backbones and branches, bare; returns the tips where leaves grow, (n, 3)."""
-    bark = mesh.add_surface(colour=(84, 68, 54))
+def plant_trees(plan: Plan, mesh: Mesh, rng: np.random.Generator) -> Array:
+    """Add bare trunks and branches and return the tips where leaves grow, (n, 3)."""
+    bark = mesh.add_material(colour=(84, 68, 54))
     tips = []
     for x, y, height in plan.trees:
         foot = np.array([x, y, 0.0])
@@ -97,8 +103,8 @@ def plant_trees(plan: Plan, mesh: Mesh, rng: np.random.Generator) -> np.ndarray:
     return np.array(tips).reshape(-1, 3)
 
 
-def grow_leaves(tips: np.ndarray, season: str, mesh: Mesh, rng: np.random.Generator) -> None:
-    """Small cards around each tip, none in winter, fewer in spring and autumn."""
+def grow_leaves(tips: Array, season: str, mesh: Mesh, rng: np.random.Generator) -> None:
+    """Add small cards around each tip: none in winter, fewer in spring and autumn than in summer."""
     if season not in LEAVES or not len(tips):
         return
     each = {"spring": 16, "summer": 26, "autumn": 14}[season]
@@ -108,7 +114,7 @@ def grow_leaves(tips: np.ndarray, season: str, mesh: Mesh, rng: np.random.Genera
     size = rng.uniform(0.08, 0.17, (len(centres), 1))
     one *= size / np.linalg.norm(one, axis=1, keepdims=True)
     two *= size / np.linalg.norm(two, axis=1, keepdims=True)
-    shades = [mesh.add_surface(colour=np.array(c) + d, kind=LEAF) for c in LEAVES[season] for d in (-14, 0, 14)]
+    shades = [mesh.add_material(colour=np.array(c) + d, kind=LEAF) for c in LEAVES[season] for d in (-14, 0, 14)]
     corners = np.stack([centres - one - two, centres + one - two, centres + one + two, centres - one + two], 1)
     shade = np.repeat(rng.choice(shades, len(centres)), 2)
     mesh.triangles(corners[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3), shade)

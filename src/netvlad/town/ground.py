@@ -1,23 +1,32 @@
-"""The ground of a neighbourhood as one painting: roadways, pavements, markings, patches, parks."""
+"""The ground of a neighbourhood as one texture: roadways, pavements, markings, patches, parks."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from netvlad.town.plan import Plan, on_crossing
+from netvlad.town.plan import Plan, Street, on_crossing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netvlad.types import Array, FloatArray
+
+    Quad = Callable[[Street, float, float, float, float, tuple[int, ...]], None]
 
 SCALE = 12  # pixels a metre
 
 
-def paint_ground(plan: Plan, rng: np.random.Generator) -> np.ndarray:
-    """(h, w, 4) uint8 from plan.low to plan.high, y upwards."""
+def paint_ground(plan: Plan, rng: np.random.Generator) -> Array:
+    """Paint the ground from plan.low to plan.high, y upwards: (h, w, 4) uint8."""
     width, height = np.round((plan.high - plan.low) * SCALE).astype(int)
     picture = Image.new("RGB", (int(width), int(height)), (112, 104, 92))  # yards
     draw = ImageDraw.Draw(picture)
 
-    def quad(street, a: float, b: float, left: float, right: float, colour) -> None:
+    def quad(street: Street, a: float, b: float, left: float, right: float, colour: tuple[int, ...]) -> None:
         corners = [
             street.start + street.along * d + street.right * s
             for d, s in ((a, left), (a, right), (b, right), (b, left))
@@ -41,30 +50,24 @@ def paint_ground(plan: Plan, rng: np.random.Generator) -> np.ndarray:
         tar = int(rng.integers(72, 98))
         quad(street, 0, street.length, -street.kerb, street.kerb, (tar, tar, tar + 3))
         for _ in range(int(street.length / 9)):  # patches where the road was dug up
-            a, s, shade = (
-                rng.uniform(0, street.length),
-                rng.uniform(-street.kerb, street.kerb - 1),
-                int(tar + rng.integers(-26, 22)),
-            )
-            quad(street, a, a + rng.uniform(0.6, 5), s, s + rng.uniform(0.5, 1.4), (shade, shade, shade))
+            d, s = rng.uniform(0, street.length), rng.uniform(-street.kerb, street.kerb - 1)
+            shade = int(tar + rng.integers(-26, 22))
+            quad(street, d, d + rng.uniform(0.6, 5), s, s + rng.uniform(0.5, 1.4), (shade, shade, shade))
         for _ in range(int(street.length / 14)):
-            x, y = _pixel(
-                plan,
-                street.start + street.along * rng.uniform(0, street.length) + street.right * rng.uniform(-2, 2),
-                height,
-            )
+            spot = street.start + street.along * rng.uniform(0, street.length) + street.right * rng.uniform(-2, 2)
+            x, y = _pixel(plan, spot, height)  # manholes
             draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=(50, 48, 46), outline=(110, 108, 104))
     for street in plan.streets:
         _markings(plan, street, quad)
     image = np.asarray(picture).astype(np.float32)
-    image *= _weather(rng, int(height), int(width)) * _occlusion(plan, int(height), int(width))
+    image *= _wear(rng, int(height), int(width)) * _occlusion(plan, int(height), int(width))
     out = np.zeros((int(height), int(width), 4), np.uint8)
     out[..., :3] = np.clip(image, 0, 255)
     return out
 
 
-def _markings(plan: Plan, street, quad) -> None:
-    """A broken middle line, parking edges, and zebras before each crossing."""
+def _markings(plan: Plan, street: Street, quad: Quad) -> None:
+    """Paint a broken middle line, parking edges, and zebra crossings."""
     white = (222, 222, 214)
     for d in np.arange(0, street.length - 2, 5.0):
         if not on_crossing(plan, street, d + 1, 5.0):
@@ -81,22 +84,23 @@ def _markings(plan: Plan, street, quad) -> None:
                 quad(street, a, a + 2.4, s, s + 0.5, white)
 
 
-def _pixel(plan: Plan, point, height: int) -> tuple[float, float]:
+def _pixel(plan: Plan, point: Array | tuple[float, float], height: int) -> tuple[float, float]:
     return float((point[0] - plan.low[0]) * SCALE), float(height - (point[1] - plan.low[1]) * SCALE)
 
 
-def _weather(rng, height: int, width: int) -> np.ndarray:
-    """Stains and wear, a factor near 1."""
+def _wear(rng: np.random.Generator, height: int, width: int) -> FloatArray:
+    """Stains and wear: a factor near 1, (height, width, 1)."""
     total = np.ones((height, width), np.float32)
     for cell, strength in ((4.0, 0.06), (0.8, 0.05), (0.15, 0.05)):
         shape = max(2, int(height / SCALE / cell)), max(2, int(width / SCALE / cell))
         noise = rng.standard_normal(shape).astype(np.float32) * strength
         total += cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
-    return total[..., None]
+    factor: FloatArray = total[..., None]
+    return factor
 
 
-def _occlusion(plan: Plan, height: int, width: int) -> np.ndarray:
-    """Less sky reaches the foot of a wall."""
+def _occlusion(plan: Plan, height: int, width: int) -> FloatArray:
+    """Ambient occlusion, a factor (height, width, 1): the foot of a wall sees less sky."""
     walls = Image.new("L", (width // 4, height // 4), 0)
     draw = ImageDraw.Draw(walls)
     for lot in plan.lots:
@@ -108,4 +112,5 @@ def _occlusion(plan: Plan, height: int, width: int) -> np.ndarray:
         ]
         draw.polygon([tuple(c / 4 for c in _pixel(plan, p, height)) for p in corners], fill=255)
     blurred = cv2.GaussianBlur(np.asarray(walls), (0, 0), 1.6 * SCALE / 4).astype(np.float32) / 255
-    return 1 - 0.6 * cv2.resize(blurred, (width, height))[..., None]
+    factor: FloatArray = 1 - 0.6 * cv2.resize(blurred, (width, height))[..., None]
+    return factor

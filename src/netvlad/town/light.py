@@ -1,18 +1,22 @@
-"""Sun, sky, weather and lamps at one moment, in linear light where a sunlit white wall is about 1."""
+"""Sun, sky and weather at one moment, in linear light where a sunlit white wall is about 1."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from netvlad.places.sun import sun_direction
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, FloatArray
+
 WEATHERS = ("clear", "overcast", "fog", "rain", "snow")
-# elevation of the sun in degrees -> light: of the sun, the sky overhead, the horizon below the sun, the horizon behind
-_AT = np.array([-18, -9, -5, -1, 3, 10, 25, 90.0])
+# light by the sun's elevation in degrees: of the sun, the zenith, the horizon below the sun and the one opposite
+_ELEVATION = np.array([-18, -9, -5, -1, 3, 10, 25, 90.0])
 _SUN = np.array(
     [
         [0, 0, 0],
@@ -37,7 +41,7 @@ _ZENITH = np.array(
         [0.18, 0.36, 0.74],
     ]
 )
-_GLOW = np.array(
+_HORIZON = np.array(
     [
         [0.010, 0.007, 0.004],
         [0.05, 0.024, 0.012],
@@ -49,7 +53,7 @@ _GLOW = np.array(
         [0.66, 0.78, 0.92],
     ]
 )
-_BEHIND = np.array(
+_OPPOSITE = np.array(
     [
         [0.010, 0.007, 0.004],
         [0.012, 0.011, 0.016],
@@ -61,13 +65,16 @@ _BEHIND = np.array(
         [0.60, 0.74, 0.92],
     ]
 )
-LAMP = np.array([1.0, 0.70, 0.38], np.float32)  # sodium is going, its colour has not
-SHOP = np.array([1.0, 0.86, 0.66], np.float32)
+LAMP_COLOUR = np.array([1.0, 0.70, 0.38], np.float32)  # sodium vapour
+SHOP_COLOUR = np.array([1.0, 0.86, 0.66], np.float32)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """time: UTC; weather: one of WEATHERS; seed: of what differs from date to date (windows lit, cars, clouds)."""
+    """When photos are taken.
+
+    time: UTC. weather: one of WEATHERS. seed: of what differs from date to date (lit windows, cars, clouds).
+    """
 
     time: np.datetime64
     weather: str
@@ -76,85 +83,97 @@ class Moment:
     lon: float
 
     @cached_property
-    def sun(self) -> np.ndarray:
+    def sun(self) -> Array:
         """Unit vector (east, north, up) to the sun."""
-        return sun_direction(self.time, self.lat, self.lon)
+        return sun_direction(np.asarray(self.time), np.asarray(self.lat), np.asarray(self.lon))
 
     @property
     def elevation(self) -> float:
+        """Elevation of the sun in degrees."""
         return float(np.degrees(np.arcsin(np.clip(self.sun[2], -1, 1))))
 
     @property
     def lamps_on(self) -> bool:
+        """Whether street lamps, signs and windows are lit."""
         return self.elevation < (-1.0 if self.weather == "clear" else 1.5)
 
     @property
     def season(self) -> str:
+        """spring, summer, autumn or winter, of the northern hemisphere."""
         month = int(str(self.time)[5:7])
         return {12: "winter", 1: "winter", 2: "winter", 3: "spring", 4: "spring", 5: "spring"}.get(
             month, "summer" if month < 9 else "autumn"
         )
 
-    def _between(self, table: np.ndarray) -> np.ndarray:
-        return np.array([np.interp(self.elevation, _AT, table[:, i]) for i in range(3)], np.float32)
+    def _interpolated(self, table: Array) -> FloatArray:
+        return np.array([np.interp(self.elevation, _ELEVATION, table[:, i]) for i in range(3)], np.float32)
 
     @cached_property
-    def sunlight(self) -> np.ndarray:
-        """(3,) of a wall that faces the sun; clouds and fog take it."""
-        return self._between(_SUN) * np.float32({"clear": 1.0, "snow": 0.0}.get(self.weather, 0.0))
+    def sunlight(self) -> FloatArray:
+        """Light (3,) of the sun on a wall that faces it; 0 unless the sky is clear."""
+        return self._interpolated(_SUN) * np.float32(self.weather == "clear")
 
     @cached_property
-    def skylight(self) -> np.ndarray:
-        """(3,) mean light of the sky on a level surface."""
+    def skylight(self) -> Array:
+        """Mean light (3,) of the sky on a level surface."""
         if self.weather == "clear":
-            return 0.45 * self._between(_ZENITH) + 0.30 * self._between(_GLOW) + 0.25 * self._between(_BEHIND)
+            zenith, horizon, opposite = (self._interpolated(table) for table in (_ZENITH, _HORIZON, _OPPOSITE))
+            mean: Array = 0.45 * zenith + 0.30 * horizon + 0.25 * opposite
+            return mean
         return self._grey
 
     @cached_property
-    def _grey(self) -> np.ndarray:
-        level = (self._between(_ZENITH) + self._between(_BEHIND)).mean() * {"fog": 0.9, "rain": 0.55, "snow": 0.95}.get(
-            self.weather, 0.75
-        )
-        glow = np.array([0.010, 0.0075, 0.005]) * (self.elevation < -3)  # cities light their clouds
-        return (level * np.array([0.95, 0.99, 1.05]) + glow).astype(np.float32)
+    def _grey(self) -> FloatArray:
+        """Light (3,) of a sky without sun."""
+        shade = {"fog": 0.9, "rain": 0.55, "snow": 0.95}.get(self.weather, 0.75)
+        level = (self._interpolated(_ZENITH) + self._interpolated(_OPPOSITE)).mean() * shade
+        glow = np.array([0.010, 0.0075, 0.005]) * (self.elevation < -3)  # clouds reflect the lamps of a city
+        grey: FloatArray = (level * np.array([0.95, 0.99, 1.05]) + glow).astype(np.float32)
+        return grey
 
     @property
     def haze(self) -> float:
-        """Metres in which a thing loses two thirds of its contrast."""
+        """Distance in metres over which contrast falls to 1 / e."""
         return {"clear": 1500.0, "overcast": 900.0, "fog": 42.0, "rain": 260.0, "snow": 150.0}[self.weather]
 
-    def sky(self, directions: np.ndarray, skyline: np.ndarray | None = None) -> np.ndarray:
-        """Light (n, 3) float32 from directions (n, 3); skyline (n,) elevations in degrees, from north on."""
+    def sky(self, directions: Array, skyline: Array | None = None) -> FloatArray:
+        """Light (n, 3) float32 from directions (n, 3).
+
+        skyline: elevations in degrees of distant hills and towers, evenly spaced from north clockwise.
+        """
         up = np.clip(directions[:, 2], 0, 1)
         if self.weather == "clear":
             level = directions[:, :2] / (np.linalg.norm(directions[:, :2], axis=1, keepdims=True) + 1e-6)
             toward = 0.5 + 0.5 * level @ (self.sun[:2] / (np.linalg.norm(self.sun[:2]) + 1e-6))
-            horizon = self._between(_BEHIND) + (self._between(_GLOW) - self._between(_BEHIND)) * (toward**2)[:, None]
-            colour = horizon + (self._between(_ZENITH) - horizon) * (up**0.45)[:, None]
-            colour = colour + self._clouds(directions, up, cover=0.35)[:, None] * (
-                self.skylight * 1.5 + self.sunlight * 0.55 - colour
-            )
+            zenith, below_sun, opposite = (self._interpolated(table) for table in (_ZENITH, _HORIZON, _OPPOSITE))
+            horizon = opposite + (below_sun - opposite) * (toward**2)[:, None]
+            colour = horizon + (zenith - horizon) * (up**0.45)[:, None]
+            clouds = self._clouds(directions, up, cover=0.35)[:, None]
+            colour = colour + clouds * (self.skylight * 1.5 + self.sunlight * 0.55 - colour)
             near = np.clip(directions @ self.sun, 0, 1)
             colour = colour + self.sunlight * (1.4 * near**800 + 0.35 * near**60)[:, None]
         else:
-            texture = 0.82 + 0.36 * self._clouds(directions, up, cover=0.6)
+            texture: Array = 0.82 + 0.36 * self._clouds(directions, up, cover=0.6)
             if self.weather == "fog":
                 texture = np.ones_like(texture)
             colour = self._grey * (texture * (0.85 + 0.3 * up))[:, None]
         if skyline is not None:
-            colour = self._far(colour, directions, skyline)
-        return colour.astype(np.float32)
+            colour = self._behind_skyline(colour, directions, skyline)
+        light: FloatArray = colour.astype(np.float32)
+        return light
 
-    def _clouds(self, directions: np.ndarray, up: np.ndarray, cover: float) -> np.ndarray:
-        """Share of cloud (n,): noise on a plane overhead, drawn out towards the horizon."""
+    def _clouds(self, directions: Array, up: Array, cover: float) -> Array:
+        """Share of cloud (n,): noise on a plane overhead, in perspective."""
         noise, drift = _noise(), (self.seed % 997) * 7.31
         scale = 90 / (up + 0.12)
         x = ((directions[:, 0] * scale + drift) % 512).astype(np.float32)
         y = ((directions[:, 1] * scale + drift * 1.7) % 512).astype(np.float32)
         value = noise[y.astype(np.int64) % 512, x.astype(np.int64) % 512]
-        return np.clip((value - (1 - cover)) * 3.0, 0, 1) * np.clip(up * 8, 0, 1)
+        share: Array = np.clip((value - (1 - cover)) * 3.0, 0, 1) * np.clip(up * 8, 0, 1)
+        return share
 
-    def _far(self, colour: np.ndarray, directions: np.ndarray, skyline: np.ndarray) -> np.ndarray:
+    def _behind_skyline(self, colour: Array, directions: Array, skyline: Array) -> Array:
+        """Sky colours (n, 3) with the skyline in front."""
         if self.weather == "fog":
             return colour
         azimuth = np.degrees(np.arctan2(directions[:, 0], directions[:, 1])) % 360
@@ -164,16 +183,17 @@ class Moment:
         shade = {"clear": 0.5, "overcast": 0.62, "rain": 0.8, "snow": 0.85}[self.weather]
         blue = np.array([0.86, 0.95, 1.1], np.float32)
         far = shade * self.skylight * blue + (1 - shade) * colour
-        if self.lamps_on:  # a few windows are lit far away too
+        if self.lamps_on:  # some windows of the skyline are lit
             cell = (azimuth * 5).astype(np.int64) * 7919 + (elevation * 6).astype(np.int64) * 104729 + self.seed
-            far = far * 0.4 + LAMP * 0.07 * ((cell * 2654435761 % 1009) < 110)[:, None]
+            far = far * 0.4 + LAMP_COLOUR * 0.07 * ((cell * 2654435761 % 1009) < 110)[:, None]
         return np.where(behind[:, None], far, colour)
 
 
-def draw_skyline(rng: np.random.Generator) -> np.ndarray:
-    """(1440,) elevations in degrees: hills, and towers in clusters."""
+def draw_skyline(rng: np.random.Generator) -> FloatArray:
+    """Draw the elevations in degrees (1440,) of hills, and of towers in clusters."""
     turn = np.arange(1440) / 1440 * 2 * np.pi
-    line = 1.5 + sum(rng.uniform(0.2, 0.9) * np.sin(k * turn + rng.uniform(0, 6.3)) for k in (1, 2, 3, 5))
+    hills = (rng.uniform(0.2, 0.9) * np.sin(k * turn + rng.uniform(0, 6.3)) for k in (1, 2, 3, 5))
+    line = 1.5 + sum(hills, np.zeros(1440))
     for _ in range(int(rng.integers(2, 4))):
         middle = rng.integers(1440)
         for _ in range(int(rng.integers(8, 22))):
@@ -184,19 +204,15 @@ def draw_skyline(rng: np.random.Generator) -> np.ndarray:
 
 
 @cache
-def _noise() -> np.ndarray:
-    """Tileable noise (512, 512) in 0..1, several octaves; the same in every town."""
+def _noise() -> FloatArray:
+    """Tileable noise (512, 512) in 0..1 of several octaves, the same in every town."""
     rng = np.random.default_rng(5)
     total = np.zeros((512, 512), np.float32)
     for cells, weight in ((4, 1.0), (8, 0.6), (16, 0.35), (32, 0.2), (64, 0.12)):
         coarse = rng.standard_normal((cells, cells)).astype(np.float32)
         wrapped = np.pad(coarse, 2, mode="wrap")
         size = 512 // cells
-        total += (
-            weight
-            * cv2.resize(wrapped, None, fx=size, fy=size, interpolation=cv2.INTER_CUBIC)[
-                2 * size : -2 * size, 2 * size : -2 * size
-            ]
-        )
+        fine = cv2.resize(wrapped, None, fx=size, fy=size, interpolation=cv2.INTER_CUBIC)
+        total += weight * fine[2 * size : -2 * size, 2 * size : -2 * size]
     rank = np.argsort(np.argsort(total.ravel())).reshape(512, 512)
     return (rank / rank.size).astype(np.float32)

@@ -1,34 +1,45 @@
-"""A neighbourhood drawn from a seed: its streets, lots, trees and lamps, before anything is built."""
+"""The plan of a neighbourhood: streets, lots, trees and lamps, drawn from a seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.town.styles import STOREY, STYLES
 
-MARGIN = 46.0  # metres that streets and houses go on beyond the last crossing
-DEPTH = 11.0  # of a house
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netvlad.types import Array
+
+    Box = tuple[float, float, float, float]  # x0, y0, x1, y1
+
+MARGIN = 46.0  # metres that streets and houses extend beyond the last crossing
+DEPTH = 11.0  # metres from the front of a house to its back
 
 
 @dataclass(frozen=True)
 class Street:
-    """A straight street from `start` to `end` (x, y); kerb: half its roadway; half: half its whole width."""
+    """A straight street from `start` to `end` (x, y). kerb: half the width of its roadway. half: of all of it."""
 
-    start: np.ndarray
-    end: np.ndarray
+    start: Array
+    end: Array
     kerb: float
     half: float
     trees: bool
 
     @property
-    def along(self) -> np.ndarray:
-        return (self.end - self.start) / self.length
+    def along(self) -> Array:
+        """Unit vector from start to end."""
+        direction: Array = (self.end - self.start) / self.length
+        return direction
 
     @property
-    def right(self) -> np.ndarray:
+    def right(self) -> Array:
+        """Unit vector to the right of `along`."""
         return np.array([self.along[1], -self.along[0]])
 
     @property
@@ -43,13 +54,14 @@ class Street:
 
 @dataclass(frozen=True)
 class Lot:
-    """A house: `corner` is the left end of its front as seen from the street, `right` runs along the front.
+    """The plot of a house. corner: left end of its front as seen from the street; right: unit vector along the front.
 
-    corners: which sides (left, right) face a street too.
+    width, depth: metres. style, colour: indices into STYLES and its walls. corners: whether its left and its right
+    side face a street too.
     """
 
-    corner: np.ndarray
-    right: np.ndarray
+    corner: Array
+    right: Array
     width: float
     depth: float
     storeys: int
@@ -61,8 +73,8 @@ class Lot:
     seed: int
 
     @property
-    def back(self) -> np.ndarray:
-        """Into the block, away from the street."""
+    def back(self) -> Array:
+        """Unit vector away from the street."""
         return np.array([-self.right[1], self.right[0]])
 
     @property
@@ -72,24 +84,27 @@ class Lot:
 
 @dataclass
 class Plan:
-    """Everything that does not change from date to date, in metres on a plane, x to the right, y ahead."""
+    """Everything that does not change from date to date, in metres on a plane, x to the right, y ahead.
+
+    crossings: pairs of streets that meet, one along y and one along x. low, high: corners of the bounding box.
+    """
 
     streets: list[Street] = field(default_factory=list)
     lots: list[Lot] = field(default_factory=list)
     trees: list[tuple[float, float, float]] = field(default_factory=list)  # x, y, height
-    lamps: list[tuple[float, float, float, float]] = field(default_factory=list)  # x, y and which way the arm points
-    parks: list[tuple[float, float, float, float]] = field(default_factory=list)  # x0, y0, x1, y1
-    crossings: list[tuple[int, int]] = field(default_factory=list)  # streets that meet: one along x, one along y
-    low: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    high: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    lamps: list[tuple[float, float, float, float]] = field(default_factory=list)  # x, y, direction of the arm
+    parks: list[Box] = field(default_factory=list)
+    crossings: list[tuple[int, int]] = field(default_factory=list)
+    low: Array = field(default_factory=lambda: np.zeros(2))
+    high: Array = field(default_factory=lambda: np.zeros(2))
 
 
 def draw_plan(rng: np.random.Generator, across: int, along: int) -> Plan:
-    """`across` streets that run along y and `along` streets that run along x, and all that stands beside them."""
+    """Draw `across` streets along y, `along` streets along x, and everything beside them."""
     xs = np.cumsum(rng.uniform(52, 76, across))
     ys = np.cumsum(rng.uniform(52, 76, along))
     plan = Plan(low=np.array([xs[0], ys[0]]) - MARGIN, high=np.array([xs[-1], ys[-1]]) + MARGIN)
-    halves = {0: [], 1: []}
+    halves: dict[int, list[float]] = {0: [], 1: []}
     for axis, lines in ((0, xs), (1, ys)):
         for at in lines:
             kerb = float(rng.choice([3.2, 4.2, 5.4]))
@@ -114,14 +129,15 @@ def draw_plan(rng: np.random.Generator, across: int, along: int) -> Plan:
     return plan
 
 
-def _blocks(lines, halves, low: float, high: float) -> list[tuple[float, float]]:
+def _blocks(lines: Array, halves: list[float], low: float, high: float) -> list[tuple[float, float]]:
+    """Intervals between parallel streets on `lines`."""
     starts = [low, *(line + half for line, half in zip(lines, halves, strict=True))]
     ends = [*(line - half for line, half in zip(lines, halves, strict=True)), high]
     return list(zip(starts, ends, strict=True))
 
 
-def _block(rng, plan: Plan, box, *, west: bool, east: bool, south: bool, north: bool) -> None:
-    """Houses along the sides of a block that face a street; two sides run from corner to corner, two between them."""
+def _block(rng: np.random.Generator, plan: Plan, box: Box, *, west: bool, east: bool, south: bool, north: bool) -> None:
+    """Put houses along the sides of a block that face a street: south and north from corner to corner."""
     x0, y0, x1, y1 = box
     inset0 = DEPTH if south else 0.0
     inset1 = DEPTH if north else 0.0
@@ -135,16 +151,23 @@ def _block(rng, plan: Plan, box, *, west: bool, east: bool, south: bool, north: 
         _row(rng, plan, (x1, y0 + inset0), (0, 1), y1 - y0 - inset0 - inset1, (False, False))
 
 
-def _row(rng, plan: Plan, corner, right, length: float, ends: tuple[bool, bool]) -> None:
-    """Houses side by side; now and then a yard with a tree."""
-    corner, right = np.array(corner, float), np.array(right, float)
+def _row(
+    rng: np.random.Generator,
+    plan: Plan,
+    start: Iterable[float],
+    direction: Iterable[float],
+    length: float,
+    ends: tuple[bool, bool],
+) -> None:
+    """Put houses side by side, and now and then a yard with a tree."""
+    corner, right = np.array(start, float), np.array(direction, float)
     count = max(1, round(length / rng.uniform(9, 14)))
     cuts = np.sort(rng.uniform(0.25, 0.75, count - 1) + np.arange(1, count) - 0.5) / count * length
     cuts = np.concatenate([[0], cuts, [length]])
     run, style = 0, 0
     for i, (a, b) in enumerate(pairwise(cuts)):
         last = i == count - 1
-        if run == 0:  # two or three houses of one builder in a row, as in real terraces
+        if run == 0:  # one to three houses of a style in a row, as in real terraces
             run, style = int(rng.integers(1, 4)), int(rng.integers(len(STYLES)))
         run -= 1
         at_end = (ends[0] and i == 0, ends[1] and last)
@@ -171,7 +194,7 @@ def _row(rng, plan: Plan, corner, right, length: float, ends: tuple[bool, bool])
         )
 
 
-def _park(rng, plan: Plan, x0: float, y0: float, x1: float, y1: float) -> None:
+def _park(rng: np.random.Generator, plan: Plan, x0: float, y0: float, x1: float, y1: float) -> None:
     plan.parks.append((x0, y0, x1, y1))
     for _ in range(round((x1 - x0) * (y1 - y0) / 90)):
         plan.trees.append(
@@ -179,8 +202,8 @@ def _park(rng, plan: Plan, x0: float, y0: float, x1: float, y1: float) -> None:
         )
 
 
-def _furnish(rng, plan: Plan, street: Street) -> None:
-    """Lamps on alternating sides; on some streets trees between them; none on a crossing."""
+def _furnish(rng: np.random.Generator, plan: Plan, street: Street) -> None:
+    """Put lamps on alternating sides, and on some streets trees between them, but nothing on a crossing."""
     side = rng.choice([-1, 1])
     for d in np.arange(rng.uniform(4, 14), street.length - 3, 19.0):
         d += rng.uniform(-2, 2)
@@ -199,7 +222,7 @@ def _furnish(rng, plan: Plan, street: Street) -> None:
 
 
 def on_crossing(plan: Plan, street: Street, along: float, clear: float) -> bool:
-    """Whether `along` metres down the street another one crosses, or lies closer than `clear` beyond its kerb."""
+    """Whether another street crosses `along` metres down this one, or within `clear` metres of there."""
     point = street.start + street.along * along
     for other in plan.streets:
         parallel = abs(float(other.along @ street.along)) > 0.5

@@ -1,28 +1,35 @@
-"""The catalogue of styles that houses are built in, and the words and colours on them."""
+"""A catalogue of house styles, and of the words and colours on houses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
-STOREY = 3.2  # metres
+Colour: TypeAlias = tuple[int, int, int]  # sRGB, 0..255
+
+STOREY = 3.2  # height in metres
 
 
 @dataclass(frozen=True)
 class Style:
-    """walls: colours to choose from; bay: metres from window to window; window: its share of bay and storey."""
+    """A style of houses.
 
-    walls: tuple[tuple[int, int, int], ...]
+    walls: colours to choose from. bay: metres from window to window. window: its share of the bay's width and the
+    storey's height. frame: colour. panes: number across and down. storeys: fewest and most.
+    """
+
+    walls: tuple[Colour, ...]
     bay: float
     window: tuple[float, float]
-    frame: tuple[int, int, int]
+    frame: Colour
     panes: tuple[int, int]
-    courses: float  # metres from one course of the wall to the next, 0 none
-    lintel: int = 0  # how much lighter the stone above a window is
+    courses: float  # metres from one course of stone to the next; 0: plain wall
+    lintel: int = 0  # how much lighter the stone above a window is than the wall
     arched: bool = False
     shutters: bool = False
     band: bool = False  # a ledge between storeys
     storeys: tuple[int, int] = (3, 5)
-    gabled: float = 0.0  # share of steep roofs
+    gabled: float = 0.0  # share of houses with a gabled roof
 
 
 STYLES = (

@@ -1,4 +1,4 @@
-"""Who takes photos of the town: a camera car on several days, and people with phones at any hour."""
+"""Where photos are taken: by a camera car on several days, and by people with phones at any hour."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from netvlad.panoramas.camera import Camera
-from netvlad.town.camera_pipeline import Lens
+from netvlad.town.camera_pipeline import CameraSettings
 from netvlad.town.light import Moment
 from netvlad.town.plan import Plan
 from netvlad.town.world import LAT, LON, Neighbourhood
 
 CAMERA_HEIGHT = 2.5  # metres, of the camera car
-END = 18.0  # metres before the end of a street where the survey turns round
-HOURS = {"day": (6.5, 12.5), "sunset": (0.0, 0.0), "night": (18.5, 22.0)}  # UTC; the town's noon is at 9:48
+END = 18.0  # metres before the end of a street where the survey stops
+HOURS = {"day": (6.5, 12.5), "sunset": (0.0, 0.0), "night": (18.5, 22.0)}  # UTC; noon is at 9:48
 SUNSET = (-4.0, 2.5)  # degrees of the sun's elevation
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One photo to take: position (x, y on the plan, metres above the ground), when, and how.
-
-    heading and the camera's own are degrees from north; camera: None for a panorama.
-    """
+    """A panorama to take. position: x, y on the plan and metres above the ground. heading: degrees from north."""
 
     name: str
-    at: tuple[float, float, float]
+    position: tuple[float, float, float]
     heading: float
     moment: Moment
-    lens: Lens
-    camera: Camera | None = None
+    settings: CameraSettings
 
 
-def spots(plan: Plan, spacing: float, rng: np.random.Generator) -> list[tuple[int, float]]:
-    """Where the camera car stops: (street, metres along it), every `spacing` metres or a little more or less."""
+@dataclass(frozen=True)
+class Query(Shot):
+    """A photo to take with the perspective `camera` of a phone."""
+
+    camera: Camera
+
+
+def survey_stops(plan: Plan, spacing: float, rng: np.random.Generator) -> list[tuple[int, float]]:
+    """Draw where the camera car stops, about every `spacing` metres: (street, metres along it)."""
     out = []
     for number, street in enumerate(plan.streets):
         d = END + rng.uniform(0, spacing)
@@ -45,7 +48,7 @@ def spots(plan: Plan, spacing: float, rng: np.random.Generator) -> list[tuple[in
 
 
 def survey_moments(seed: int, number: int, dates: int) -> list[Moment]:
-    """One a date: by daylight, in all seasons, in the weather that camera cars drive in."""
+    """Draw one moment for each date: by daylight, in any season, without fog."""
     rng = np.random.default_rng([seed, number, 2])
     months = np.sort(rng.choice(72, dates, replace=False))
     out = []
@@ -59,9 +62,9 @@ def survey_moments(seed: int, number: int, dates: int) -> list[Moment]:
 
 
 def survey(place: Neighbourhood, stops: list[tuple[int, float]], date: int, moment: Moment) -> list[Shot]:
-    """The panoramas of one date: the same stops, as near as a driver comes to them again."""
+    """The panoramas of one date, taken at about the same stops on every date."""
     rng = np.random.default_rng([place.seed, place.number, 3, date])
-    lens = _lens(rng, moment, phone=False)
+    settings = _camera_settings(rng, moment, phone=False)
     out = []
     for i, (number, along) in enumerate(stops):
         street = place.plan.streets[number]
@@ -70,12 +73,12 @@ def survey(place: Neighbourhood, stops: list[tuple[int, float]], date: int, mome
         heading = (street.heading + place.turn + rng.normal(0, 2)) % 360
         later = Moment(moment.time + np.timedelta64(5 * i, "s"), moment.weather, moment.seed, LAT, LON)
         name = f"n{place.number:02d}_d{date:02d}_{i:04d}"
-        out.append(Shot(name, (float(x), float(y), CAMERA_HEIGHT), float(heading), later, lens))
+        out.append(Shot(name, (float(x), float(y), CAMERA_HEIGHT), float(heading), later, settings))
     return out
 
 
 def query_moments(seed: int, number: int, visits: int) -> list[tuple[str, Moment]]:
-    """("day" | "sunset" | "night", moment) in turn, each on a day drawn for it, after the last survey."""
+    """Draw ("day", "sunset" or "night" in turn, moment) for each visit, all after the last survey."""
     rng = np.random.default_rng([seed, number, 4])
     out = []
     for visit in range(visits):
@@ -94,8 +97,10 @@ def query_moments(seed: int, number: int, visits: int) -> list[tuple[str, Moment
     return out
 
 
-def draw_query(place: Neighbourhood, light: str, moment: Moment, name: str, size: tuple[int, int], rng) -> Shot:
-    """A phone held by somebody on the pavement, now and then on the road."""
+def draw_query(
+    place: Neighbourhood, light: str, moment: Moment, name: str, size: tuple[int, int], rng: np.random.Generator
+) -> Query:
+    """Draw the photo of a phone held by somebody on the pavement, sometimes on the road."""
     plan = place.plan
     street = plan.streets[rng.integers(len(plan.streets))]
     along = rng.uniform(END, street.length - END)
@@ -108,41 +113,36 @@ def draw_query(place: Neighbourhood, light: str, moment: Moment, name: str, size
     wide, high = size if rng.random() < 0.75 else size[::-1]
     fov = float(rng.uniform(56, 72)) * (1.0 if wide > high else 0.75)
     camera = Camera(heading, float(rng.normal(6, 5)), float(rng.normal(0, 2.5)), fov, wide, high)
-    return Shot(
-        name,
-        (float(x), float(y), float(rng.uniform(1.45, 1.8))),
-        heading,
-        moment,
-        _lens(rng, moment, True, light),
-        camera,
-    )
+    position = float(x), float(y), float(rng.uniform(1.45, 1.8))
+    return Query(name, position, heading, moment, _camera_settings(rng, moment, True, light), camera)
 
 
-def _lens(rng, moment: Moment, phone: bool, light: str = "day") -> Lens:
+def _camera_settings(rng: np.random.Generator, moment: Moment, phone: bool, light: str = "day") -> CameraSettings:
     tint = rng.normal(0, 0.05 if phone else 0.03)
-    balance = (1 + tint, 1.0, 1 - tint)
-    if light != "day" and moment.lamps_on:  # a camera goes half the way to the colour of the lamps
+    white_balance = (1 + tint, 1.0, 1 - tint)
+    if light != "day" and moment.lamps_on:  # white balance corrects only a part of the lamps' colour
         warm = rng.uniform(0.1, 0.5)
-        balance = (balance[0] * (1 - 0.2 * warm), 1.0, balance[2] * (1 + 0.8 * warm))
-    return Lens(
+        white_balance = (white_balance[0] * (1 - 0.2 * warm), 1.0, white_balance[2] * (1 + 0.8 * warm))
+    return CameraSettings(
         exposure=float(rng.normal(0, 0.35 if phone else 0.2)),
-        balance=balance,
+        white_balance=white_balance,
         noise=float(rng.uniform(0.006, 0.014)) if phone else 0.005,
-        vignette=float(rng.uniform(0.1, 0.45)) if phone else 0.0,
-        smear=(float(rng.exponential(1.2 if light == "night" else 0.5)), float(rng.uniform(0, 180)))
-        if phone
-        else (0.0, 0.0),
+        vignetting=float(rng.uniform(0.1, 0.45)) if phone else 0.0,
+        motion_blur=_hand_shake(rng, light) if phone else (0.0, 0.0),
     )
+
+
+def _hand_shake(rng: np.random.Generator, light: str) -> tuple[float, float]:
+    return float(rng.exponential(1.2 if light == "night" else 0.5)), float(rng.uniform(0, 180))
 
 
 def _clock(month: np.datetime64, day: int, hour: float) -> np.datetime64:
-    return month.astype("datetime64[D]").astype("datetime64[s]") + np.timedelta64(
-        int((day - 1) * 86400 + hour * 3600), "s"
-    )
+    start: np.datetime64 = month.astype("datetime64[D]").astype("datetime64[s]")
+    return start + np.timedelta64(int((day - 1) * 86400 + hour * 3600), "s")
 
 
 def _sunset(month: np.datetime64, day: int, elevation: float) -> np.datetime64:
-    """The minute of the evening when the sun stands at `elevation`."""
+    """The minute of the evening when the sun is closest to `elevation` degrees."""
     minutes = [_clock(month, day, 11 + i / 60) for i in range(600)]
     heights = [Moment(time, "clear", 0, LAT, LON).elevation for time in minutes]
     return minutes[int(np.argmin(np.abs(np.array(heights) - elevation)))]

@@ -1,8 +1,9 @@
-"""A neighbourhood as it stands, and as it looks at one moment."""
+"""A neighbourhood: what stands there, and its scene at one moment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,16 +14,22 @@ from netvlad.town.light import Moment, draw_skyline
 from netvlad.town.mesh import GROUND, Mesh, Textures
 from netvlad.town.plan import Plan, draw_plan
 from netvlad.town.render import Lights, Scene
-from netvlad.town.transient_objects import dress
+from netvlad.town.transient_objects import add_transient_objects
 
-LAT, LON = 43.5, 33.0  # in the Black Sea, on the middle of its UTM zone, where the grid's north is north
+if TYPE_CHECKING:
+    from netvlad.types import Array
+
+LAT, LON = 43.5, 33.0  # in the Black Sea, on the central meridian of its UTM zone, where grid north is north
 EPSG = 32636
 APART = 700.0  # metres from one neighbourhood to the next
 
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Drawn from (seed, number) alone. turn: degrees clockwise that its streets are turned from north."""
+    """A neighbourhood, which (seed, number) determine.
+
+    turn: degrees clockwise by which its streets are turned from north. tips: where leaves grow, (n, 3).
+    """
 
     seed: int
     number: int
@@ -31,12 +38,12 @@ class Neighbourhood:
     mesh: Mesh
     textures: Textures
     lights: Lights
-    tips: np.ndarray
-    skyline: np.ndarray
+    tips: Array
+    skyline: Array
 
     @classmethod
     def draw(cls, seed: int, number: int, streets: tuple[int, int], bare: bool = False) -> Neighbourhood:
-        """bare: only its plan, without anything to look at."""
+        """Draw a neighbourhood of (across, along) streets. bare: only its plan, without triangles."""
         plan = draw_plan(np.random.default_rng([seed, number, 0]), *streets)
         turn = float(np.random.default_rng([seed, number, 7]).uniform(0, 90))
         mesh, textures = Mesh(), Textures()
@@ -45,9 +52,9 @@ class Neighbourhood:
             return cls(seed, number, plan, turn, mesh, textures, Lights(nothing, nothing), nothing, np.zeros(1))
         rng = np.random.default_rng([seed, number, 8])
         size = plan.high - plan.low
-        ground = mesh.add_surface(texture=textures.add(paint_ground(plan, rng)), kind=GROUND, size=tuple(size))
+        ground = mesh.add_material(texture=textures.add(paint_ground(plan, rng)), kind=GROUND, size=tuple(size))
         mesh.quad([*plan.low, 0], [size[0], 0, 0], [0, size[1], 0], ground)
-        _country(mesh, plan)
+        _add_fields(mesh, plan)
         lamps = place_lamps(plan, mesh)
         tips = plant_trees(plan, mesh, rng)
         place_furniture(plan, mesh, textures, rng)
@@ -56,8 +63,8 @@ class Neighbourhood:
         return cls(seed, number, plan, turn, mesh, textures, Lights(lamps, shops), tips, skyline)
 
     @property
-    def origin(self) -> np.ndarray:
-        """Easting and northing (UTM, EPSG) of the plan's middle."""
+    def origin(self) -> Array:
+        """Easting and northing (UTM zone of EPSG) of the plan's middle."""
         from netvlad.places.projection import to_utm
 
         east, north, _ = to_utm(np.array([LAT]), np.array([LON]))
@@ -65,32 +72,34 @@ class Neighbourhood:
         return np.array([east[0] + APART * column, north[0] + APART * row])
 
     @property
-    def middle(self) -> np.ndarray:
-        return (self.plan.low + self.plan.high) / 2
+    def middle(self) -> Array:
+        """Middle (x, y) of the plan."""
+        middle: Array = (self.plan.low + self.plan.high) / 2
+        return middle
 
-    def to_world(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 2 or 3) of the plan -> (east, north[, up]) in metres from `origin`."""
+    def to_world(self, points: Array) -> Array:
+        """Convert points (..., 2 or 3) of the plan to (east, north[, up]) in metres from `origin`."""
         h = np.radians(self.turn)
         x, y = points[..., 0] - self.middle[0], points[..., 1] - self.middle[1]
         east, north = x * np.cos(h) + y * np.sin(h), -x * np.sin(h) + y * np.cos(h)
         return np.stack([east, north, *np.moveaxis(points[..., 2:], -1, 0)], axis=-1)
 
     def scene(self, moment: Moment) -> Scene:
-        """Leaves by season, and the cars, people and works of that day."""
+        """Build the scene of one moment, with the leaves of the season and the transient objects of the day."""
         mesh, textures = self.mesh.copy(), self.textures.copy()
         rng = np.random.default_rng([self.seed, self.number, 1, moment.seed])
         if moment.weather != "snow":
             grow_leaves(self.tips, moment.season, mesh, rng)
-        dress(self.plan, mesh, textures, rng, busy=0.4 if moment.lamps_on else 0.9)
+        add_transient_objects(self.plan, mesh, textures, rng, busy=0.4 if moment.lamps_on else 0.9)
         textures.freeze()
         mesh.corners = [self.to_world(np.concatenate(mesh.corners)).astype(np.float32)]
         lights = Lights(self.to_world(self.lights.lamps), self.to_world(self.lights.shops))
         return Scene(mesh, textures, lights, moment, self.skyline)
 
 
-def _country(mesh: Mesh, plan: Plan) -> None:
-    """Fields around the painted ground, so that no street ends in the sky."""
-    field = mesh.add_surface(colour=(104, 108, 82), kind=GROUND)
+def _add_fields(mesh: Mesh, plan: Plan) -> None:
+    """Add fields around the painted ground, so that no street ends in the sky."""
+    field = mesh.add_material(colour=(104, 108, 82), kind=GROUND)
     (x0, y0), (x1, y1) = plan.low, plan.high
     wide = 600.0
     for at, right, up in (

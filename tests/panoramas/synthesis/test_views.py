@@ -144,11 +144,11 @@ def test_one_panorama_and_no_grid_point_in_reach(folder, corner, tmp_path):
 def test_without_depth(folder, corner, tmp_path):
     panoramas = folder(corner, [(0, 0), (7, 0)], depth=False)
     expected = tmp_path / "town" / "depth" / "0.png"
-    with pytest.raises(PlacesError, match="none of 2 panoramas can be cast from") as e:
+    with pytest.raises(PlacesError, match="no panorama of 2 can be used") as e:
         synthesise(panoramas, tmp_path / "v", SMALL)
     assert f"no depth at {expected}" in str(e.value)
     assert "monocular" in str(e.value)
-    with pytest.raises(PlacesError, match="none of 0 panoramas"):
+    with pytest.raises(PlacesError, match="no panorama of 0"):
         synthesise(panoramas[[]], tmp_path / "v", SMALL)
 
 

@@ -1,8 +1,9 @@
-"""Depth of a panorama that has none, from a model that guesses the depth of one perspective photo at a time."""
+"""Depth of a panorama from a model that predicts the depth of perspective photos."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,27 +11,29 @@ from netvlad.errors import PlacesError
 from netvlad.panoramas.camera import Camera, panorama_rays
 from netvlad.panoramas.panorama import cut_out
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, FloatArray
+
 PITCHES = (-55.0, 0.0, 55.0)
-HEADINGS = 8  # 45 degrees apart: every direction is seen by at least two views of 90 degrees
-GROUND = (-75.0, -25.0)  # degrees of elevation between which most of what is seen is the ground
+HEADINGS = 8  # 45 degrees apart, so that at least two views of 90 degrees see every direction
+GROUND = (-75.0, -25.0)  # range of elevation in degrees in which most pixels show the ground
 
 
 def depth_from_views(
-    panorama: np.ndarray,
-    predict: Callable[[np.ndarray], np.ndarray],
+    panorama: Array,
+    predict: Callable[[Array], Array],
     *,
     camera_height: float = 2.5,
     width: int = 1024,
     view_size: int = 512,
-) -> np.ndarray:
-    """Depth of a panorama: (width // 2, width) float32 metres along each ray, NaN unknown, inf sky, for `write_depth`.
+) -> FloatArray:
+    """Estimate the depth of a panorama: (width // 2, width) float32 metres along each ray, NaN unknown, inf sky.
 
-    panorama: (H, 2H, 3) uint8 RGB. predict: an RGB view (view_size, view_size, 3) uint8 of 90 degrees -> its depth
-    (view_size, view_size) along the optical axis, as depth models give it, in any unit, which may differ from view to
-    view; inf is sky, what is NaN or not positive is unknown. Overlapping views are brought to one scale by least
-    squares over the medians of their log ratios, and all of them to metres by the height of the camera above the
-    ground, which is taken to be level around it.
-    Errors: PlacesError when the panorama is none, a prediction has the wrong shape, or no ground is seen.
+    panorama: (H, 2H, 3) uint8 RGB. predict: maps an RGB view (view_size, view_size, 3) uint8 of 90 degrees to its
+    depth (view_size, view_size) along the optical axis, in any unit, which may differ from view to view; inf is sky,
+    NaN and values that are not positive are unknown. Overlapping views are brought to one scale by least squares over
+    the medians of their log ratios, and to metres by the height of the camera above the ground, assumed to be level.
+    Raises PlacesError for an image that is no panorama, a prediction of another shape, or if no ground is seen.
     """
     cameras = [
         Camera(i * 360 / HEADINGS, pitch, 0.0, 90.0, view_size, view_size) for pitch in PITCHES for i in range(HEADINGS)
@@ -49,11 +52,12 @@ def depth_from_views(
     if not ground.any():
         raise PlacesError("no depth was predicted for what is below the camera: without ground there is no scale")
     drop = np.median(-depth[ground] * rays[..., 2][ground])
-    return (depth * (camera_height / drop)).astype(np.float32)
+    metres: FloatArray = (depth * (camera_height / drop)).astype(np.float32)
+    return metres
 
 
-def _projected(guess: np.ndarray, camera: Camera, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log distance along rays (H, W, 3), inf sky, NaN unknown or not seen; and its weight, 0 at the view's borders."""
+def _projected(guess: Array, camera: Camera, rays: Array) -> tuple[Array, Array]:
+    """Log distance along rays (H, W, 3), inf sky, NaN unknown or not seen; and weights, 0 at the borders."""
     x, y = camera.pixels(rays)
     half = (camera.width - 1) / 2
     inside = np.isfinite(x) & (np.abs(x - half) <= half) & (np.abs(y - half) <= half)
@@ -61,15 +65,15 @@ def _projected(guess: np.ndarray, camera: Camera, rays: np.ndarray) -> tuple[np.
     column, row = np.rint(x[inside]).astype(int), np.rint(y[inside]).astype(int)
     along = rays[inside] @ camera.axes[2]
     with np.errstate(divide="ignore", invalid="ignore"):
-        log[inside] = np.log(guess[row, column] / along)  # from the optical axis to the ray
+        log[inside] = np.log(guess[row, column] / along)  # from depth along the optical axis to distance along the ray
     log[np.isneginf(log)] = np.nan
     near = 1 - np.maximum(np.abs(x - half), np.abs(y - half)) / (half + 1)
     weight[inside] = near[inside] ** 2
     return log, weight
 
 
-def _scales(logs: np.ndarray) -> np.ndarray:
-    """How much larger, in logs, each view's unit makes its distances: (V,), 0 on average."""
+def _scales(logs: Array) -> FloatArray:
+    """Log scale of each view (V,), 0 on average."""
     finite = np.isfinite(logs)
     rows, values = [np.ones(len(logs))], [0.0]
     for i in range(len(logs)):
@@ -82,15 +86,17 @@ def _scales(logs: np.ndarray) -> np.ndarray:
             row[i], row[j] = np.sqrt(count), -np.sqrt(count)
             rows.append(row)
             values.append(np.sqrt(count) * float(np.median(logs[i][both] - logs[j][both])))
-    return np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0].astype(np.float32)
+    scales: FloatArray = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0].astype(np.float32)
+    return scales
 
 
-def _merged(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted mean of the logs; sky or unknown where most of the weight says so."""
+def _merged(logs: Array, weights: Array) -> Array:
+    """The weighted mean of the logs as distance (H, W); sky or unknown where that has most of the weight."""
     finite, sky = np.isfinite(logs), np.isposinf(logs)
     weights = np.nan_to_num(weights)
     near, far = (np.where(mask, weights, 0).sum(0) for mask in (finite, sky))
     unknown = weights.sum(0) - near - far
     mean = np.where(finite, logs * weights, 0).sum(0) / np.maximum(near, 1e-9)
     depth = np.where(far > near, np.inf, np.exp(mean))
-    return np.where(unknown > np.maximum(near, far), np.nan, depth)
+    merged: Array = np.where(unknown > np.maximum(near, far), np.nan, depth)
+    return merged

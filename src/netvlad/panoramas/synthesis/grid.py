@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.panoramas.synthesis.cast import thin_things
+from netvlad.panoramas.synthesis.ray_casting import thin_objects
 from netvlad.places import Places, from_utm, sessions
 from netvlad.places import dates as dates_of
 from netvlad.places.projection import ecef
 
-BAND = 2.0  # degrees above and below the horizon in which a panorama looks for what stands in the way
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, FloatArray
+
+BAND = 2.0  # degrees above and below the horizon in which depth is searched for obstacles
 DATES = ("latest", "all")
 
 
 @dataclass(frozen=True)
 class VirtualPosition:
-    """name: unique to the position, the date and split of its sources. lat and lon are NaN in a planar table.
+    """Where virtual photos are taken.
 
-    sources: rows of the panoramas it is cast from, nearest first; offsets: (len(sources), 3) metres east, north, up
-    from each to here, at the height of their cameras.
+    name: unique to the position and the date and split of its sources. lat, lon: NaN in a planar table.
+    sources: rows of the panoramas it is rendered from, nearest first. offsets: (len(sources), 3) metres east, north,
+    up from each to here, at the height of their cameras.
     """
 
     name: str
@@ -33,25 +38,27 @@ class VirtualPosition:
     northing: float
     utm: int
     sources: tuple[int, ...]
-    offsets: np.ndarray
+    offsets: Array
 
 
-def clear_view(depth: np.ndarray) -> np.ndarray:
-    """How far a panorama sees level with its camera: (W,) float32 metres for the columns of its depth (H, W).
+def clear_view(depth: Array) -> FloatArray:
+    """Return how far a panorama sees level with its camera: (W,) float32 metres for the columns of its depth (H, W).
 
-    The nearest of what is within BAND of the horizon, but for posts and the like, behind which there is room; NaN
-    where nothing is known there.
+    This is the nearest depth within BAND of the horizon, without posts and other thin objects, behind which there is
+    room; NaN where none is known.
     """
     height, width = depth.shape
     half = max(1, round(BAND / 180 * height))
     nearest = np.fmin.reduce(depth[height // 2 - half : height // 2 + half], axis=0)
     around = np.tile(1 / nearest, 3)[None]
-    return np.where(thin_things(around, 2 * np.pi / width)[0, width : 2 * width], np.float32(np.nan), nearest)
+    thin = thin_objects(around, 2 * np.pi / width)[0, width : 2 * width]
+    clear: FloatArray = np.where(thin, np.float32(np.nan), nearest)
+    return clear
 
 
 def virtual_positions(
     panoramas: Places,
-    clear: Sequence[np.ndarray | None],
+    clear: Sequence[Array | None],
     *,
     spacing: float = 5.0,
     reach: float = 20.0,
@@ -59,14 +66,14 @@ def virtual_positions(
     dates: str = "latest",
     sources: int = 1,
 ) -> list[VirtualPosition]:
-    """Positions of a grid of `spacing` metres within `reach` metres of a panorama that are not inside of anything.
+    """Return the free positions of a grid of `spacing` metres within `reach` metres of a panorama.
 
-    clear: `clear_view` of each panorama, None for one that is of no use here. The grid lies on multiples of `spacing`
-    in UTM, so that runs over parts of a city agree. A position is free if a panorama sees it, with `clearance` metres
-    to spare beside and behind it. It is cast from panoramas of one date (and session, see `places.sessions`) and one
-    split: the nearest that see it, at most `sources` of them. dates: "latest" makes one virtual position of the
-    latest date there, "all" one of every date. In order of zone, northing, easting, date and split.
-    Errors: PlacesError for a spacing or reach that is not positive, and for other dates.
+    clear: `clear_view` of each panorama, None for one that cannot be used. The grid lies on multiples of `spacing` in
+    UTM, so that runs over parts of a city agree. A position is free if a panorama sees it, with `clearance` metres to
+    spare beside and behind it. Its sources are the nearest panoramas that see it, at most `sources`, all of one date
+    (and session, see `places.sessions`) and one split. dates: "latest" makes one virtual position, of the latest date
+    there, "all" makes one for each date. Positions are in order of zone, northing, easting, date and split.
+    Raises PlacesError for a spacing, reach or number of sources that is not positive, and for other dates.
     """
     if not (spacing > 0 and reach > 0 and sources > 0):
         wrong = f"a spacing of {spacing} m, a reach of {reach} m, {sources} sources"
@@ -81,8 +88,10 @@ def virtual_positions(
     for i in usable:
         start, stop = np.searchsorted(row, [i, i + 1])  # rows come in order
         mine = start + np.flatnonzero(seen[start:stop])
-        seen[mine] = _sees(clear[i], panoramas.heading[i], offset[mine], clearance)
-    # a day and a night of one date are two sessions, and days on which photos were taken round the clock two dates
+        view = clear[i]
+        assert view is not None  # by the choice of `usable`
+        seen[mine] = _sees(view, panoramas.heading[i], offset[mine], clearance)
+    # day and night of one date are two sessions; a session that lasts past midnight has two dates
     when = np.stack([sessions(panoramas), dates_of(panoramas).astype(np.int64)], axis=-1)
     label = np.unique(when, axis=0, return_inverse=True)[1].ravel()
     split = np.unique(panoramas.split.astype(str), return_inverse=True)[1].ravel()
@@ -96,8 +105,8 @@ def virtual_positions(
     return found
 
 
-def _around(panoramas: Places, usable: np.ndarray, spacing: float, reach: float):
-    """Pairs of a panorama (row) and a grid point (zone, and northing and easting in multiples of the spacing)."""
+def _around(panoramas: Places, usable: Array, spacing: float, reach: float) -> tuple[Array, Array, Array, Array]:
+    """Pairs of panoramas and grid points: row, zone, northing and easting, the last two in multiples of the spacing."""
     k = np.arange(-int(reach / spacing) - 1, int(reach / spacing) + 2)
     down, across = (v.ravel() for v in np.meshgrid(k, k, indexing="ij"))
     north = np.rint(panoramas.northing[usable] / spacing).astype(np.int64)[:, None] + down
@@ -106,8 +115,8 @@ def _around(panoramas: Places, usable: np.ndarray, spacing: float, reach: float)
     return row, panoramas.utm[row], north.ravel(), east.ravel()
 
 
-def _offsets(panoramas: Places, row: np.ndarray, zone: np.ndarray, easting: np.ndarray, northing: np.ndarray):
-    """(M, 3) metres true east, true north and up from panoramas to points of the grid, whose north is not true."""
+def _offsets(panoramas: Places, row: Array, zone: Array, easting: Array, northing: Array) -> Array:
+    """(M, 3) metres true east, true north and up from panoramas to grid points; grid north is not true north."""
     if not panoramas.geodetic:
         flat = easting - panoramas.easting[row], northing - panoramas.northing[row], np.zeros(len(row))
         return np.stack(flat, axis=-1)
@@ -119,8 +128,8 @@ def _offsets(panoramas: Places, row: np.ndarray, zone: np.ndarray, easting: np.n
     return np.stack([east, apart[:, 2] * np.cos(lat) - outward * np.sin(lat), np.zeros(len(row))], axis=-1)
 
 
-def _sees(clear: np.ndarray, heading: float, offset: np.ndarray, clearance: float) -> np.ndarray:
-    """Whether all that is known within `clearance` beside each way there is farther away, by `clearance` too."""
+def _sees(clear: Array, heading: float, offset: Array, clearance: float) -> BoolArray:
+    """Whether everything known within `clearance` beside the line to each offset is `clearance` or more behind it."""
     width = len(clear)
     metres = np.hypot(offset[:, 0], offset[:, 1])
     column = (np.degrees(np.arctan2(offset[:, 0], offset[:, 1])) - heading + 180) % 360
@@ -129,26 +138,30 @@ def _sees(clear: np.ndarray, heading: float, offset: np.ndarray, clearance: floa
     k = np.arange(-int(half.max(initial=1)) - 1, int(half.max(initial=1)) + 2)
     columns = np.rint(column).astype(np.int64)[:, None] + k
     values = np.where(np.abs(columns - column[:, None]) <= half[:, None], clear[columns % width], np.nan)
-    return np.fmin.reduce(values, axis=1) > metres + clearance  # NaN: nothing is known of the way
+    seen: BoolArray = np.fmin.reduce(values, axis=1) > metres + clearance  # False for NaN: nothing is known
+    return seen
 
 
-def _runs(order: np.ndarray, *keys: np.ndarray) -> list[np.ndarray]:
-    """Stretches of `order` in which all keys stay the same."""
+def _runs(order: Array, *keys: Array) -> list[Array]:
+    """Split `order` where any key changes."""
     changes = np.zeros(max(len(order) - 1, 0), bool)
     for key in keys:
         changes |= np.diff(key[order]) != 0
     return np.split(order, np.flatnonzero(changes) + 1) if len(order) else []
 
 
-def _by_date(group: np.ndarray, label: np.ndarray, split: np.ndarray, dates: str) -> list[np.ndarray]:
+def _by_date(group: Array, label: Array, split: Array, dates: str) -> list[Array]:
+    """Split pairs of one position by split and date; with "latest", keep the latest date of each split."""
     ones = _runs(group, label, split)
     if dates == "all":
         return ones
-    latest = {split[one[0]]: one for one in ones}  # in order of date: the last one stays
+    latest = {split[one[0]]: one for one in ones}  # in order of date: the last one wins
     return [latest[key] for key in sorted(latest)]
 
 
-def _position(panoramas: Places, pairs, row, zone, northing, easting, offset) -> VirtualPosition:
+def _position(
+    panoramas: Places, pairs: Array, row: Array, zone: Array, northing: Array, easting: Array, offset: Array
+) -> VirtualPosition:
     first = pairs[0]
     code, nearest = int(zone[first]), int(row[first])
     lat, lon = np.nan, np.nan

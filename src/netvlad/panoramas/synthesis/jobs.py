@@ -1,4 +1,4 @@
-"""The work of view synthesis in pieces: one for each panorama, of all virtual positions that are nearest to it."""
+"""View synthesis in jobs, one for each panorama, with the virtual positions nearest to it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from netvlad.errors import NetvladError, PlacesError
 from netvlad.panoramas.camera import Camera
@@ -18,12 +17,15 @@ from netvlad.places import Places
 from netvlad.runtime.files import atomic
 from netvlad.runtime.workers import default_workers, in_order
 
-QUALITY = 90  # of WebP; its alpha is kept without loss
+if TYPE_CHECKING:
+    from netvlad.types import Array, FloatArray
+
+QUALITY = 90  # of WebP, whose alpha is lossless
 
 
 @dataclass(frozen=True)
 class Job:
-    """positions: all with the same nearest panorama; sources: row -> path and heading of a panorama."""
+    """Views to render. positions: with the same nearest panorama. sources: row -> path and heading of a panorama."""
 
     positions: list[VirtualPosition]
     sources: dict[int, tuple[str, float]]
@@ -34,8 +36,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Made:
-    """views: name -> share of holes, kept or not; new: how many files were written; unusable: panorama -> reason."""
+class JobResult:
+    """views: name -> share of holes, kept or not. new: number of files written. unusable: panorama -> reason."""
 
     views: dict[str, float]
     new: int
@@ -43,20 +45,21 @@ class Made:
 
 
 def view_name(position: VirtualPosition, camera: Camera) -> str:
+    """Path of a view in the output folder."""
     return f"photos/{position.name}/{camera.heading:03.0f}.webp"
 
 
-def panorama_depth(photo: str | os.PathLike) -> np.ndarray:
-    """The depth (h, 2h) of a panorama's photo. Errors: ImageError, PlacesError for other proportions."""
+def panorama_depth(photo: str | os.PathLike[str]) -> FloatArray:
+    """Read the depth (h, 2h) of a panorama. Raises ImageError, or PlacesError for other proportions."""
     path = depth_path(photo)
-    depth = read_depth(path)
+    depth: FloatArray = read_depth(path)
     height, width = depth.shape
     if width != 2 * height or height < 2:
-        raise PlacesError(f"{path}: {width}x{height} is no panorama, which is twice as wide as high")
+        raise PlacesError(f"{width}x{height} is no panorama, which is twice as wide as high", path=path)
     return depth
 
 
-def jobs(
+def plan_jobs(
     panoramas: Places,
     positions: Iterable[VirtualPosition],
     out: Path,
@@ -64,7 +67,7 @@ def jobs(
     max_holes: float,
     max_stretch: float,
 ) -> list[Job]:
-    """In order of the first position of each."""
+    """Group positions by their nearest panorama into jobs, in order of the first position of each."""
     nearest: dict[int, list[VirtualPosition]] = {}
     for position in positions:
         nearest.setdefault(position.sources[0], []).append(position)
@@ -76,23 +79,25 @@ def jobs(
     return found
 
 
-def make_all(todo: list[Job], workers: int | None) -> Iterator[Made]:
-    """`make` of each job, in order; workers: as for `synthesise`. Errors: NetvladError when a worker dies."""
-    yield from in_order(make, todo, default_workers(len(todo), workers))
+def run_jobs(jobs: list[Job], workers: int | None) -> Iterator[JobResult]:
+    """Run jobs and yield their results in order. Raises NetvladError if a worker dies."""
+    return in_order(run_job, jobs, default_workers(len(jobs), workers))
 
 
-def make(job: Job) -> Made:
-    """Cast a job's views and write those that are not there yet and have few enough holes.
+def run_job(job: Job) -> JobResult:
+    """Render the views of a job and write those that are missing and have few enough holes.
 
-    A position whose nearest panorama cannot be read is cast from its others; one that has none left has no views.
+    A source that cannot be read is left out; a position without any source has no views.
     """
-    loaded, unusable = {}, {}
+    loaded: dict[int, Panorama] = {}
+    unusable: dict[str, str] = {}
     for row, (path, heading) in job.sources.items():
         try:
             loaded[row] = Panorama(read_panorama(path), panorama_depth(path), heading)
         except NetvladError as e:
-            unusable[path] = str(e).removeprefix(f"{path}: ")
-    views, new = {}, 0
+            unusable[path] = e.reason if e.path == path else str(e)  # else it is about the depth
+    views: dict[str, float] = {}
+    new = 0
     for position in job.positions:
         at = [i for i, row in enumerate(position.sources) if row in loaded]
         if not at:
@@ -104,10 +109,10 @@ def make(job: Job) -> Made:
             if views[name] <= job.max_holes and not (job.out / name).exists():
                 _write(job.out / name, photo)
                 new += 1
-    return Made(views, new, unusable)
+    return JobResult(views, new, unusable)
 
 
-def _write(path: Path, photo: np.ndarray) -> None:
+def _write(path: Path, photo: Array) -> None:
     from PIL import Image
 
     with atomic(path) as temporary:

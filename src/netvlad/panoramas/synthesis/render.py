@@ -1,48 +1,55 @@
-"""The photo a virtual camera takes: colours of panoramas, where the rays of `cast` lead."""
+"""Renders virtual photos: colours of panoramas where the rays of virtual cameras lead."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.panoramas.camera import Camera
-from netvlad.panoramas.synthesis.cast import Cast, remap
+from netvlad.panoramas.synthesis.ray_casting import RayCaster, remap
+
+if TYPE_CHECKING:
+    from netvlad.types import Array, FloatArray
 
 RAYS_AT_ONCE = 1_000_000  # about 0.1 GB
-NARROW = 1 / 36  # of a view's width: holes up to so wide, beside posts and between leaves, are filled
+NARROW = 1 / 36  # share of a view's width up to which holes, beside posts and between leaves, are filled
 
 
 @dataclass(frozen=True, eq=False)
 class Panorama:
-    """photo: (H, 2H, 3) or, with alpha 0 where it is undefined, (H, 2H, 4) uint8; depth: (h, 2h) metres along each
-    ray, NaN unknown, inf sky; heading: degrees, of the middle columns."""
+    """A panorama with depth.
 
-    photo: np.ndarray
-    depth: np.ndarray
+    photo: (H, 2H, 3) or, with alpha 0 where it is undefined, (H, 2H, 4) uint8. depth: (h, 2h) metres along each ray,
+    NaN unknown, inf sky. heading: degrees, of the middle column.
+    """
+
+    photo: Array
+    depth: Array
     heading: float
 
 
 def render(
     sources: Sequence[Panorama],
-    offsets: Sequence[np.ndarray],
+    offsets: Sequence[Array],
     cameras: Iterable[Camera],
     max_stretch: float = np.inf,
-) -> Iterator[np.ndarray]:
-    """What each of `cameras` sees from one virtual position: (height, width, 4) uint8, alpha 255, or 0 for a hole.
+) -> Iterator[Array]:
+    """Yield the view of each camera from one virtual position: (height, width, 4) uint8, alpha 255, or 0 for a hole.
 
-    offsets: for each source the (3,) metres east, north, up from it to the virtual position. The first source is
-    looked at; what it leaves undefined is asked of the next. A pixel is the mean over 2 x 2 rays where the photo is
-    finer than the view, and a hole if more than half of them are lost. max_stretch: as in `Cast`.
+    offsets: for each source the (3,) metres east, north, up from it to the virtual position. Each source fills the
+    holes that those before it leave. A pixel is the mean of 2 x 2 rays if a photo is finer than the view, and a hole
+    if more than half of them are lost. max_stretch: as in `RayCaster`.
     """
-    casts = [Cast(s.depth, s.heading, o, max_stretch) for s, o in zip(sources, offsets, strict=True)]
-    prepared: dict[tuple[int, int], np.ndarray] = {}
+    casters = [RayCaster(s.depth, s.heading, o, max_stretch) for s, o in zip(sources, offsets, strict=True)]
+    prepared: dict[tuple[int, int], Array] = {}
     for camera in cameras:
         side, shrinks = 1, []
         for source in sources:
-            ratio = source.photo.shape[1] / (2 * np.pi * camera.focal)  # its pixels in one of the view's
+            ratio = source.photo.shape[1] / (2 * np.pi * camera.focal)  # pixels of the photo in one of the view
             shrinks.append(max(1, int(ratio / 1.25)))
             side = 2 if ratio / shrinks[-1] > 1 else side
         for i, shrink in enumerate(shrinks):
@@ -54,23 +61,25 @@ def render(
         rows = max(1, RAYS_AT_ONCE // fine.width)
         for start in range(0, fine.height, rows):
             rays = _turned(_rays(fine, start, min(start + rows, fine.height)), camera.heading)
-            seen[start : start + rows] = _colours(rays, casts, photos, [s.heading for s in sources])
+            seen[start : start + rows] = _colours(rays, casters, photos, [s.heading for s in sources])
         yield _mean(seen, side)
 
 
 @lru_cache(maxsize=4)
-def _rays(camera: Camera, start: int, stop: int) -> np.ndarray:
-    return camera.rays(*np.meshgrid(np.arange(camera.width), np.arange(start, stop))).astype(np.float32)
+def _rays(camera: Camera, start: int, stop: int) -> FloatArray:
+    rays: FloatArray = camera.rays(*np.meshgrid(np.arange(camera.width), np.arange(start, stop))).astype(np.float32)
+    return rays
 
 
-def _turned(rays: np.ndarray, heading: float) -> np.ndarray:
+def _turned(rays: Array, heading: float) -> Array:
     """Rays of a camera of heading 0, for another heading."""
     s, c = np.sin(np.radians(heading)), np.cos(np.radians(heading))
-    return rays @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], np.float32)
+    turned: Array = rays @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], np.float32)
+    return turned
 
 
-def _prepare(photo: np.ndarray, shrink: int) -> np.ndarray:
-    """RGBA, smaller by `shrink`, with a column more on either side, for it goes round."""
+def _prepare(photo: Array, shrink: int) -> Array:
+    """RGBA, `shrink` times smaller, with one more column on either side, where it wraps around."""
     import cv2
 
     if photo.shape[2] == 3:
@@ -81,13 +90,13 @@ def _prepare(photo: np.ndarray, shrink: int) -> np.ndarray:
     return np.concatenate([photo[:, -1:], photo, photo[:, :1]], axis=1)
 
 
-def _colours(rays: np.ndarray, casts: list[Cast], photos: list[np.ndarray], headings: list[float]) -> np.ndarray:
-    """RGBA (N..., 4) of rays, each from the first source that sees where it leads."""
+def _colours(rays: Array, casters: list[RayCaster], photos: list[Array], headings: list[float]) -> Array:
+    """RGBA (..., 4) of rays (..., 3), each from the first source that sees what it hits."""
     seen = np.zeros((*rays.shape[:-1], 4), np.uint8)
     open_ = np.ones(rays.shape[:-1], bool)
-    for cast, photo, heading in zip(casts, photos, headings, strict=True):
-        directions = cast.directions(rays[open_])
-        found = _look(photo, directions, heading)
+    for caster, photo, heading in zip(casters, photos, headings, strict=True):
+        directions = caster.directions(rays[open_])
+        found = _sample(photo, directions, heading)
         found[np.isnan(directions[:, 0])] = 0
         seen[open_] = found
         open_ = seen[..., 3] < 128
@@ -98,7 +107,8 @@ def _colours(rays: np.ndarray, casts: list[Cast], photos: list[np.ndarray], head
     return seen
 
 
-def _look(photo: np.ndarray, directions: np.ndarray, heading: float) -> np.ndarray:
+def _sample(photo: Array, directions: Array, heading: float) -> Array:
+    """RGBA (n, 4) of a prepared photo in directions (n, 3)."""
     height, width = photo.shape[0], photo.shape[1] - 2
     east, north, up = directions.T
     turn = np.arctan2(east, north) * np.float32(1 / (2 * np.pi)) - np.float32(heading / 360 - 0.5)
@@ -107,14 +117,14 @@ def _look(photo: np.ndarray, directions: np.ndarray, heading: float) -> np.ndarr
     return remap(photo, np.nan_to_num(x), np.nan_to_num(y))
 
 
-def _mean(seen: np.ndarray, side: int) -> np.ndarray:
-    """The mean of the defined ones of side x side rays for each pixel; what is not defined is left black."""
+def _mean(seen: Array, side: int) -> Array:
+    """The mean of the defined rays among the side x side of each pixel; undefined pixels are black."""
     if side == 1:
         return seen
     height, width = seen.shape[0] // side, seen.shape[1] // side
-    cells = [seen[i::side, j::side] for i in range(side) for j in range(side)]
-    count = sum((cell[..., 3:] > 0).astype(np.uint16) for cell in cells)
-    total = sum(cell[..., :3].astype(np.uint16) for cell in cells)  # undefined ones are 0
+    cells = np.stack([seen[i::side, j::side] for i in range(side) for j in range(side)])
+    count = (cells[..., 3:] > 0).sum(axis=0, dtype=np.uint16)
+    total = cells[..., :3].sum(axis=0, dtype=np.uint16)  # undefined rays are 0
     out = np.empty((height, width, 4), np.uint8)
     out[..., :3] = (total + count // 2) // np.maximum(count, 1)
     out[..., 3:] = np.where(2 * count >= side * side, 255, 0)
@@ -122,10 +132,10 @@ def _mean(seen: np.ndarray, side: int) -> np.ndarray:
     return out
 
 
-def fill_narrow(view: np.ndarray) -> np.ndarray:
-    """An RGBA `view` with its holes narrower than NARROW closed by what is defined around them, the nearer the more.
+def fill_narrow(view: Array) -> Array:
+    """Fill the holes narrower than NARROW of an RGBA `view` by a Gaussian mean of the defined pixels around them.
 
-    Local features are dropped where they touch a hole, and would be lost in front of every tree.
+    Local features that touch a hole are dropped, so without this they would be lost in front of every tree.
     """
     import cv2
 

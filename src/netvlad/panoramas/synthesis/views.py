@@ -1,4 +1,4 @@
-"""From panoramas with depth to a folder of virtual photos and the table of their places."""
+"""View synthesis: a folder of virtual photos, with a table of their places, from panoramas with depth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -14,21 +15,25 @@ from netvlad.errors import NetvladError, PlacesError
 from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.panorama import depth_path
 from netvlad.panoramas.synthesis.grid import clear_view, virtual_positions
-from netvlad.panoramas.synthesis.jobs import jobs, make_all, panorama_depth, view_name
+from netvlad.panoramas.synthesis.jobs import panorama_depth, plan_jobs, run_jobs, view_name
 from netvlad.places import Places, write_places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.progress import progress
 
+if TYPE_CHECKING:
+    from netvlad.panoramas.synthesis.grid import VirtualPosition
+    from netvlad.types import FloatArray
+
 
 @dataclass(frozen=True)
 class Settings:
-    """What is made; by default as in Torii et al. 2015.
+    """Which views are rendered; the defaults are those of Torii et al. 2015.
 
-    spacing, reach: metres between positions, and from a panorama to one; dates: "latest" or "all" of those there;
-    sources: panoramas a view is cast from, each filling holes that the nearer ones leave; headings: views around,
-    the first to the north; pitch, fov: degrees; width, height: pixels; max_holes: the share of undefined pixels
-    from which on a view is not kept; max_stretch: what a panorama saw that many times smaller is undefined too: a wall
-    close to a virtual position would be a blur, which looks like any blur.
+    spacing, reach: metres between virtual positions, and at most from a panorama to one. dates: "latest" or "all", of
+    the panoramas of several dates at a place. sources: number of panoramas for a view; each fills holes that the
+    nearer ones leave. headings: number of views around a position, the first to the north. pitch, fov: degrees.
+    width, height: pixels. max_holes: views with a larger share of undefined pixels are not kept. max_stretch: surfaces
+    that a panorama saw more than so many times smaller are undefined, for a wall close by would be a mere blur.
     """
 
     spacing: float = 5.0
@@ -50,9 +55,12 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Synthesised:
-    """places: the virtual photos, as in the table written; made: those of them made in this run; skipped: views not
-    kept for their holes; holes: the mean share of undefined pixels in those kept; positions: virtual positions;
-    unusable: panoramas nothing was cast from, with the reason."""
+    """What `synthesise` did.
+
+    places: of the virtual photos, as in the table. made: number of photos written by this run. skipped: number of
+    views with too many holes. holes: mean share of undefined pixels in the photos. positions: number of virtual
+    positions. unusable: panorama -> reason why nothing was rendered from it.
+    """
 
     places: Places
     made: int
@@ -63,17 +71,16 @@ class Synthesised:
 
 
 def synthesise(
-    panoramas: Places, out: str | os.PathLike, settings: Settings | None = None, *, workers: int | None = None
+    panoramas: Places, out: str | os.PathLike[str], settings: Settings | None = None, *, workers: int | None = None
 ) -> Synthesised:
-    """Cast virtual photos from `panoramas` into the folder `out`: photos/POSITION/HEADING.webp and places.parquet.
+    """Render virtual photos from `panoramas` into the folder `out`: photos/POSITION/HEADING.webp and places.parquet.
 
     panoramas: rows with a heading, whose photos are equirectangular and have a depth file (`panorama.depth_path`).
-    A photo has alpha 0 where it is undefined. In places.parquet `panorama` names the virtual position, time and split
-    are those of the nearest panorama it is cast from. What a killed run left in `out` is kept: views.csv tells, for
-    each view done, its share of holes. The photos do not depend on the number of workers: processes, 0 for none but
-    this one, by default one for each core but at most 4.
-    Errors: PlacesError when no panorama has a depth or there is no free position; NetvladError when `out` was made
-    with other settings, or a worker dies.
+    A photo has alpha 0 where it is undefined. In places.parquet, `panorama` names the virtual position; time and split
+    are those of its nearest source. Views that a killed run left in `out` are kept: views.csv has the share of holes
+    of each view done. workers: processes; 0 renders here, by default one per core but at most 4.
+    Raises PlacesError if no panorama has depth or no position is free, NetvladError if `out` was made with other
+    settings or a worker dies.
     """
     settings, out = settings or Settings(), Path(out)
     cameras = settings.cameras()
@@ -96,8 +103,9 @@ def synthesise(
     todo = [p for p in positions if not all(view in holes for view in names[p.name])]
     made = 0
     total = sum(len(names[p.name]) for p in todo)
+    planned = plan_jobs(panoramas, todo, out, cameras, settings.max_holes, settings.max_stretch)
     with progress("synthesising", total, "views") as advance, _open_log(out / "views.csv") as log:
-        for done in make_all(jobs(panoramas, todo, out, cameras, settings.max_holes, settings.max_stretch), workers):
+        for done in run_jobs(planned, workers):
             log.writelines(f"{view},{share:.4f}\n" for view, share in done.views.items())
             log.flush()
             unusable |= done.unusable
@@ -108,6 +116,7 @@ def synthesise(
 
 
 def _check_settings(path: Path, settings: Settings) -> None:
+    """Raise NetvladError if the folder was made with other settings."""
     wanted = asdict(settings)
     if path.exists():
         has = json.loads(path.read_text("utf-8"))
@@ -118,37 +127,44 @@ def _check_settings(path: Path, settings: Settings) -> None:
             )
 
 
-def _clear_views(panoramas: Places) -> tuple[list[np.ndarray | None], dict[str, str]]:
-    """What each panorama sees around it, None for one that is of no use, with the reason."""
-
-    def look(i: int) -> np.ndarray | str:
-        advance(1)
-        if np.isnan(panoramas.heading[i]):
-            return "its heading is unknown"
-        path = depth_path(panoramas.path[i])
-        if not path.exists():
-            return f"no depth at {path}"
-        try:
-            return clear_view(panorama_depth(panoramas.path[i]))
-        except NetvladError as e:
-            return str(e)
-
+def _clear_views(panoramas: Places) -> tuple[list[FloatArray | None], dict[str, str]]:
+    """`clear_view` of each panorama, None if it cannot be used, and path -> reason of those."""
+    views: list[FloatArray | None] = []
+    unusable: dict[str, str] = {}
     with progress("reading depth", len(panoramas), "panoramas") as advance, ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(look, range(len(panoramas))))
-    unusable = {path: why for path, why in zip(panoramas.path, found, strict=True) if isinstance(why, str)}
+        for path, (view, reason) in zip(
+            panoramas.path, pool.map(_clear_view, panoramas.path, panoramas.heading), strict=True
+        ):
+            views.append(view)
+            if view is None:
+                unusable[path] = reason
+            advance(1)
     if len(unusable) == len(panoramas):
-        path, why = next(iter(unusable.items()), ("the table", "is empty"))
+        path, reason = next(iter(unusable.items()), ("the table", "is empty"))
         raise PlacesError(
-            f"none of {len(panoramas)} panoramas can be cast from ({path}: {why}). A panorama needs a heading, and a "
-            "depth file: 16-bit PNG, centimetres along the ray; where there is none, a monocular model can supply it "
+            f"no panorama of {len(panoramas)} can be used ({path}: {reason}). A panorama needs a heading and a depth "
+            "file: 16-bit PNG, centimetres along the ray; a monocular model can supply missing depth "
             "(netvlad.panoramas.synthesis.depth.depth_from_views)"
         )
-    return [None if isinstance(view, str) else view for view in found], unusable
+    return views, unusable
+
+
+def _clear_view(path: str, heading: float) -> tuple[FloatArray | None, str]:
+    """`clear_view` of a panorama, or None and the reason why there is none."""
+    if np.isnan(heading):
+        return None, "its heading is unknown"
+    depth = depth_path(path)
+    if not depth.exists():
+        return None, f"no depth at {depth}"
+    try:
+        return clear_view(panorama_depth(path)), ""
+    except NetvladError as e:
+        return None, str(e)  # with the path of the depth
 
 
 def _read_log(path: Path) -> dict[str, float]:
-    """view -> its share of holes; the last line may be cut off."""
-    known = {}
+    """Read view -> share of holes; the last line may be incomplete."""
+    known: dict[str, float] = {}
     if path.exists():
         for line in path.read_text("utf-8").splitlines()[1:]:
             view, comma, share = line.rpartition(",")
@@ -157,9 +173,9 @@ def _read_log(path: Path) -> dict[str, float]:
     return known
 
 
-def _open_log(path: Path):
+def _open_log(path: Path) -> IO[str]:
     torn = path.exists() and not path.read_bytes().endswith(b"\n")
-    log = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by who asked for it
+    log = open(path, "a", encoding="utf-8")  # noqa: SIM115 - the caller closes it
     log.write("view,holes\n" if not log.tell() else "\n" * torn)
     return log
 
@@ -168,7 +184,17 @@ def _done(out: Path, view: str, known: dict[str, float], settings: Settings) -> 
     return view in known and (known[view] > settings.max_holes or (out / view).exists())
 
 
-def _finish(panoramas, positions, names, holes, made, unusable, out, settings) -> Synthesised:
+def _finish(
+    panoramas: Places,
+    positions: list[VirtualPosition],
+    names: dict[str, list[str]],
+    holes: dict[str, float],
+    made: int,
+    unusable: dict[str, str],
+    out: Path,
+    settings: Settings,
+) -> Synthesised:
+    """Write the table of the views that are kept."""
     kept = [
         (position, view, camera.heading)
         for position in positions

@@ -1,4 +1,4 @@
-"""A contact sheet of a town: the same corners on several dates, and what people with phones saw."""
+"""A contact sheet of a town: the same stops on several dates, and queries."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import numpy as np
 from netvlad.places.table import Places
 from netvlad.runtime.files import atomic
 
-CELL = (256, 192)
-ACROSS = 6
+CELL = (256, 192)  # pixels
+ACROSS = 6  # photos in a row
 
 
-def write_sheet(folder: Path, out: Path) -> Path:
-    """Of one split's folder: two spots of the survey over its dates, then queries by day, at sunset and by night."""
+def write_contact_sheet(folder: Path, out: Path) -> Path:
+    """Draw the contact sheet of a split's folder into the JPEG `out` and return its path.
+
+    It shows two stops of the survey on up to three dates, then queries by day, at sunset and by night.
+    """
     from PIL import Image, ImageOps
 
     from netvlad.places import read_places
 
-    database, queries = (
-        read_places(folder / "database" / "places.parquet"),
-        read_places(folder / "queries" / "places.parquet"),
-    )
-    paths = [*_corners(database), *_hours(queries)]
+    database = read_places(folder / "database" / "places.parquet")
+    queries = read_places(folder / "queries" / "places.parquet")
+    paths = [*_stops(database), *_queries_by_light(queries)]
     rows = -(-len(paths) // ACROSS)
     sheet = Image.new("RGB", (ACROSS * CELL[0], rows * CELL[1]), (24, 24, 24))
     for i, path in enumerate(paths):
@@ -35,8 +36,8 @@ def write_sheet(folder: Path, out: Path) -> Path:
     return out
 
 
-def _corners(database: Places) -> list[str]:
-    """Two stops of a neighbourhood: six views of each over three dates, one date after the other."""
+def _stops(database: Places) -> list[str]:
+    """Six views of each of two stops of a neighbourhood, on up to three dates, one after the other."""
     place, date, stop = np.array([name.split("_") for name in database.panorama]).T
     home = place == place[0]
     stops, out = np.unique(stop[home]), []
@@ -47,7 +48,7 @@ def _corners(database: Places) -> list[str]:
     return out
 
 
-def _hours(queries: Places) -> list[str]:
+def _queries_by_light(queries: Places) -> list[str]:
     out: list[str] = []
     for light in ("day", "sunset", "night"):
         found = [path for path in queries.path if f"_{light}_" in Path(path).name]

@@ -1,50 +1,55 @@
-"""Rays of a virtual camera, cast through the depth map of a panorama that stands elsewhere (Torii et al. 2015, 3).
+"""Casts rays of a virtual camera through the depth map of a panorama taken elsewhere (Torii et al. 2015, section 3).
 
-A ray from the virtual position runs, as the panorama sees it, along a great circle from the direction of that
-position (the pole) to the ray's own direction. So in polar coordinates around that pole (phi around it, alpha away
-from it) all that matters to a ray is one row of the depth map. A surface point seen at alpha, at inverse distance w,
-is seen from the virtual position, b metres towards the pole, at
+Seen from the panorama, a ray from the virtual position runs along a great circle from the direction of that position
+(the pole) to the direction of the ray. So in polar coordinates around the pole (phi around it, alpha away from it) a
+ray depends on one row of the depth map. A surface point at alpha and inverse distance w appears from the virtual
+position, b metres towards the pole, at
 
     theta = atan2(sin alpha, cos alpha - b w) >= alpha,
 
-and a ray at theta is behind the surface at alpha just where theta(alpha) >= theta. Its first crossing is the first
-alpha at which the running maximum of theta(alpha) reaches theta: one sorted search finds it for every ray of a
-position, once for all views. theta - alpha is the parallax; it is what is kept.
+and a ray at theta is behind the surface at alpha if theta(alpha) >= theta. Its first crossing is the first alpha at
+which the running maximum of theta(alpha) reaches theta: one sorted search finds it for all rays of a position, once
+for all views. What is stored is the parallax theta - alpha.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-JUMP = 0.05  # neighbours whose inverse depths differ by this share of the larger may be two surfaces
-SLOPE = 2.0  # but not where the inverse depth goes on like this beside them: it is linear over a plane
-THIN = 1.0  # metres: posts, backbones, people are no thicker than this, and rays go past behind them
-WIDTHS = (3, 7, 15, 31, 63, 127)  # in samples, of windows in which a thin thing is looked for
-FINEST = 1024  # rows of the polar grid at least: a coarse depth map of planes is worth resampling finely
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, FloatArray
+
+JUMP = 0.05  # neighbours whose inverse depths differ by more than this share may lie on two surfaces
+SLOPE = 2.0  # unless the step beside them is at least 1 / SLOPE of it: inverse depth is linear over a plane
+THIN = 1.0  # metres: posts, trunks and people are no thicker than this, and rays pass behind them
+WIDTHS = (3, 7, 15, 31, 63, 127)  # of windows to find thin objects in, in samples
+FINEST = 1024  # least number of rows of the polar grid: even a coarse depth map is worth resampling finely
 
 
-class Cast:
-    """Which way a panorama sees what a virtual camera sees, for one virtual position.
+class RayCaster:
+    """Finds where a panorama sees what the rays from one virtual position hit.
 
     depth: (H, 2H) float32 metres along each ray, NaN unknown, inf sky. heading: degrees, of the middle column.
     offset: (3,) metres east, north, up from the panorama to the virtual position. max_stretch: how many times larger
-    something may look from there, in any direction; what looks larger still is not seen.
+    a surface may appear from there, in any direction; rays that hit a larger one are lost.
     """
 
-    def __init__(self, depth: np.ndarray, heading: float, offset: np.ndarray, max_stretch: float = np.inf) -> None:
+    def __init__(self, depth: Array, heading: float, offset: Array, max_stretch: float = np.inf) -> None:
         self.baseline = float(np.linalg.norm(offset))
-        if self.baseline < 1e-6:  # no parallax: every ray sees what the panorama sees there
+        if self.baseline < 1e-6:  # no parallax
             return
         self._axes = _axes(np.asarray(offset, float) / self.baseline)
         n = max(FINEST, depth.shape[1])
         parallax = _first_crossing(_polar(depth, heading, self._axes, n), self.baseline)
         if np.isfinite(max_stretch):
             parallax[_stretched(parallax, max_stretch)] = np.nan
-        self._parallax = np.concatenate([parallax[-1:], parallax, parallax[:1]])  # phi goes round
+        self._parallax = np.concatenate([parallax[-1:], parallax, parallax[:1]])  # phi wraps around
         self._rough = _rough(self._parallax)
 
-    def directions(self, rays: np.ndarray) -> np.ndarray:
-        """Where the panorama sees what each ray meets first: (..., 3) float32; NaN where it does not see it.
+    def directions(self, rays: Array) -> FloatArray:
+        """Return where the panorama sees what each ray hits first: (..., 3) float32, NaN if it does not see it.
 
         rays: (..., 3) unit vectors (east, north, up) from the virtual position.
         """
@@ -54,12 +59,14 @@ class Cast:
         b, c, a = np.moveaxis(rays @ self._axes.T.astype(np.float32), -1, 0)
         away = np.hypot(b, c)
         alpha = np.arctan2(away, a)
-        alpha -= self._look_up(np.arctan2(c, b), alpha)
+        alpha -= self._sample(np.arctan2(c, b), alpha)
         around = np.sin(alpha) / np.maximum(away, 1e-12)
-        return np.stack([b * around, c * around, np.cos(alpha)], axis=-1) @ self._axes.astype(np.float32)
+        local = np.stack([b * around, c * around, np.cos(alpha)], axis=-1)
+        found: FloatArray = local @ self._axes.astype(np.float32)
+        return found
 
-    def _look_up(self, phi: np.ndarray, theta: np.ndarray) -> np.ndarray:
-        """The parallax between the grid's samples: bilinear on one surface, the nearest sample's between two."""
+    def _sample(self, phi: Array, theta: Array) -> Array:
+        """The parallax between samples: bilinear on one surface, that of the nearest sample between two."""
         rows, columns = self._parallax.shape
         step = np.float32(np.pi / columns)
         x = np.clip(theta / step - 0.5, 0, columns - 1)
@@ -70,8 +77,8 @@ class Cast:
         return parallax
 
 
-def remap(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Bilinear samples of an image at x, y (...): (...) or (..., C). OpenCV wants them in rows below 2^15."""
+def remap(image: Array, x: Array, y: Array) -> Array:
+    """Sample an image bilinearly at x, y (...): (...) or (..., C). OpenCV needs rows shorter than 2^15."""
     import cv2
 
     n = x.size
@@ -81,22 +88,22 @@ def remap(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if not n:
         return np.empty(shape, image.dtype)
     x, y = (np.pad(np.float32(v).ravel(), (0, padded - n)).reshape(-1, width) for v in (x, y))
-    samples = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    samples: Array = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return samples.reshape(-1, *image.shape[2:])[:n].reshape(shape)
 
 
-def _axes(pole: np.ndarray) -> np.ndarray:
-    """(3, 3) float64: two directions square to the pole, and the pole."""
+def _axes(pole: Array) -> Array:
+    """Orthonormal (3, 3) float64: two directions across the pole, and the pole."""
     beside = np.eye(3)[np.argmin(np.abs(pole))]
     first = np.cross(pole, beside)
     first /= np.linalg.norm(first)
     return np.stack([first, np.cross(pole, first), pole])
 
 
-def _polar(depth: np.ndarray, heading: float, axes: np.ndarray, n: int) -> np.ndarray:
+def _polar(depth: Array, heading: float, axes: Array, n: int) -> Array:
     """Inverse depth (n, n // 2 + 2) float32: rows are phi = k 2 pi / n, columns alpha = 0, (i + 1/2) 2 pi / n, pi.
 
-    Interpolated on one surface, the nearest pixel's between two: a mean of both would be a third.
+    Bilinear on one surface, that of the nearest pixel between two, whose mean would be a third surface.
     """
     import cv2
 
@@ -106,7 +113,7 @@ def _polar(depth: np.ndarray, heading: float, axes: np.ndarray, n: int) -> np.nd
     east, north, up = (np.outer(around[:, i], np.sin(alpha)) + np.float32(axes[2, i]) * np.cos(alpha) for i in range(3))
     height, width = depth.shape
     turn = np.arctan2(east, north) * np.float32(1 / (2 * np.pi)) - np.float32(heading / 360 - 0.5)
-    x = (turn % 1.0) * width + np.float32(0.5)  # of the map below, which has a column more on either side
+    x = (turn % 1.0) * width + np.float32(0.5)  # `inverse` has one more column on either side
     y = np.float32(height / 2 - 0.5) - np.arcsin(np.clip(up, -1, 1)) * np.float32(height / np.pi)
     y = np.clip(y, 0, height - 1)
 
@@ -120,42 +127,44 @@ def _polar(depth: np.ndarray, heading: float, axes: np.ndarray, n: int) -> np.nd
     return np.where(sampled < 0, np.float32(np.nan), sampled)
 
 
-def _alphas(n: int) -> np.ndarray:
+def _alphas(n: int) -> Array:
     inner = (np.arange(n, dtype=np.float32) + np.float32(0.5)) * np.float32(np.pi / n)
     return np.concatenate([[0], inner, [np.pi]]).astype(np.float32)
 
 
-def _cut(inverse: np.ndarray) -> np.ndarray:
-    """Cells (H - 1, W - 1) between four pixels of an inverse depth map that are not of one surface."""
+def _cut(inverse: Array) -> BoolArray:
+    """Cells (H - 1, W - 1) between four pixels of an inverse depth map that are not on one surface."""
     right, down = _jumps(inverse), _jumps(inverse.T).T
-    return right[1:] | right[:-1] | down[:, 1:] | down[:, :-1]
+    cut: BoolArray = right[1:] | right[:-1] | down[:, 1:] | down[:, :-1]
+    return cut
 
 
-def _jumps(inverse: np.ndarray) -> np.ndarray:
-    """Where neighbours in a row (H, W - 1) belong to two surfaces, or one of them is unknown."""
+def _jumps(inverse: Array) -> BoolArray:
+    """Whether neighbours in a row, (H, W - 1), lie on two surfaces, or one of them is unknown."""
     step = np.diff(inverse, axis=1)
     size = np.abs(step)
-    slope = np.zeros_like(step)  # the larger step beside this one that goes the same way
+    slope = np.zeros_like(step)  # the larger of the steps beside this one in the same direction
     sign = np.sign(step)
     slope[:, 1:] = step[:, :-1] * sign[:, 1:]
     slope[:, :-1] = np.fmax(slope[:, :-1], step[:, 1:] * sign[:, :-1])
     larger = np.maximum(inverse[:, 1:], inverse[:, :-1])
-    return ~((size <= JUMP * larger) | (size <= SLOPE * slope))
+    jumps: BoolArray = ~((size <= JUMP * larger) | (size <= SLOPE * slope))
+    return jumps
 
 
-def _first_crossing(inverse: np.ndarray, baseline: float) -> np.ndarray:
-    """Parallax (n, n // 2) float32 at theta = (j + 1/2) 2 pi / n of every row; NaN where the ray is lost.
+def _first_crossing(inverse: Array, baseline: float) -> Array:
+    """Parallax (n, n // 2) float32 at theta = (j + 1/2) 2 pi / n of every row; NaN if the ray is lost.
 
-    Lost are rays that pass behind something; but something thin is taken to be no thicker than THIN, and a ray that
-    passes farther behind it goes on to what the panorama sees beside it.
+    A ray is lost if it passes behind a surface. But thin objects are taken to be no thicker than THIN, and a ray that
+    passes farther behind one continues to what the panorama sees beside it.
     """
     alpha = _alphas(inverse.shape[1] - 2)
     theta = np.arctan2(np.sin(alpha), np.cos(alpha) - np.float32(baseline) * inverse)
     theta[:, 0] = np.where(inverse[:, 0] * baseline < 1, 0, np.pi)  # pi: the position is behind a surface
     theta[:, -1] = np.pi
-    theta[np.isnan(inverse)] = -1  # looked through: what comes after it decides
+    theta[np.isnan(inverse)] = -1  # unknown: the samples after it decide
     apart = _jumps(inverse)
-    thin = thin_things(inverse, np.pi / (inverse.shape[1] - 2))
+    thin = thin_objects(inverse, np.pi / (inverse.shape[1] - 2))
     wanted = alpha[1:-1]
     row = np.arange(len(theta))[:, None]
 
@@ -166,24 +175,27 @@ def _first_crossing(inverse: np.ndarray, baseline: float) -> np.ndarray:
         in_front = i < after
         missed, touched = _bracket(theta, alpha, apart | ~thin[:, 1:] | ~thin[:, :-1], wanted, row, i)
         i = np.minimum(i, len(alpha) - 1)
-        along = np.sin(wanted) / np.maximum(np.sin(wanted - alpha[i]), 1e-6)  # the ray's distance, in baselines
+        along = np.sin(wanted) / np.maximum(np.sin(wanted - alpha[i]), 1e-6)  # distance along the ray, in baselines
         behind = np.float32(baseline) * along - 1 / np.maximum(inverse[row, i], 1e-6)
         stopped = in_front & (~missed | (behind < THIN))
         lost, hit = np.where(stopped, missed, lost), np.where(stopped, touched, hit)
     return np.where(lost, np.float32(np.nan), wanted - hit)
 
 
-def _first(theta: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _first(theta: Array, wanted: Array) -> Array:
     """For each row, the first column whose theta reaches each of `wanted`; the number of columns if none does."""
     rows, columns = theta.shape
-    lift = 4.0 * np.arange(rows)[:, None]  # one search for all rows: each lies above the row before
+    lift = 4.0 * np.arange(rows)[:, None]  # one search for all rows: each is lifted above the row before
     reached = np.maximum.accumulate(theta, axis=1) + lift
     found = np.searchsorted(reached.ravel(), (wanted + lift).ravel()).reshape(rows, len(wanted))
-    return found - columns * np.arange(rows)[:, None]
+    first: Array = found - columns * np.arange(rows)[:, None]
+    return first
 
 
-def _bracket(theta, alpha, apart, wanted, row, after) -> tuple[np.ndarray, np.ndarray]:
-    """Where the crossing before column `after` is not through one surface; and its alpha."""
+def _bracket(
+    theta: Array, alpha: Array, apart: BoolArray, wanted: Array, row: Array, after: Array
+) -> tuple[BoolArray, Array]:
+    """Whether the crossing before column `after` is not through one surface, and its alpha by interpolation."""
     lost = (after == 0) | (after == len(alpha))
     after = np.clip(after, 1, len(alpha) - 1)
     before = after - 1
@@ -192,41 +204,42 @@ def _bracket(theta, alpha, apart, wanted, row, after) -> tuple[np.ndarray, np.nd
     return lost | apart[row, before], alpha[before] + share * (alpha[after] - alpha[before])
 
 
-def _stretched(parallax: np.ndarray, limit: float) -> np.ndarray:
-    """Rays (n, n // 2) bool that meet something which looks more than `limit` times larger than to the panorama.
+def _stretched(parallax: Array, limit: float) -> BoolArray:
+    """Rays (n, n // 2) that hit a surface which appears more than `limit` times larger than from the panorama.
 
-    Around the pole a circle of radius alpha is seen at theta: sin theta / sin alpha times larger; along the ray's own
-    great circle d theta / d alpha times.
+    Around the pole, a circle of radius alpha appears at theta, sin theta / sin alpha times larger; along the great
+    circle of the ray, d theta / d alpha times.
     """
     step = np.float32(np.pi / parallax.shape[1])
     theta = (np.arange(parallax.shape[1], dtype=np.float32) + np.float32(0.5)) * step
     alpha = theta - parallax
     wide = np.sin(theta) > limit * np.sin(alpha)
-    slow = np.diff(alpha, axis=1) < step / limit  # NaN, and from one surface to the next, is not
-    return wide | (np.pad(slow, ((0, 0), (1, 0)), mode="edge") & np.pad(slow, ((0, 0), (0, 1)), mode="edge"))
+    slow = np.diff(alpha, axis=1) < step / limit  # False for NaN and between surfaces
+    along = np.pad(slow, ((0, 0), (1, 0)), mode="edge") & np.pad(slow, ((0, 0), (0, 1)), mode="edge")
+    stretched: BoolArray = wide | along
+    return stretched
 
 
-def thin_things(inverse: np.ndarray, step: float) -> np.ndarray:
-    """Samples of what is narrower than THIN along its row, and stands THIN or more in front of what is around it.
+def thin_objects(inverse: Array, step: float) -> BoolArray:
+    """Samples of objects narrower than THIN along their row and THIN or more in front of their surroundings.
 
-    inverse: (rows, columns) of inverse depths, NaN unknown, `step` radians from column to column. bool, as `inverse`.
+    inverse: (rows, columns) of inverse depths, NaN unknown, `step` radians from column to column.
     """
     import cv2
 
     near = np.nan_to_num(inverse)
-    thin = np.zeros(near.shape, bool)
+    thin: BoolArray = np.zeros(near.shape, bool)
     for width in WIDTHS:
-        wide = near >= width * step / THIN  # here so many samples are less than THIN
+        wide = near >= width * step / THIN  # where so many samples are narrower than THIN
         if wide.any():
             around = cv2.morphologyEx(near, cv2.MORPH_OPEN, np.ones((1, width), np.uint8))
             thin |= wide & (near > around * (1 + THIN * near))
     return thin
 
 
-def _rough(parallax: np.ndarray) -> np.ndarray:
-    """Cells whose corners see different surfaces, or nothing: there is nothing to interpolate between."""
+def _rough(parallax: Array) -> BoolArray:
+    """Cells whose corners see different surfaces or nothing, so that the parallax cannot be interpolated."""
     corners = parallax[:-1, :-1], parallax[:-1, 1:], parallax[1:, :-1], parallax[1:, 1:]
-    low, high = (np.maximum.reduce, np.minimum.reduce)
-    spread = low(corners) - high(corners)
-    rough = ~(spread <= 4 * np.pi / parallax.shape[1])  # NaN too
+    spread = np.maximum.reduce(corners) - np.minimum.reduce(corners)
+    rough: BoolArray = ~(spread <= 4 * np.pi / parallax.shape[1])  # NaN too
     return np.pad(rough, ((0, 1), (0, 1)), mode="edge")

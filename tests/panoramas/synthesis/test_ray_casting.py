@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from netvlad.panoramas.camera import Camera, panorama_rays
-from netvlad.panoramas.synthesis.cast import THIN, Cast, remap, thin_things
+from netvlad.panoramas.synthesis.ray_casting import THIN, RayCaster, remap, thin_objects
 
 AT = np.array([0.0, 0.0, 2.5])
 AROUND = panorama_rays(360)[10:-10]  # every direction but straight up and down
@@ -39,7 +39,7 @@ def outline(metres: np.ndarray, pixels: int) -> np.ndarray:
 def test_rays_in_a_room_lead_to_what_they_hit(room, offset, heading, width):
     offset = np.array(offset, float)
     depth = room.panorama(AT, heading, 64, width).depth
-    directions = Cast(depth, heading, offset).directions(AROUND)
+    directions = RayCaster(depth, heading, offset).directions(AROUND)
     true = true_directions(room, offset, AROUND)
     seen = np.isfinite(directions[..., 0])
     pixel = 360 / width
@@ -58,7 +58,7 @@ def test_a_slow_search_finds_the_same(corner):
     offset, heading = np.array([4.0, -3.0, 0.0]), 75.0
     depth = corner.panorama(AT, heading, 64, 1024).depth
     rays = Camera(110, 12, 0, 60, 12, 9).rays().reshape(-1, 3)
-    directions = Cast(depth, heading, offset).directions(rays)
+    directions = RayCaster(depth, heading, offset).directions(rays)
     compared = 0
     for ray, found in zip(rays, directions, strict=True):
         points = offset + np.arange(0, 150, 0.02)[:, None] * ray
@@ -80,7 +80,7 @@ def test_a_slow_search_finds_the_same(corner):
 @pytest.mark.parametrize("offset", [(5, 0.3, 0), (3, 4.1, 0), (-14, 2, 0), (1, -6, 0)])
 def test_holes_are_where_the_panorama_does_not_see(corner, cameras, offset):
     offset = np.array(offset, float)
-    cast = Cast(corner.panorama(AT, 30, 64, 1024).depth, 30, offset)
+    cast = RayCaster(corner.panorama(AT, 30, 64, 1024).depth, 30, offset)
     hidden = 0
     for camera in cameras:
         rays = camera.rays()
@@ -96,23 +96,23 @@ def test_holes_are_where_the_panorama_does_not_see(corner, cameras, offset):
 
 
 def test_the_sky_has_no_parallax(plain):
-    cast = Cast(plain.panorama(AT, 0, 64, 512).depth, 0, np.array([10.0, 5.0, 0.0]))
+    cast = RayCaster(plain.panorama(AT, 0, 64, 512).depth, 0, np.array([10.0, 5.0, 0.0]))
     up = AROUND[AROUND[..., 2] > 0.02]
     np.testing.assert_allclose(cast.directions(up), up, atol=1e-5)
     assert np.isfinite(cast.directions(AROUND)).all()  # nor does the horizon tear
 
 
 def test_without_an_offset_nothing_needs_to_be_known():
-    cast = Cast(np.full((8, 16), np.nan, np.float32), 0, np.zeros(3))
+    cast = RayCaster(np.full((8, 16), np.nan, np.float32), 0, np.zeros(3))
     np.testing.assert_array_equal(cast.directions(AROUND), AROUND.astype(np.float32))
 
 
 def test_unknown_depth_is_a_hole_and_no_more(room):
     offset = np.array([4.0, 3.0, 0.0])
     depth = room.panorama(AT, 0, 64, 512).depth.copy()
-    whole = Cast(depth, 0, offset).directions(AROUND)
+    whole = RayCaster(depth, 0, offset).directions(AROUND)
     depth[110:150, 100:160] = np.nan
-    holed = Cast(depth, 0, offset).directions(AROUND)
+    holed = RayCaster(depth, 0, offset).directions(AROUND)
     true = true_directions(room, offset, AROUND)
     azimuth, elevation = np.degrees(np.arctan2(true[..., 0], true[..., 1])), np.degrees(np.arcsin(true[..., 2]))
     pixel = 360 / 512
@@ -130,8 +130,10 @@ def test_unknown_depth_is_a_hole_and_no_more(room):
 
 def test_nothing_is_seen_from_behind_a_wall(room):
     depth = room.panorama(AT, 0, 64, 512).depth
-    assert np.isnan(Cast(depth, 0, np.array([25.0, 3.0, 0.0])).directions(AROUND)).all()
-    assert np.isnan(Cast(np.full((64, 128), np.nan, np.float32), 0, np.array([1.0, 0, 0])).directions(AROUND)).all()
+    assert np.isnan(RayCaster(depth, 0, np.array([25.0, 3.0, 0.0])).directions(AROUND)).all()
+    assert np.isnan(
+        RayCaster(np.full((64, 128), np.nan, np.float32), 0, np.array([1.0, 0, 0])).directions(AROUND)
+    ).all()
 
 
 def test_rays_go_past_behind_a_post_but_not_behind_a_kiosk(world):
@@ -142,7 +144,7 @@ def test_rays_go_past_behind_a_post_but_not_behind_a_kiosk(world):
     lost = {}
     for name, thing in {"post": post, "kiosk": kiosk}.items():
         scene = world(wall, thing)
-        directions = Cast(scene.panorama(AT, 0, 64, 1024).depth, 0, offset).directions(rays)
+        directions = RayCaster(scene.panorama(AT, 0, 64, 1024).depth, 0, offset).directions(rays)
         lost[name] = np.isnan(directions[..., 0])
         hidden = ~scene.sees(AT, AT + offset, rays)
         assert lost[name][hidden & ~border(hidden, 2)].all()
@@ -154,7 +156,7 @@ def test_rays_go_past_behind_a_post_but_not_behind_a_kiosk(world):
     assert lost["kiosk"].mean() > 2 * lost["post"].mean() > 0
 
 
-def test_thin_things():
+def test_thin_objects():
     near = np.full((1, 720), 0.1, np.float32)  # all 10 m away; half a degree is 8.7 cm there
     near[0, 100:105] = 1 / 5.0  # 22 cm wide
     near[0, 200:260] = 1 / 5.0  # 2.6 m wide
@@ -163,7 +165,7 @@ def test_thin_things():
     near[0, 500:505] = np.nan
     want = np.zeros((1, 720), bool)
     want[0, 100:105] = True
-    np.testing.assert_array_equal(thin_things(near, 2 * np.pi / 720), want)
+    np.testing.assert_array_equal(thin_objects(near, 2 * np.pi / 720), want)
 
 
 def test_remap_of_more_than_opencv_takes_in_a_row():
@@ -193,8 +195,8 @@ def test_what_looks_much_larger_from_there_is_not_seen(room, offset):
     wide = np.where(np.isfinite(there), here / there, 1.0)
     long = turn / np.maximum(np.linalg.norm(two - one, axis=1), 1e-9)
     larger = np.maximum(wide, long)
-    whole = np.isfinite(Cast(depth, 0, offset).directions(rays)[:, 0])
-    kept = np.isfinite(Cast(depth, 0, offset, limit).directions(rays)[:, 0])
+    whole = np.isfinite(RayCaster(depth, 0, offset).directions(rays)[:, 0])
+    kept = np.isfinite(RayCaster(depth, 0, offset, limit).directions(rays)[:, 0])
     assert not (kept & ~whole).any()
     small, large = whole & (larger < 0.9 * limit), whole & (larger > 1.1 * limit)
     assert small.sum() > 1000
