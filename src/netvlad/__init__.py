@@ -16,6 +16,9 @@ __version__ = "0.1.0"
 _WHERE = {
     "load": "netvlad.pretrained.zoo",
     "fit": "netvlad.describe.fit",
+    "train": "netvlad.training.run",
+    "evaluate": "netvlad.experiments.run",
+    "compare": "netvlad.experiments.comparison",
     "describe_all": "netvlad.describe.stream",
     "PlaceIndex": "netvlad.maps.index",
     "Places": "netvlad.places",
@@ -39,8 +42,6 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str):
-    if name == "evaluate":  # a room of its own: netvlad.evaluation.evaluate(...)
-        return importlib.import_module("netvlad.evaluation")
     if name in _WHERE:
         return getattr(importlib.import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'netvlad' has no attribute {name!r}")
