@@ -8,7 +8,7 @@ for match in index.locate("query.jpg"):
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -35,13 +35,16 @@ if TYPE_CHECKING:
     from netvlad.describe.fit import fit
     from netvlad.describe.stream import describe_all
     from netvlad.errors import NetvladError
+    from netvlad.experiments.comparison import compare
+    from netvlad.experiments.run import evaluate
     from netvlad.images.read import read_image
     from netvlad.maps.index import PlaceIndex
     from netvlad.places import Places, read_places, write_places
     from netvlad.pretrained.zoo import load
+    from netvlad.training.run import train
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _WHERE:
         return getattr(importlib.import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'netvlad' has no attribute {name!r}")
