@@ -126,9 +126,7 @@ poolings: Registry[Callable[[int, int], Any]] = Registry(
 # ranker: (database: Places, *, variant: str, near, seed: int, workers: int | None, **options) -> Ranker of its rows.
 # variant: what follows the registered name, see `ranker_named`. near: None, or a function that returns the database
 # photos near each (Neighbours). options: those of netvlad.load that were given and concern photos, that is `resize`.
-rankers: Registry[Callable[..., Ranker]] = Registry(
-    "ranker", "netvlad.rankers", ("netvlad.search.vocabulary_tree_ranker",)
-)
+rankers: Registry[Callable[..., Ranker]] = Registry("ranker", "netvlad.rankers", ("netvlad.search.named_trees",))
 benchmarks: Registry[Benchmark] = Registry(
     "benchmark", "netvlad.benchmarks", ("netvlad.benchmarks.registry",), PlacesError, _benchmarks_by_name
 )

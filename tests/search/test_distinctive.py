@@ -109,9 +109,9 @@ def test_one_photo_none_and_photos_without_features():
 
 
 def test_neighbours_of_other_photos_are_refused():
-    with pytest.raises(NetvladError, match="near each of 2 photos is wanted, got it of 3"):
+    with pytest.raises(NetvladError, match="neighbours of 2 photos are needed, got those of 3"):
         distinctive_vectors(unit(np.random.default_rng(0), 2, 4), alone(3))
-    with pytest.raises(NetvladError, match="near each of 3 photos is wanted, got it of 2"):
+    with pytest.raises(NetvladError, match="neighbours of 3 photos are needed, got those of 2"):
         distinctive_shares(InvertedFile.build([[0], [1]], 2, entry=[0, 1]), alone(2), np.array([0, 1, 1]))
 
 

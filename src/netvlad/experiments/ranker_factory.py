@@ -202,7 +202,7 @@ def _cached(
 
 def ranker_of(model: Model) -> Callable[..., Ranker] | None:
     """What makes the ranker that a registered name or the folder of a vocabulary tree stands for; None for others."""
-    from netvlad.search.vocabulary_tree_ranker import is_tree_folder, vocabulary_tree_ranker
+    from netvlad.search.named_trees import is_tree_folder, vocabulary_tree_ranker
 
     if not isinstance(model, str | os.PathLike):
         return None

@@ -58,7 +58,9 @@ class PlaceIndex:
         if not radius > 0:
             raise PlaceIndexError(f"a radius must be more than 0 metres, got {radius}")
         if not isinstance(model, Saveable):
-            raise PlaceIndexError(f"{model.name} cannot be saved (netvlad.types.Saveable), and an index keeps its model")
+            raise PlaceIndexError(
+                f"{model.name} cannot be saved (netvlad.types.Saveable), and an index keeps its model"
+            )
         index = cls(folder, model, radius)
         if model.ready:
             with only_writer(folder):

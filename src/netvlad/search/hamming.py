@@ -1,24 +1,34 @@
-"""Hamming embedding: what a visual word forgets of a descriptor, as bits (Jegou, Douze and Schmid, ECCV 2008)."""
+"""Hamming embedding: binary signatures within a visual word (Jegou, Douze and Schmid, ECCV 2008)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import NetvladError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from netvlad.types import Array
+
+    Signatures = NDArray[np.uint64]
+
 BITS = 64  # of a signature
-LEAST = 8  # training descriptors that a word's medians are worth something of
+LEAST = 8  # training descriptors from which on a word has medians of its own
 
 
 class HammingEmbedding:
-    """Signatures that tell apart descriptors of one visual word: each bit says on which side of the word's median a
-    random projection of the descriptor lies, so that near descriptors have few bits that differ.
+    """Signatures that tell apart descriptors of one visual word.
 
-    projection (64, D) float32, orthonormal rows; medians (V, 64) float32, of each word. `fit` makes one. 256 bytes a
-    word. Raises NetvladError for shapes that are no such thing.
+    Each bit says on which side of the word's median a random projection of the descriptor lies, so that near
+    descriptors differ in few bits. projection: (64, D) float32, orthonormal rows. medians: (V, 64) float32, of each
+    word, 256 bytes a word. Raises NetvladError for other shapes.
     """
 
-    def __init__(self, projection: np.ndarray, medians: np.ndarray):
+    def __init__(self, projection: Array, medians: Array) -> None:
         self.projection = np.ascontiguousarray(projection, np.float32)
         self.medians = np.ascontiguousarray(medians, np.float32)
         fits = self.projection.ndim == self.medians.ndim == 2 and self.medians.shape[1] == BITS
@@ -28,13 +38,14 @@ class HammingEmbedding:
 
     @property
     def words(self) -> int:
+        """Size of the vocabulary."""
         return len(self.medians)
 
     @classmethod
-    def fit(cls, descriptors: np.ndarray, words: np.ndarray, vocabulary: int, *, seed: int = 0) -> HammingEmbedding:
-        """On `descriptors` (n, D) of these `words` (n,), numbers below `vocabulary`; D at least 64.
+    def fit(cls, descriptors: Array, words: Array, vocabulary: int, *, seed: int = 0) -> HammingEmbedding:
+        """Fit on `descriptors` (n, D) and their `words` (n,), numbers below `vocabulary`; D is at least 64.
 
-        A word of fewer than 8 descriptors gets the medians of all. Raises NetvladError where something does not fit.
+        A word of fewer than 8 descriptors gets the medians of all. Raises NetvladError for other shapes or words.
         """
         x, words = np.asarray(descriptors, np.float32), np.asarray(words, np.int64)
         if x.ndim != 2 or x.shape[1] < BITS or words.shape != x.shape[:1] or not len(x):
@@ -52,8 +63,8 @@ class HammingEmbedding:
             medians[word] = np.median(projected[order[ends[word] - counts[word] : ends[word]]], axis=0)
         return cls(projection, medians)
 
-    def signatures(self, descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
-        """Of each of `descriptors` (n, D) the bits (n, m) uint64 in its `words` (n, m); 0 for -1, no word."""
+    def signatures(self, descriptors: Array, words: Array) -> Signatures:
+        """Signatures (n, m) uint64 of `descriptors` (n, D) in their `words` (n, m); 0 for word -1, which is none."""
         projected = np.asarray(descriptors, np.float32) @ self.projection.T
         signatures = np.zeros(words.shape, np.uint64)
         for column in range(words.shape[1]):
@@ -62,23 +73,26 @@ class HammingEmbedding:
             signatures[:, column] = np.where(word >= 0, bits, 0)
         return signatures
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What `of` makes it from again."""
+    def arrays(self) -> dict[str, Array]:
+        """Arrays that `of` rebuilds it from."""
         return {"projection": self.projection, "medians": self.medians}
 
     @classmethod
-    def of(cls, arrays: dict[str, np.ndarray]) -> HammingEmbedding:
-        """From `arrays`, which may hold more. Raises NetvladError or KeyError where they do not fit."""
+    def of(cls, arrays: Mapping[str, Array]) -> HammingEmbedding:
+        """Rebuild it from `arrays`, which may hold more. Raises NetvladError or KeyError where they do not fit."""
         return cls(arrays["projection"], arrays["medians"])
 
 
-def differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How many bits differ between signatures a and b (n,) uint64: (n,) uint8."""
+def differing(a: Signatures, b: Signatures) -> NDArray[np.uint8]:
+    """Number of bits (n,) in which signatures a and b (n,) differ."""
     return bits_set(a ^ b)
 
 
-def bits_set(x: np.ndarray) -> np.ndarray:
-    """Ones in each number of x (n,) uint64: (n,) uint8."""
-    if hasattr(np, "bitwise_count"):  # NumPy 2
-        return np.bitwise_count(x)
-    return np.unpackbits(np.ascontiguousarray(x).view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.uint8)
+def bits_set(x: Signatures) -> NDArray[np.uint8]:
+    """Number of ones (n,) in each of x (n,)."""
+    if hasattr(np, "bitwise_count"):  # NumPy 2 has it, NumPy 1 has not
+        ones: NDArray[np.uint8] = np.bitwise_count(x)
+    else:
+        eight = np.unpackbits(np.ascontiguousarray(x).view(np.uint8).reshape(-1, 8), axis=1)
+        ones = eight.sum(axis=1, dtype=np.uint8)
+    return ones

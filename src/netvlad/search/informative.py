@@ -1,15 +1,23 @@
-"""Informative features: what a visual word tells about the place it is seen at (Schindler et al. 2007, section 4)."""
+"""Informative features: what a visual word says about a place (Schindler, Brown and Szeliski 2007, section 4)."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import NetvladError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def information_gain(at, elsewhere, photos_at, photos: int) -> np.ndarray:
+    from netvlad.types import Array, BoolArray
+
+    FloatArray64 = NDArray[np.float64]
+
+
+def information_gain(at: Array, elsewhere: Array, photos_at: Array, photos: int) -> FloatArray64:
     """I(place; word) = H(place) - H(place | word) in bits, of arrays that broadcast.
 
     at (a): photos of the place that have the word; elsewhere (b): other photos that have it; photos_at (N_L): photos
@@ -21,22 +29,24 @@ def information_gain(at, elsewhere, photos_at, photos: int) -> np.ndarray:
     having, lacking = a + b, photos - a - b
     given = _part(a, having) + _part(b, having) + _part(here - a, lacking) + _part(photos - here - b, lacking)
     prior = _part(here, photos) + _part(photos - here, photos)
-    return np.maximum(prior - given, 0) / photos
+    gain: FloatArray64 = np.maximum(prior - given, 0) / photos
+    return gain
 
 
-def _part(x: np.ndarray, n) -> np.ndarray:
+def _part(x: Array, n: Array | int) -> FloatArray64:
     """-x log2(x / n), 0 where x is 0."""
     x, n = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(n, np.float64))
     ratio = np.divide(x, n, out=np.ones(x.shape), where=x > 0)
-    return -x * np.log2(ratio)
+    part: FloatArray64 = -x * np.log2(ratio)
+    return part
 
 
-def gains(words: np.ndarray, photo: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The information gain in bits of each feature's word about the place it is seen at: (n,) float64.
+def gains(words: Array, photo: Array, place: Array) -> FloatArray64:
+    """Information gain (n,) in bits of each feature's word about the place of its photo.
 
-    words (n,): of each feature; photo (n,): the photo it is in; place (P,): of each photo, numbers from 0.
-    Negative, for all that it tells, where the word is rarer at the place than elsewhere: such a feature speaks
-    against the place. The paper has no word on these.
+    words: (n,) of the features. photo: (n,) photos they are in. place: (P,) places of the photos, numbers from 0.
+    The gain is negative where the word is rarer at the place than elsewhere: such a feature is evidence against the
+    place, a case that the paper does not mention.
     """
     words, photo, place = (np.asarray(x, np.int64) for x in (words, photo, place))
     if words.shape != photo.shape or words.ndim != 1:
@@ -46,7 +56,7 @@ def gains(words: np.ndarray, photo: np.ndarray, place: np.ndarray) -> np.ndarray
     if photo.min() < 0 or photo.max() >= len(place):
         raise NetvladError(f"photos 0 to {len(place) - 1} have a place, got {photo.min()} to {photo.max()}")
     width = int(words.max()) + 1
-    # photos, not features, are counted: a word that repeats within one tells no more
+    # photos are counted, not features: a word that repeats within a photo adds no information
     word_of, photo_of = np.divmod(np.unique(words * len(place) + photo), len(place))
     having = np.bincount(word_of, minlength=width)
     pairs, at = np.unique(place[photo_of] * width + word_of, return_counts=True)
@@ -57,10 +67,11 @@ def gains(words: np.ndarray, photo: np.ndarray, place: np.ndarray) -> np.ndarray
     return np.where(a * (len(place) - here) >= b * here, gain, -gain)
 
 
-def most_informative(words: np.ndarray, photo: np.ndarray, place: np.ndarray, fraction: float) -> np.ndarray:
-    """Which features are among the `fraction` of their place's with the highest gain: bool (n,).
+def most_informative(words: Array, photo: Array, place: Array, fraction: float) -> BoolArray:
+    """Whether each feature (n,) is among the `fraction` of its place's features with the highest gain.
 
-    As for `gains`. Each place keeps its share, rounded up, so none is left without; equal gains in the order given.
+    Arguments as for `gains`. The number of a place's features is rounded up, so that it keeps one at least; of equal
+    gains the first are kept. Raises NetvladError for a fraction outside 0..1.
     """
     if not 0 < fraction <= 1:
         raise NetvladError(f"a fraction of the features above 0, at most 1, is wanted, got {fraction}")

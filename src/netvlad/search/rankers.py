@@ -38,8 +38,8 @@ class Described:
 class MemoryRanker:
     """Exact L2 search over the vectors of `photos` by `describer`, which are described on construction.
 
-    near: of each photo the photos that may show the same place; where given, the photos' vectors are replaced by what
-    is distinctive of them (`distinctive_vectors`).
+    near: the photos that may show the place of each photo; where given, vectors are replaced by what is distinctive
+    of them (`distinctive_vectors`).
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class MemoryRanker:
             self._seconds["distinctive database"] = time.perf_counter() - start
         self.rows = np.delete(np.arange(len(photos)), list(database.reasons))
         self.index = faiss.IndexFlatL2(self.dim)
-        # faiss has its own copy: a third were too many
+        # faiss copies the vectors: a third copy would be too many
         self.index.add(vectors[self.rows] if database.reasons else vectors)
 
     def rank(self, photos: Sequence[str], k: int) -> Ranking:
@@ -141,4 +141,5 @@ class CroppedRanker:
 def cropped(vectors: FloatArray, dim: int) -> FloatArray:
     """The first `dim` numbers of each vector (n, D), normalised again: (n, dim) float32."""
     first = np.ascontiguousarray(vectors[:, :dim])
-    return first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12)
+    unit: FloatArray = first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12)
+    return unit

@@ -86,7 +86,7 @@ class Verifier:
         try:
             return self.features.of(path)
         except ImageError as e:
-            self.unreadable[path] = str(e).removeprefix(f"{path}: ")
+            self.unreadable[path] = e.reason
             return None
 
 

@@ -1,9 +1,9 @@
-"""A vocabulary tree fitted on photos, on all of their features or on the informative ones."""
+"""Fitting a vocabulary tree on photos, on all of their features or on the informative ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,20 +13,23 @@ from netvlad.runtime.progress import progress
 from netvlad.search.informative import most_informative
 from netvlad.search.vocabulary_tree import VocabularyTree
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, FloatArray, IntArray
+
 PHOTOS, FEATURES = 2000, 1_000_000  # that a tree is fitted on at most, at random
 
 
 class Drawn(NamedTuple):
-    """RootSIFT descriptors x (n, 128) float32; photo (n,): of each the photo it is in, a row of those drawn; rows (p,):
-    of these the rows among those given."""
+    """RootSIFT descriptors `x` (n, 128) float32 of photos. rows: (p,) rows of the photos in the list they were drawn
+    from. photo: (n,) number of each descriptor's photo, 0 to p - 1."""
 
-    x: np.ndarray
-    photo: np.ndarray
-    rows: np.ndarray
+    x: FloatArray
+    photo: IntArray
+    rows: IntArray
 
 
-def draw_features(photos: Sequence[str], *, seed: int = 0, workers: int | None = None, **options) -> Drawn:
-    """The RootSIFT features of `photos`; of many, of 2,000 drawn by `seed`, 1,000,000 features.
+def draw_features(photos: Sequence[str], *, seed: int = 0, workers: int | None = None, **options: Any) -> Drawn:
+    """Find RootSIFT features of `photos`: at most 1,000,000 of at most 2,000 photos, drawn by `seed`.
 
     options: `FeatureStore`'s most, resize, enlarge and folder. Photos that cannot be read are left out.
     Raises NetvladError where no feature is found.
@@ -51,17 +54,17 @@ def fit_tree(
     branching: int = 10,
     depth: int = 5,
     informative: float = 1.0,
-    places=None,
+    places: Sequence[Any] | Array | None = None,
     paths: int = 5,
     seed: int = 0,
     drawn: Drawn | None = None,
-    **options,
+    **options: Any,
 ) -> VocabularyTree:
-    """A vocabulary tree of the features of `photos` that `draw_features` draws, or that are `drawn` already.
+    """Fit a vocabulary tree on features of `photos`: those of `draw_features`, or `drawn` ones.
 
-    informative: below 1, the tree is fitted once more on this share of each place's features, those whose words of
-    the first tree, found by so many `paths`, tell most about the place (`most_informative`). places: of each photo a
-    number or name (default: each a place of its own). options: as for `draw_features`. Errors as there.
+    informative: below 1, the tree is fitted once more on this share of each place's features, those whose words in
+    the first tree, found by so many `paths`, say most about the place (`most_informative`). places: number or name of
+    the place of each photo (default: each its own). options, errors: as for `draw_features`.
     """
     drawn = drawn or draw_features(photos, seed=seed, **options)
     tree = VocabularyTree.fit(drawn.x, branching=branching, depth=depth, seed=seed)
@@ -72,8 +75,8 @@ def fit_tree(
     return VocabularyTree.fit(drawn.x[kept], branching=branching, depth=depth, seed=seed)
 
 
-def numbered(photos: Sequence[str], places) -> tuple[np.ndarray, np.ndarray]:
-    """First photo of each place (M,) and the place of each photo (N,), int64, places in the order of the photos."""
+def numbered(photos: Sequence[str], places: Sequence[Any] | Array | None) -> tuple[IntArray, IntArray]:
+    """First photo of each place (M,) and the place of each photo (N,); places are in the order of the photos."""
     if places is None:
         return np.arange(len(photos)), np.arange(len(photos))
     if len(places) != len(photos):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.features.extraction import rootsift, sift_of, sift_store
-from netvlad.places import Neighbours, Places
-from netvlad.registry import register_ranker
-from netvlad.runtime.artifacts import read_artifact, read_card, write_versioned
+from netvlad.places import Neighbours
+from netvlad.runtime.artifacts import read_artifact, write_versioned
 from netvlad.runtime.progress import progress
 from netvlad.search.distinctive import distinctive_shares
 from netvlad.search.hamming import HammingEmbedding
@@ -24,65 +22,39 @@ from netvlad.search.hamming_file import HammingFile
 from netvlad.search.informative import most_informative
 from netvlad.search.inverted_file import InvertedFile
 from netvlad.search.tree_fit import draw_features, fit_tree, numbered
-from netvlad.search.vocabulary_tree import KIND as TREE
 from netvlad.search.vocabulary_tree import VocabularyTree
 from netvlad.types import Ranking
 
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray
+
 BLOCK = 64  # photos whose features go down the tree together
 KIND = "vocabulary tree ranker"
-NAMES = "vocabtree, with branching x depth, greedy paths and scoring as wanted: vocabtree-10x5-n5-hamming-distinct"
 SEVERAL = 3  # words of a query's feature under Hamming embedding
 
 
-@register_ranker("vocabtree")
-def vocabulary_tree_ranker(
-    database: Places,
-    *,
-    variant: str = "",
-    tree: str | os.PathLike[str] | None = None,
-    near: Callable[[], Neighbours] | None = None,
-    **options: Any,
-) -> VocabularyTreeRanker:
-    """The ranker over `database` that a name stands for.
+class PhotoWords(NamedTuple):
+    """Visual words (n, m) int32 of a photo's features and, under Hamming embedding, their signatures (n, m)."""
 
-    variant: branching x depth, greedy paths and scoring, any of them: "10x5-n5-hamming-distinct". tree: folder of a
-    saved tree to use in place of one fitted on the database. near: needed for "distinct". options: as for
-    VocabularyTreeRanker. Raises NetvladError for another variant, and PlaceIndexError for an unreadable tree.
-    """
-    found = re.fullmatch(r"(?:-(\d+)x(\d+))?(?:-n(\d+))?(-hamming)?(-distinct)?", f"-{variant}" if variant else "")
-    if found is None:
-        raise NetvladError(f"no vocabulary tree is called 'vocabtree-{variant}'; choose {NAMES}")
-    *numbers, hamming, distinct = found.groups()
-    if distinct and near is None:
-        name = f"vocabtree-{variant}"
-        raise NetvladError(f"{name} learns from photos of other places, and nothing tells here which those are")
-    given = zip(("branching", "depth", "paths"), numbers, strict=True)
-    options |= {key: int(number) for key, number in given if number}
-    loaded = None if tree is None else VocabularyTree.load(tree)
-    return VocabularyTreeRanker(
-        database.path, loaded, hamming=bool(hamming), near=near() if near and distinct else None, **options
-    )
-
-
-def is_tree_folder(name: str) -> bool:
-    """Whether `name` is the folder of a saved vocabulary tree."""
-    return (Path(name) / "card.json").is_file() and read_card(name, error=PlaceIndexError)["kind"] == TREE
+    words: Array
+    signatures: Array | None
 
 
 class VocabularyTreeRanker:
     """Ranks `photos` for a query by the visual words of RootSIFT features that they share; without global vectors.
 
-    tree: of visual words; by default fitted on `photos`, `branching` and `depth` say how. paths: greedy N-best paths
-    for a feature's word, of photos and queries alike. places: of each photo a number or name; photos of one place
-    share an entry, which is told as the row of its first photo (default: each photo an entry of its own).
-    informative: share of the features of each entry that are kept, those that tell most about it; of a tree fitted
-    here too. norm, bursts: as for `InvertedFile`. hamming: features match by their signatures too (`HammingFile`,
-    which has a norm of its own), those of a query in its 3 nearest words; by default a tree fitted here is 4 deep
-    then, else 5. near: of each photo the photos that may show the same place; where given, what an entry shares with
-    others counts less (`distinctive_shares`). options: `FeatureStore`'s most, resize, enlarge and folder.
+    tree: of visual words; by default fitted on `photos` with `branching` and `depth` (default: 5, under Hamming
+    embedding 4). paths: greedy N-best paths for the word of a feature, of photos and queries alike. places: number or
+    name of the place of each photo; photos of one place share an entry, whose id is the row of its first photo
+    (default: each photo its own). informative: share of the features of each entry that is kept, those that say most
+    about it; also of a tree fitted here. norm, bursts: as for `InvertedFile`. hamming: features match by their
+    signatures too (`HammingFile`, which has its own norm), those of a query in their 3 nearest words. near: the photos
+    that may show the place of each photo; where given, words that an entry shares with other places count less
+    (`distinctive_shares`). options: `FeatureStore`'s most, resize, enlarge and folder.
     """
 
-    name, dim = "vocabtree", None
+    name = "vocabtree"
+    dim: int | None = None
 
     def __init__(
         self,
@@ -92,7 +64,7 @@ class VocabularyTreeRanker:
         branching: int = 10,
         depth: int | None = None,
         paths: int = 5,
-        places=None,
+        places: Sequence[Any] | Array | None = None,
         informative: float = 1.0,
         norm: str = "length",
         bursts: bool = True,
@@ -100,84 +72,96 @@ class VocabularyTreeRanker:
         near: Neighbours | None = None,
         seed: int = 0,
         workers: int | None = None,
-        **options,
-    ):
+        **options: Any,
+    ) -> None:
         self._set(paths, workers, options)
-        how = {"branching": branching, "depth": depth or (4 if hamming else 5)}
-        self._fit(photos, tree, hamming, seed, {**how, "informative": informative, "places": places})
+        how: dict[str, Any] = {"branching": branching, "depth": depth or (4 if hamming else 5), "seed": seed}
+        how |= {"informative": informative, "places": places}
+        self.tree, self.embedding = self._fitted(photos, tree, hamming, how)
         start = time.perf_counter()
         words, signatures = [], []
-        for found, signed in self._words(photos, "database", 1, self._unreadable):
-            words.append(found[:, 0])
-            signatures.append(None if signed is None else signed[:, 0])
+        for found in self._words(photos, "database", 1, self._unreadable):
+            words.append(found.words[:, 0])
+            signatures.append(np.empty(0, np.uint64) if found.signatures is None else found.signatures[:, 0])
         self._rows, entry = numbered(photos, places)
         if informative != 1:
-            words, signatures = _kept(words, signatures, entry, informative)
-        self.inverted = InvertedFile.build(words, self.tree.words, entry=entry, norm=norm, bursts=bursts)
+            keep = _informative(words, entry, informative)
+            words = [w[k] for w, k in zip(words, keep, strict=True)]
+            signatures = [s[k] for s, k in zip(signatures, keep, strict=True)] if hamming else signatures
+        inverted = InvertedFile.build(words, self.tree.words, entry=entry, norm=norm, bursts=bursts)
         if near is not None:
-            self.inverted.shares = distinctive_shares(self.inverted, near, entry)
+            inverted.shares = distinctive_shares(inverted, near, entry)
+        self.inverted: InvertedFile | HammingFile = inverted
         if hamming:
-            self.inverted = HammingFile.of_words(self.inverted, words, signatures, entry)
+            self.inverted = HammingFile.of_words(inverted, words, signatures, entry)
         self._digest = _digest(photos)
         self._seconds["describe database"] = time.perf_counter() - start
 
-    def _set(self, paths: int, workers: int | None, options: dict) -> None:
+    def _set(self, paths: int, workers: int | None, options: dict[str, Any]) -> None:
+        """What a ranker has whether it is built or loaded."""
         if paths < 1:
             raise NetvladError(f"at least 1 path must go down the tree, got {paths}")
         self.paths, self.workers, self.options = paths, workers, options
         self._store = sift_store(**options)
-        self.embedding: HammingEmbedding | None = None
         self._seconds: dict[str, float] = {}  # of building, and photos of the database that could not be read
         self._unreadable: dict[str, str] = {}
 
-    def _fit(self, photos: Sequence[str], tree: VocabularyTree | None, hamming: bool, seed: int, how: dict) -> None:
-        """The tree, if it is not there, and the embedding, if wanted, on features of `photos` drawn once."""
-        self.tree = tree
+    def _fitted(
+        self, photos: Sequence[str], tree: VocabularyTree | None, hamming: bool, how: dict[str, Any]
+    ) -> tuple[VocabularyTree, HammingEmbedding | None]:
+        """The tree, fitted unless given, and the embedding, if wanted, on features of `photos` drawn once."""
         if tree is not None and not hamming:
-            return
-        start = time.perf_counter()
-        drawn = draw_features(photos, seed=seed, workers=self.workers, **self.options)
+            return tree, None
+        start, embedding = time.perf_counter(), None
+        drawn = draw_features(photos, seed=how["seed"], workers=self.workers, **self.options)
         if tree is None:
-            self.tree = fit_tree(photos, **how, paths=self.paths, seed=seed, drawn=drawn)
+            tree = fit_tree(photos, **how, paths=self.paths, drawn=drawn)
         if hamming:
-            words = self.tree.quantise(drawn.x, self.paths)
-            self.embedding = HammingEmbedding.fit(drawn.x, words, self.tree.words, seed=seed)
+            words = tree.quantise(drawn.x, self.paths)
+            embedding = HammingEmbedding.fit(drawn.x, words, tree.words, seed=how["seed"])
         self._seconds["fit tree on database"] = time.perf_counter() - start
+        return tree, embedding
 
     def rank(self, photos: Sequence[str], k: int) -> Ranking:
-        """Rank by the visual words in common: photos without any are left out of a query's ranking.
+        """Rank by the visual words in common; photos without any are left out.
 
-        It is empty for a query without features (black, a few pixels wide) and for one that cannot be read.
+        The ranking is empty for a query without features (black, a few pixels wide) or one that cannot be read.
         """
         ids = np.full((len(photos), k), -1, np.int64)
         scores = np.full((len(photos), k), -np.inf, np.float32)
         start, searching = time.perf_counter(), 0.0
         several, unreadable = SEVERAL if self.embedding else 1, dict(self._unreadable)
-        for row, (words, signatures) in enumerate(self._words(photos, "queries", several, unreadable)):
+        for row, found in enumerate(self._words(photos, "queries", several, unreadable)):
             began = time.perf_counter()
-            asked = (words[:, 0],) if signatures is None else (words, signatures)
-            entries, found = self.inverted.search(*asked, k)
-            ids[row, : len(found)], scores[row, : len(found)] = self._rows[entries], found
+            entries, votes = self._search(found, k)
+            ids[row, : len(entries)], scores[row, : len(entries)] = self._rows[entries], votes
             searching += time.perf_counter() - began
         described = time.perf_counter() - start - searching
         seconds = {**self._seconds, "describe queries": described, "search": searching}
         return Ranking(ids, scores, seconds, unreadable)
 
-    def _words(self, photos: Sequence[str], which: str, several: int, unreadable: dict[str, str]) -> Iterator[tuple]:
-        """The visual words (n, several) of each photo and, under Hamming embedding, their signatures, else None.
+    def _search(self, query: PhotoWords, k: int) -> tuple[Array, Array]:
+        if isinstance(self.inverted, InvertedFile):
+            return self.inverted.search(query.words[:, 0], k)
+        assert query.signatures is not None  # `_words` adds them where there is an embedding
+        return self.inverted.search(query.words, query.signatures, k)
 
-        A photo that cannot be read has none, and is added to `unreadable`.
-        """
-        waiting: list[np.ndarray] = []
+    def _words(
+        self, photos: Sequence[str], which: str, several: int, unreadable: dict[str, str]
+    ) -> Iterator[PhotoWords]:
+        """The `several` nearest words of each photo's features. One that cannot be read has none and is added to
+        `unreadable`."""
+        waiting: list[Array] = []
 
-        def flush() -> Iterator[tuple]:
+        def flush() -> Iterator[PhotoWords]:
+            if not waiting:
+                return
             x, ends = rootsift(waiting), np.cumsum([len(found) for found in waiting])[:-1]
             words = self.tree.nearest(x, self.paths, several)
-            signatures = [None] * len(waiting)
+            signatures: Sequence[Array | None] = [None] * len(waiting)
             if self.embedding:
                 signatures = np.split(self.embedding.signatures(x, words), ends)
-            if waiting:
-                yield from zip(np.split(words, ends), signatures, strict=True)
+            yield from map(PhotoWords, np.split(words, ends), signatures)
             waiting.clear()
 
         with progress(f"{self.name}: describe {which}", len(photos)) as advance:
@@ -192,7 +176,7 @@ class VocabularyTreeRanker:
 
     # -- on disk ------------------------------------------------------------------------------------------------
 
-    def save(self, folder: str | os.PathLike) -> Path:
+    def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the tree and the inverted file into one folder, whole or not at all; what was there is replaced.
 
         Raises PlaceIndexError for a folder that holds something else.
@@ -207,39 +191,44 @@ class VocabularyTreeRanker:
 
     @classmethod
     def load(
-        cls, folder: str | os.PathLike, photos: Sequence[str], *, workers: int | None = None, cache=None
+        cls,
+        folder: str | os.PathLike[str],
+        photos: Sequence[str],
+        *,
+        workers: int | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> VocabularyTreeRanker:
-        """Read what `save` wrote for the same `photos` in the same order: the ids are rows of them.
+        """Read what `save` wrote, for the same `photos` in the same order: ids are rows of them.
 
-        cache: the features' folder, as for a new ranker `folder`. Raises PlaceIndexError where what is in the folder
-        is missing, broken, or of other photos.
+        cache: folder that keeps local features. Raises PlaceIndexError where the folder is missing, broken, or of
+        other photos.
         """
         arrays, facts = read_artifact(folder, kind=KIND, error=PlaceIndexError)
         if facts.get("photos") != _digest(photos):
-            raise PlaceIndexError(f"{folder}: was made of other photos than these {len(photos)}, or in another order")
+            reason = f"was built from other photos than these {len(photos)}, or in another order"
+            raise PlaceIndexError(reason, path=folder)
         ranker = cls.__new__(cls)
         try:
             ranker._set(facts["paths"], workers, {**facts["options"], **({"folder": cache} if cache else {})})
             ranker.tree = VocabularyTree.of(arrays)
-            ranker.inverted = (HammingFile if facts["hamming"] else InvertedFile).of(arrays, facts)
-            ranker.embedding = HammingEmbedding.of(arrays) if facts["hamming"] else None
+            hamming = facts["hamming"]
+            ranker.inverted = HammingFile.of(arrays, facts) if hamming else InvertedFile.of(arrays, facts)
+            ranker.embedding = HammingEmbedding.of(arrays) if hamming else None
             ranker._rows, ranker._digest = arrays["photo"], facts["photos"]
         except (KeyError, TypeError, ValueError, NetvladError) as e:
-            raise PlaceIndexError(f"{folder}: does not hold a {KIND} ({e})") from e
+            raise PlaceIndexError(f"does not hold a {KIND} ({e})", path=folder) from e
         words = {part.words for part in (ranker.tree, ranker.inverted, ranker.embedding) if part}
         if len(words) > 1 or ranker._rows.shape != (ranker.inverted.size,):
-            raise PlaceIndexError(f"{folder}: the tree and the inverted file in it are not of one vocabulary")
+            raise PlaceIndexError("the tree and the inverted file in it are not of one vocabulary", path=folder)
         return ranker
 
 
-def _kept(words: list, signatures: list, entry: np.ndarray, informative: float) -> tuple[list, list]:
-    """Of the words and signatures of each photo those that tell most about its entry."""
+def _informative(words: Sequence[Array], entry: Array, fraction: float) -> list[BoolArray]:
+    """Whether each word of each photo is among those that say most about its entry."""
     lengths = [len(w) for w in words]
     photo = np.repeat(np.arange(len(words)), lengths)
-    keep = most_informative(np.concatenate([np.empty(0, np.int32), *words]), photo, entry, informative)
-    parts = np.split(keep, np.cumsum(lengths)[:-1])
-    signed = [None if s is None else s[k] for s, k in zip(signatures, parts, strict=True)]
-    return [w[k] for w, k in zip(words, parts, strict=True)], signed
+    keep = most_informative(np.concatenate([np.empty(0, np.int32), *words]), photo, entry, fraction)
+    return np.split(keep, np.cumsum(lengths)[:-1])
 
 
 def _digest(photos: Sequence[str]) -> str:
