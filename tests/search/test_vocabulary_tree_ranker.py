@@ -243,7 +243,8 @@ def test_saved_and_loaded(scenes, ranker, tmp_path):
     for other in (scenes[1], scenes[0][::-1], scenes[0][:5]):
         with pytest.raises(PlaceIndexError, match="was built from other photos"):
             VocabularyTreeRanker.load(tmp_path / "it", other)
-    with pytest.raises(PlaceIndexError, match="is a 'vocabulary tree ranker' of format 1; this version reads format 1 of vocab"):
+    other = "is a 'vocabulary tree ranker' of format 1; this version reads format 1 of vocabulary tree"
+    with pytest.raises(PlaceIndexError, match=other):
         VocabularyTree.load(tmp_path / "it")
 
 
