@@ -67,14 +67,14 @@ def test_a_step_by_hand(network, street):
     tables = street(2)
     model, reference = network("netvlad"), network("netvlad")
     objective = Trainer(network("netvlad"), *tables, config()).objective
-    members = np.concatenate(objective.classes.members)
+    members = np.concatenate(objective.places.members)
     settings = config(epochs=1, batch=2, momentum=0.0, weight_decay=0.0, storage="float32", lr=0.01)
     record = train(model, tables, settings, workers=0).record
     paths = np.concatenate([tables[0].path, tables[1].path])[members]
     from netvlad.images.read import read_image
 
     x = torch.cat([reference(reference.prepare(read_image(path)[None].copy())) for path in paths])
-    labels = [0] * len(objective.classes.members[0]) + [1] * len(objective.classes.members[1])
+    labels = [0] * len(objective.places.members[0]) + [1] * len(objective.places.members[1])
     expected, pairs = by_loop(x.detach().double().numpy(), labels)
     assert record.epochs[0].loss == pytest.approx(expected, rel=1e-4)
     assert record.epochs[0].violating == pairs > 0

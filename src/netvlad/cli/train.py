@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import Field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,16 +63,15 @@ def run(
                 f"{resume} goes on with the settings it was begun with: leave out --{changes[0].replace('_', '-')}, "
                 "or begin another run"
             )
-    elif not places or out is None:
+        folder, work = resume, partial(_go_on, resume, strict, workers)
+    elif places and out is not None:
+        tables = places, validate or []
+        folder = out
+        work = partial(_begin, out, *tables, model, preset or "paper", given_settings, options, strict, workers)
+    else:
         raise NetvladError("--places and --out are needed to begin a run, or --resume alone to go on with one")
-    folder = out if resume is None else resume
     try:
-        if resume is not None:
-            record = _go_on(resume, strict, workers)
-        else:
-            record = _begin(
-                out, places, validate or [], model, preset or "paper", given_settings, options, strict, workers
-            )
+        record = work()
     except KeyboardInterrupt:
         say(f"stopped; go on with: netvlad train --resume {folder}")
         raise

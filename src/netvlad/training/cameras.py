@@ -1,10 +1,12 @@
-"""Fixed cameras: what they show changes its light and weather, and nothing else.
+"""Fixed cameras: in their photos only light and weather change.
 
-Each camera shows many places at once: a window that is cut from all its photos alike is a place, and another window of
-the same camera is another. So few cameras teach much, and exactly, about what light does to a place.
+A window cut from all photos of a camera at the same spot is a place, and another window of the camera is another place.
+So a few cameras give many examples of a place in different light, without any error of position.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,26 +22,30 @@ from netvlad.training.losses import softmax_loss
 from netvlad.training.network import TrainableNetwork
 from netvlad.training.photo_rows import PhotoRows
 
-CAMERAS, WINDOWS, PHOTOS = 6, 3, 2  # of a batch; windows of each camera, photos of each window
-SIDES = 0.45, 0.9  # of a window, as shares of the photo's
-OVERLAP = 0.4  # windows that share more of their area are neither the same place nor elsewhere
+if TYPE_CHECKING:
+    from netvlad.types import Array, BoolArray, IntArray
+
+CAMERAS, WINDOWS, PHOTOS = 6, 3, 2  # cameras of a batch; windows of each camera, photos of each window
+SIDES = 0.45, 0.9  # least and greatest side of a window, as a share of the photo's
+OVERLAP = 0.4  # windows that share more of their area are neither positives nor negatives
 
 
 class Cameras:
-    """The photos of the cameras that a table names in its column place.
+    """The photos of a table whose column place names the camera.
 
     Raises PlacesError for fewer than two cameras with two photos.
     """
 
-    def __init__(self, file: str, config: Config, rows: PhotoRows):
+    def __init__(self, file: str, config: Config, rows: PhotoRows) -> None:
         places = read_places(file)
         self.seed, self.temperature = config.seed, config.temperature
         at = rows.add(places.path)
         self.members = [at[group] for group in fixed_cameras(places.place)]
         if len(self.members) < 2:
             raise PlacesError(
-                f"{file}: {len(self.members)} fixed cameras with two photos or more; its column place is to say which "
-                "photos are of one camera"
+                f"{len(self.members)} fixed cameras with two photos or more; its column place is to say which photos are "
+                "of one camera",
+                path=file,
             )
 
     def loss(self, network: TrainableNetwork, epoch: int, unit: int) -> tuple[Tensor, int]:
@@ -61,23 +67,24 @@ class Cameras:
         with network.timed("forward"):
             vectors, read = _described(network, batches, of, np.array(corner), side)
             masks = relations(np.array(camera)[read], np.array(window)[read], np.array(corner)[read], side)
-            masks = (torch.from_numpy(mask).to(vectors.device) for mask in masks)
-            return softmax_loss(vectors, *masks, self.temperature)
+            positive, negative = (torch.from_numpy(mask).to(vectors.device) for mask in masks)
+            return softmax_loss(vectors, positive, negative, self.temperature)
 
 
-def relations(camera: np.ndarray, window: np.ndarray, corner: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
-    """positive, elsewhere (n, n) bool, of windows of cameras (n,), their corners (n, 2) and sides shares of a photo."""
+def relations(camera: IntArray, window: IntArray, corner: Array, side: float) -> tuple[BoolArray, BoolArray]:
+    """positive, negative (n, n) bool, between windows of cameras, both (n,); corner (n, 2), side: shares of a photo."""
     same = camera[:, None] == camera
     shared = np.clip(side - np.abs(corner[:, None] - corner), 0, None).prod(-1) / side**2
-    positive = same & (window[:, None] == window) & ~np.eye(len(camera), dtype=bool)
+    positive: BoolArray = same & (window[:, None] == window) & ~np.eye(len(camera), dtype=bool)
     return positive, ~same | (shared < OVERLAP)
 
 
 def _described(
-    network: TrainableNetwork, batches: list[Batch], of: np.ndarray, corner: np.ndarray, side: float
-) -> tuple[Tensor, np.ndarray]:
-    """Vectors (n, D) of the windows, and which these are: those of photos that can be read."""
-    parts, order = [torch.empty(0, network.model.dim, device=network.model.device)], []
+    network: TrainableNetwork, batches: list[Batch], of: IntArray, corner: Array, side: float
+) -> tuple[Tensor, IntArray]:
+    """Vectors (n, D) of the windows of readable photos, and which windows these are."""
+    parts = [torch.empty(0, network.model.dim, device=network.model.device)]
+    order: list[int] = []
     for batch in batches:
         place = {position: i for i, position in enumerate(batch.positions)}
         mine = [i for i, photo in enumerate(of) if photo in place]
@@ -87,28 +94,27 @@ def _described(
     return torch.cat(parts), np.array(order, np.int64)
 
 
-def windows(batch: Batch, backbone: Backbone, photos: list[int], corner: np.ndarray, side: float) -> Batch:
+def windows(batch: Batch, backbone: Backbone, photos: list[int], corner: Array, side: float) -> Batch:
     """The windows of `photos` (n,) of a batch with their upper left corners at shares (n, 2) of the photo's sides.
 
-    Of kept maps whole cells are cut, whose surroundings they have seen: near its borders a window is what it is in
-    the photo, not what a photo of it would be.
+    Kept maps are cut by whole cells. Cells near the border of a window have seen beyond it, unlike those of a photo.
     """
     x, prefix = batch.x, None
-    if x.ndim == 3:  # a ViT's tokens, some of which stand for no patch
+    if x.ndim == 3:  # a ViT's tokens, some of them of no patch
         first = getattr(backbone.body, "num_prefix_tokens", 0)
         grid = [max(1, round(length / backbone.multiple)) for length in batch.size]
         prefix, x = x[photos, :first], x[:, first:].transpose(1, 2).unflatten(2, grid)
     whole = x.shape[-2:]
     x = _cut(x, photos, corner, side)
     cells = [length / cells for length, cells in zip(batch.size, whole, strict=True)]
-    size = tuple(round(n * cell) for n, cell in zip(x.shape[-2:], cells, strict=True))
+    height, width = (round(n * cell) for n, cell in zip(x.shape[-2:], cells, strict=True))
     if prefix is not None:
         x = torch.cat([prefix, x.flatten(2).transpose(1, 2)], dim=1)
     alpha = None if batch.alpha is None else _cut(batch.alpha, photos, corner, side)
-    return Batch(list(range(len(photos))), x, size, alpha, batch.kept)
+    return Batch(list(range(len(photos))), x, (height, width), alpha, batch.kept)
 
 
-def _cut(x: Tensor, photos: list[int], corner: np.ndarray, side: float) -> Tensor:
+def _cut(x: Tensor, photos: list[int], corner: Array, side: float) -> Tensor:
     """x (N, C, H, W) -> (n, C, h, w)."""
     h, w = (max(1, round(side * length)) for length in x.shape[-2:])
     top, left = (np.minimum(np.rint(corner * x.shape[-2:]), (x.shape[-2] - h, x.shape[-1] - w)).astype(int)).T

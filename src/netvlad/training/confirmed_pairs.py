@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,21 +13,22 @@ from netvlad.errors import PlacesError
 from netvlad.places import Places
 from netvlad.places.neighbours import Neighbours
 
+if TYPE_CHECKING:
+    from netvlad.types import BoolArray
 
-def confirmed(
-    database: Places, queries: Places, near: Neighbours, possible: np.ndarray, file: str | None
-) -> np.ndarray:
-    """Which of the pairs in `near` that are `possible` (M,) bool are confirmed, bool (M,).
 
-    file: a CSV file with the columns query and database, paths of photos (relative ones from its folder); whoever
-    looks at a pair may write it. Any other file is one of `verified_pairs` (Parquet), which local features found; what
-    it lacks is found now and added to it. None: all is found now. Raises PlacesError, NetvladError for other files.
+def confirmed(database: Places, queries: Places, near: Neighbours, possible: BoolArray, file: str | None) -> BoolArray:
+    """Whether each of the M pairs in `near` is confirmed, among those that are `possible`, both (M,) bool.
+
+    file: a CSV file with the columns query and database, paths of photos (relative to its folder). Any other file is
+    one of `verified_pairs` (Parquet); pairs that it lacks are verified now and added to it. None: all are verified now.
+    Raises PlacesError, NetvladError for other files.
     """
     own = np.repeat(np.arange(len(queries)), np.diff(near.offsets))
     at = np.flatnonzero(possible)
     if file is not None and file.lower().endswith(".csv"):
-        pairs = _read(Path(file))
-        found = [(queries.path[q], database.path[d]) in pairs for q, d in zip(own[at], near.ids[at], strict=True)]
+        listed = _read(Path(file))
+        found = [(queries.path[q], database.path[d]) in listed for q, d in zip(own[at], near.ids[at], strict=True)]
     else:
         from netvlad.training.verified import verified_pairs
 
@@ -45,9 +47,11 @@ def _read(path: Path) -> set[tuple[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise PlacesError(f"{path}: cannot be read as a table of confirmed pairs ({e})") from e
+        raise PlacesError(f"cannot be read as a table of confirmed pairs ({e})", path=path) from e
     if not rows or not {"query", "database"} <= set(rows[0]):
-        raise PlacesError(f"{path}: lists no confirmed pairs; a CSV file with the columns query and database is wanted")
+        raise PlacesError(
+            "lists no confirmed pairs; a CSV file with the columns query and database is wanted", path=path
+        )
     folder = path.resolve().parent
     return {
         (os.path.abspath(folder / (row["query"] or "")), os.path.abspath(folder / (row["database"] or "")))

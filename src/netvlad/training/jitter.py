@@ -1,25 +1,32 @@
-"""Photos changed a little, at random, before a network learns from them."""
+"""Random changes to photos before a training step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from netvlad.training.config import Jitter
 
+if TYPE_CHECKING:
+    from netvlad.types import Array
 
-def jitterer(jitter: Jitter, seed: int, epoch: int, query: int) -> Callable[[int, np.ndarray], np.ndarray]:
+    Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def jitterer(jitter: Jitter, seed: int, epoch: int, query: int) -> Callable[[int, Array], Array]:
     """change(position, image (H, W, 3 or 4) uint8) -> image of the same size, for the photos of one tuple.
 
-    The draws depend on the seed, the epoch, the query and the photo's position in the tuple alone. A flip is drawn for
-    all the tuple. Geometric changes give (H, W, 4): alpha 0 where the photo does not reach.
+    The draws depend only on the seed, the epoch, the query and the photo's position in the tuple; a flip is drawn once
+    for the tuple. Geometric changes give (H, W, 4), with alpha 0 where the photo does not reach.
     """
     flip = np.random.default_rng([seed, 4, epoch, query]).random() < jitter.flip
     transforms = _transforms(jitter)
 
-    def change(position: int, image: np.ndarray) -> np.ndarray:
+    def change(position: int, image: Array) -> Array:
         draw = np.random.default_rng([seed, 5, epoch, query, position]).integers(2**62)
         with torch.random.fork_rng(devices=[]):  # the transforms draw from torch's global generator
             torch.default_generator.manual_seed(int(draw))
@@ -28,21 +35,21 @@ def jitterer(jitter: Jitter, seed: int, epoch: int, query: int) -> Callable[[int
     return change
 
 
-def _transforms(jitter: Jitter) -> list[Callable]:
+def _transforms(jitter: Jitter) -> list[Transform]:
     from torchvision.transforms import v2
 
-    parts: list[Callable] = []
+    parts: list[Transform] = []
     if jitter.perspective:
         parts.append(v2.RandomPerspective(jitter.perspective, p=1.0))
     if jitter.rotation:
         parts.append(v2.RandomRotation(jitter.rotation, interpolation=v2.InterpolationMode.BILINEAR))
-    strengths = {name: getattr(jitter, name) for name in ("brightness", "contrast", "saturation")}
+    strengths = {"brightness": jitter.brightness, "contrast": jitter.contrast, "saturation": jitter.saturation}
     if any(strengths.values()):
         parts.append(v2.ColorJitter(**strengths))
     return parts
 
 
-def _apply(transforms: list[Callable], jitter: Jitter, flip: bool, image: np.ndarray) -> np.ndarray:
+def _apply(transforms: list[Transform], jitter: Jitter, flip: bool, image: Array) -> Array:
     from torchvision import tv_tensors
     from torchvision.transforms.v2 import functional as F
 
@@ -55,24 +62,26 @@ def _apply(transforms: list[Callable], jitter: Jitter, flip: bool, image: np.nda
     if jitter.crop:
         pair = _cropped(jitter.crop, *pair)
     if flip:
-        pair = tuple(F.horizontal_flip(each) for each in pair)
+        pair = F.horizontal_flip(pair[0]), F.horizontal_flip(pair[1])
     rgb, mask = _coloured(jitter, pair[0]), pair[1].as_subclass(torch.Tensor)
     both = torch.cat([rgb, mask]) if geometric or len(x) == 4 else rgb
-    return both.permute(1, 2, 0).contiguous().numpy()
+    changed: Array = both.permute(1, 2, 0).contiguous().numpy()
+    return changed
 
 
-def _cropped(share: float, image, mask):
-    """Of all photos the same proportions, so that no place changes its shape."""
+def _cropped(share: float, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Crop down to 1 - share of the area and scale back; the proportions stay, so no place changes its shape."""
     from torchvision.transforms.v2 import functional as F
 
     height, width = image.shape[-2:]
     side = float(1 - share * torch.rand(1)) ** 0.5
     h, w = max(1, round(side * height)), max(1, round(side * width))
     top, left = (int(torch.randint(whole - part + 1, (1,))) for whole, part in ((height, h), (width, w)))
-    return tuple(F.resized_crop(each, top, left, h, w, [height, width]) for each in (image, mask))
+    box = top, left, h, w, [height, width]
+    return F.resized_crop(image, *box), F.resized_crop(mask, *box)
 
 
-def _coloured(jitter: Jitter, image):
+def _coloured(jitter: Jitter, image: Tensor) -> Tensor:
     from torchvision.transforms.v2 import functional as F
 
     if jitter.gamma:

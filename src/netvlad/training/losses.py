@@ -15,10 +15,10 @@ class Diverged(NetvladError):
 
 @register_loss("ranking")
 def ranking_loss(query: Tensor, positives: Tensor, negatives: Tensor, margin: float = 0.1) -> tuple[Tensor, int]:
-    """L = sum_j max(0, min_i d2(q, p_i) + m - d2(q, n_j)) with squared L2 distances d2, and how many j violate.
+    """L = sum_j max(0, min_i d2(q, p_i) + m - d2(q, n_j)), d2 the squared L2 distance, and the number of violating j.
 
-    query (D,), positives (P, D), negatives (N, D). The gradient of a batch is divided by the number of its violating
-    triplets, so this is the plain sum: whoever adds up a batch divides once.
+    query (D,), positives (P, D), negatives (N, D). This is the plain sum: the gradient of a batch is divided once, by
+    the number of its violating triplets.
     Raises Diverged where the loss is not finite.
     """
     nearest = (positives - query).square().sum(1).min()
@@ -29,19 +29,19 @@ def ranking_loss(query: Tensor, positives: Tensor, negatives: Tensor, margin: fl
     return loss, int((hinge > 0).sum())
 
 
-def softmax_loss(vectors: Tensor, positive: Tensor, elsewhere: Tensor, temperature: float) -> tuple[Tensor, int]:
-    """The mean over photos i of -log(e(i, p) / (e(i, p) + sum_n e(i, n))), e(i, j) = exp(cosine / temperature), and
-    of how many photos: those with a potential positive and a definite negative in the batch.
+def softmax_loss(vectors: Tensor, positive: Tensor, negative: Tensor, temperature: float) -> tuple[Tensor, int]:
+    """Mean over photos i of -log(e(i, p) / (e(i, p) + sum_n e(i, n))), and the number of photos in the mean.
 
-    p is the nearest of the potential positives, as in the ranking loss (equation 7); n are all definite negatives.
-    vectors (n, D) of unit length; positive, elsewhere (n, n) bool. Raises Diverged where the loss is not finite.
+    e(i, j) = exp(cosine(i, j) / temperature). p is the nearest potential positive, as in the ranking loss (equation 7); n
+    are all definite negatives. Photos without one of the two in the batch are left out.
+    vectors (n, D) of unit length; positive, negative (n, n) bool. Raises Diverged where the loss is not finite.
     """
     cosines = vectors @ vectors.T / temperature
-    asked = positive.any(1) & elsewhere.any(1)
+    asked = positive.any(1) & negative.any(1)
     if not asked.any():
         return vectors.sum() * 0, 0
     nearest = cosines.masked_fill(~positive, -torch.inf)[asked].amax(1)
-    others = cosines.masked_fill(~elsewhere, -torch.inf)[asked].logsumexp(1)
+    others = cosines.masked_fill(~negative, -torch.inf)[asked].logsumexp(1)
     loss = torch.nn.functional.softplus(others - nearest).mean()
     if not torch.isfinite(loss):
         raise Diverged(f"the loss is {loss.item()}")

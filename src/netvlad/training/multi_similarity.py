@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,40 +17,42 @@ from netvlad.training.photo_rows import PhotoRows
 from netvlad.training.place_sampler import PlaceSampler
 from netvlad.training.record import StepStats
 
+if TYPE_CHECKING:
+    from netvlad.types import IntArray
+
 
 @register_loss("multi-similarity")
 class MultiSimilarityObjective:
-    """What there is to learn of database and queries together, grouped into places: len() places.
+    """The multi-similarity loss and its miner (Wang et al., CVPR 2019) with the parameters of GSV-Cities.
 
-    `skipped`: photos in no place with two; `batch`: places a step. The loss and its miner are those of Wang et al.
-    (CVPR 2019) with the numbers of GSV-Cities (Ali-bey et al. 2022).
+    Database and queries together are grouped into places; len(): places. skipped: photos in no place with two.
     """
 
-    def __init__(self, network: TrainableNetwork, database: Places, queries: Places, rows: PhotoRows):
+    def __init__(self, network: TrainableNetwork, database: Places, queries: Places, rows: PhotoRows) -> None:
         try:
             from pytorch_metric_learning import distances, losses, miners
         except ImportError as e:
             raise NetvladError(f"the loss multi-similarity needs pytorch-metric-learning: {EXTRA}") from e
         self.network = network
-        places = Places.concat([database, queries[~np.isin(queries.path, database.path)]])
-        self.classes = PlaceSampler(places, network.config)
-        self.batch, self.skipped = network.config.batch, self.classes.skipped
-        self.rows = rows.add(places.path)
+        photos = Places.concat([database, queries[~np.isin(queries.path, database.path)]])
+        self.places = PlaceSampler(photos, network.config)
+        self.batch, self.skipped = network.config.batch, self.places.skipped
+        self.rows = rows.add(photos.path)
         similarity = distances.CosineSimilarity()
         self._miner = miners.MultiSimilarityMiner(epsilon=0.1, distance=similarity)
         self._loss = losses.MultiSimilarityLoss(alpha=1.0, beta=50.0, base=0.0, distance=similarity)
 
     def __len__(self) -> int:
-        return len(self.classes)
+        return len(self.places)
 
-    def order(self, epoch: int) -> np.ndarray:
-        return self.classes.order(epoch)
+    def order(self, epoch: int) -> IntArray:
+        return self.places.order(epoch)
 
     def stale(self, since: int | None, interval: int) -> bool:
         """Nothing is cached."""
         return False
 
-    def refresh(self, epoch: int, coming: np.ndarray, interval: int, block: int) -> None:
+    def refresh(self, epoch: int, coming: IntArray, interval: int, block: int) -> None:
         """Nothing is cached."""
 
     def tensors(self, since: int | None) -> dict[str, Tensor]:
@@ -58,10 +62,10 @@ class MultiSimilarityObjective:
         pass
 
     def backward(self, places: list[int], epoch: int) -> StepStats:
-        """The gradient of a batch of places; with many processes the mean of their parts'."""
+        """Set the gradient of a batch of places; with several processes, of the mean over their parts."""
         network, devices = self.network, self.network.devices
-        mine = self.classes.apart(places)[devices.rank :: devices.world]
-        groups = [self.classes.photos(place, epoch) for place in mine]
+        mine = self.places.apart(places)[devices.rank :: devices.world]
+        groups = [self.places.photos(place, epoch) for place in mine]
         rows = self.rows[np.concatenate([np.empty(0, np.int64), *groups])].tolist()
         labels = torch.from_numpy(np.repeat(np.arange(len(groups)), [len(group) for group in groups]))
         with network.timed("loading"):
@@ -73,7 +77,7 @@ class MultiSimilarityObjective:
         return network.backward_mean(loss, len(mine), pairs, len(places))
 
     def loss(self, vectors: Tensor, labels: Tensor) -> tuple[Tensor, int]:
-        """The loss of vectors (n, D) of the places `labels` (n,), and how many pairs the miner found."""
+        """The loss of vectors (n, D) of the places `labels` (n,), and the number of mined pairs."""
         if not len(vectors):
             return vectors.sum(), 0
         pairs = self._miner(vectors, labels)
@@ -82,7 +86,7 @@ class MultiSimilarityObjective:
 
     def refuse_unreadable(self) -> None:
         """Raises NetvladError where no photo of any place can be read."""
-        bad, rows = self.network.unreadable, self.rows[np.concatenate(self.classes.members)].tolist()
+        bad, rows = self.network.unreadable, self.rows[np.concatenate(self.places.members)].tolist()
         if all(row in bad for row in rows):
             raise NetvladError(
                 f"none of the {len(rows)} photos can be read, such as {self.network.paths[rows[0]]}: {bad[rows[0]]}"

@@ -124,13 +124,16 @@ def _trainable(
     """The describer to train; a resumed run of a model by name starts from the copy in its folder."""
     from netvlad.pretrained.zoo import load
 
+    found: Describer
     if isinstance(model, (str, os.PathLike)):
-        model = load(Path(out) / START if resume and out is not None else model)
-    if not isinstance(model, NetworkDescriber):
+        found = load(Path(out) / START if resume and out is not None else model)
+    else:
+        found = model
+    if not isinstance(found, NetworkDescriber):
         raise ModelError(
-            f"{model.name} cannot be trained: only a backbone with a pooling can, such as resnet18-netvlad"
+            f"{found.name} cannot be trained: only a backbone with a pooling can, such as resnet18-netvlad"
         )
-    return model
+    return found
 
 
 def _fit(model: NetworkDescriber, database: Places, config: Config, sources: list[str], workers: int | None) -> None:

@@ -15,10 +15,11 @@ from netvlad.errors import NetvladError
 from netvlad.places import Places
 from netvlad.runtime.files import write_text
 from netvlad.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from netvlad.training.config import RENAMED
 from netvlad.training.curves import draw_curves
 from netvlad.training.devices import EXTRA
 from netvlad.training.record import Epoch, Record, StepStats
-from netvlad.training.settings import SETTINGS, rename_keys, write_settings
+from netvlad.training.settings import SETTINGS, write_settings
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -70,7 +71,7 @@ class RunFolder:
         if not path.is_file():
             return None
         found = read_checkpoint(path)
-        was = rename_keys(found.settings, str(path))
+        was = {RENAMED.get(key, key): value for key, value in found.settings.items()}
         differs = [f"{k} {was.get(k)}, not {v}" for k, v in settings.items() if k not in FREE and was.get(k) != v]
         if differs:
             raise NetvladError(f"{self.folder} was begun with {'; '.join(differs)}: start another run for that")

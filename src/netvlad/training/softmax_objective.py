@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -16,17 +18,20 @@ from netvlad.training.record import StepStats
 from netvlad.training.tuple_objective import TupleObjective
 from netvlad.training.tuples import agree, moments
 
-BEYOND = 4.0  # no two unit vectors are farther apart in squared distance: with it as margin, all negatives are hard
+if TYPE_CHECKING:
+    from netvlad.types import BoolArray, IntArray
+
+BEYOND = 4.0  # largest squared distance of unit vectors: with it as margin, every negative violates
 
 
 @register_loss("softmax")
 class SoftmaxObjective(TupleObjective):
     """As `TupleObjective`, with `mining.negatives` hard negatives of each query, drawn from the remembered ones.
 
-    All photos of a batch are queries of their own; fixed cameras, where there are any, are a batch beside it.
+    Each photo of a batch is a query. Fixed cameras, where there are any, form a second batch.
     """
 
-    def __init__(self, network: TrainableNetwork, database: Places, queries: Places, rows: PhotoRows):
+    def __init__(self, network: TrainableNetwork, database: Places, queries: Places, rows: PhotoRows) -> None:
         super().__init__(network, database, queries, rows)
         self.tuples.margin = BEYOND
         known = np.flatnonzero(self.row_of >= 0)
@@ -39,7 +44,7 @@ class SoftmaxObjective(TupleObjective):
         self.cameras = Cameras(file, self.config, rows) if file is not None else None
 
     def backward(self, queries: list[int], epoch: int) -> StepStats:
-        """The gradient of the mean loss of a batch; with many processes the mean of their parts'."""
+        """Set the gradient of the mean loss of a batch; with several processes, of the mean over their parts."""
         network, devices = self.network, self.network.devices
         mine = queries[devices.rank :: devices.world]
         with network.timed("mining"):
@@ -50,8 +55,8 @@ class SoftmaxObjective(TupleObjective):
             loss, count = loss + beside, count + more
         return network.backward_mean(loss, len(mine), count, len(queries))
 
-    def _photos(self, query: int, epoch: int) -> np.ndarray:
-        """PhotoRows of a query, its positive and `used` of its hard negatives, drawn."""
+    -> IntArray:
+        """Rows of a query, its positive and some of its hard negatives, drawn."""
         row = int(self.row_of[query])
         block = self.block if self.config.cache == "partial" else None
         mined = self.tuples.mine(
@@ -65,28 +70,29 @@ class SoftmaxObjective(TupleObjective):
         hard = rng.permutation(hard)[: self.config.mining.negatives]
         return np.concatenate([[row], self.database_rows[[mined.positive, *hard]]])
 
-    def _loss(self, rows: np.ndarray, epoch: int, unit: int) -> tuple[torch.Tensor, int]:
+    def _loss(self, rows: IntArray, epoch: int, unit: int) -> tuple[torch.Tensor, int]:
         network = self.network
         with network.timed("loading"):
             batches = network.training_batches(rows.tolist(), epoch, unit)
         with network.timed("forward"):
             vectors = network.vectors(batches, len(rows))
             read = np.sort(np.array([p for batch in batches for p in batch.positions], np.int64))
-            masks = (torch.from_numpy(m).to(vectors.device) for m in self._relations.of(self._at[rows[read]]))
-            return softmax_loss(vectors[torch.from_numpy(read)], *masks, self.config.temperature)
+            masks = self._relations.of(self._at[rows[read]])
+            positive, negative = (torch.from_numpy(mask).to(vectors.device) for mask in masks)
+            return softmax_loss(vectors[torch.from_numpy(read)], positive, negative, self.config.temperature)
 
 
 class Relations:
-    """Which photos of a table are potential positives of each other, and which are certainly elsewhere."""
+    """Potential positives and definite negatives between the photos of one table."""
 
-    def __init__(self, places: Places, mining: Mining):
+    def __init__(self, places: Places, mining: Mining) -> None:
         self.places, self.mining = places, mining
         self._moments = moments(places, mining.positives)
 
-    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """positive, elsewhere (n, n) bool, between photos at `rows` (n,)."""
+    def of(self, rows: IntArray) -> tuple[BoolArray, BoolArray]:
+        """positive, negative (n, n) bool, between the photos at `rows` (n,)."""
         rule, part = self.mining, self.places[rows]
-        metres = np.linalg.norm(part.xyz[:, None] - part.xyz, axis=-1)  # chords: of metres, they are arcs
+        metres = np.linalg.norm(part.xyz[:, None] - part.xyz, axis=-1)  # chords, which metres apart equal arcs
         shared = (part.place[:, None] == part.place) & (part.place != "")
         by_label = np.isnan(metres)
         near = (metres <= rule.positive_radius) & (metres > (-1 if rule.apart is None else rule.apart))

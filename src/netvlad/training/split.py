@@ -1,4 +1,4 @@
-"""A backbone in two parts: what training leaves as it is, and what it changes."""
+"""A backbone in two parts: the frozen layers, and those that are trained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netvlad.describe.backbone import KEEP, STAGE_ALIASES, Backbone
 from netvlad.describe.network import evaluating
 from netvlad.errors import ModelError
 
-POOLING = "pooling"  # the name of "train the pooling alone"
+POOLING = "pooling"  # start of a run that trains the pooling alone
 _VGG16 = "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 conv5_1 conv5_2 conv5_3"
 _AT = {"vgg16": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), "alexnet": (0, 3, 6, 8, 10)}
 # the paper's names for where training starts
@@ -27,8 +27,8 @@ DEFAULTS = {"vgg16": "conv5_1", "alexnet": "conv2"}  # paper, section 5.1
 class Split:
     """A backbone cut before the module `start`.
 
-    below(x): (N, 3, H, W) photos -> what enters `start`, without gradient; None where the backbone cannot be cut there.
-    above(x, (H, W)): the rest of the way to the feature map; where `below` is None it takes the photos themselves.
+    below(x): (N, 3, H, W) photos -> the input of `start`, without gradient; None where the backbone cannot be cut there.
+    above(x, (H, W)): from there to the feature map, or from the photos where `below` is None.
     trained: the modules from `start` on.
     """
 
@@ -41,11 +41,11 @@ class Split:
 def split(backbone: Backbone, start: str | None = None, *, recompute: bool = False) -> Split:
     """Cut `backbone` before `start`: a stage, block or layer of it (`layer3`, `blocks.8`, `conv5_1`), or "pooling".
 
-    By default what the paper trains of its two backbones, and the last stage of others. The parts are run one after the
-    other and held against the whole: only where they agree is `below` offered.
-    recompute: `above` remembers what enters each block only, and runs the block again for the gradient (gradient
+    The default is what the paper trains of its two backbones, and the last stage of others. `below` is offered only if
+    both parts, run in turn, give the output of the whole.
+    recompute: `above` stores the input of each block only, and runs the block again for the gradient (gradient
     checkpointing): less memory, a second forward pass.
-    Raises ModelError for a module that is not there or that the crop left out.
+    Raises ModelError for a module that does not exist or that the crop left out.
     """
     start = start or default_start(backbone)
     if start == POOLING:
@@ -80,7 +80,7 @@ def default_start(backbone: Backbone) -> str:
 
 
 def _from(body: nn.Module, name: str) -> list[nn.Module]:
-    """The module called `name`, and all that stand after it, at its own level and at those above."""
+    """The module called `name` and all that follow it, at its own level and at those above."""
     found = [body.get_submodule(name)]
     path = name.split(".")
     for depth in range(len(path) - 1, -1, -1):
@@ -91,7 +91,7 @@ def _from(body: nn.Module, name: str) -> list[nn.Module]:
 
 @torch.no_grad()
 def _run_in_order(backbone: Backbone, modules: list[nn.Module], photos: Tensor) -> list[nn.Module]:
-    """Those of `modules` that run when the backbone does, in the order in which they do."""
+    """The `modules` that run when the backbone does, in the order in which they run."""
     ran: list[nn.Module] = []
     hooks = [m.register_forward_pre_hook(lambda module, args: ran.append(module)) for m in modules]
     with evaluating(backbone):
@@ -106,10 +106,10 @@ class _Reached(Exception):
 
 
 def _entering(backbone: Backbone, module: nn.Module, x: Tensor) -> Tensor:
-    """What `module` gets when the backbone sees the photos `x`; nothing after it is run."""
+    """The input of `module` when the backbone runs on photos x; no module after it runs."""
     seen: list[Tensor] = []
 
-    def stop(_, args: tuple) -> None:
+    def stop(_: nn.Module, args: tuple[Tensor, ...]) -> None:
         seen.extend(args)
         raise _Reached
 
@@ -137,7 +137,7 @@ def _without_gradient(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor]
 
 
 def _as_map(backbone: Backbone, x: Tensor, size: tuple[int, int]) -> Tensor:
-    """A ViT's tokens (N, T, D) as a map (N, D, H', W'), without those that stand for no patch."""
+    """A ViT's tokens (N, T, D) as a map (N, D, H', W'), without those of no patch."""
     if x.ndim != 3:
         return x
     grid = [max(1, round(side / backbone.multiple)) for side in size]
@@ -145,12 +145,17 @@ def _as_map(backbone: Backbone, x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @torch.no_grad()
-def _agree(backbone: Backbone, below: Callable, above: Callable, photos: Tensor) -> bool:
+def _agree(
+    backbone: Backbone,
+    below: Callable[[Tensor], Tensor],
+    above: Callable[[Tensor, tuple[int, int]], Tensor],
+    photos: Tensor,
+) -> bool:
     with evaluating(backbone):
         whole = backbone(photos)
         try:
-            parts = above(below(photos), tuple(photos.shape[-2:]))
-        except Exception:  # modules put in a row that were not meant to be: anything may be raised
+            parts = above(below(photos), (photos.shape[-2], photos.shape[-1]))
+        except Exception:  # modules that were not meant to run in a row may raise anything
             return False
     return parts.shape == whole.shape and torch.allclose(parts, whole, rtol=1e-3, atol=1e-4 * float(whole.abs().max()))
 

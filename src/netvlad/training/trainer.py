@@ -67,8 +67,14 @@ class Trainer:
         self.validation: Validation | None = None
         if validation:
             held, asked = validation
-            limits = {"radius": config.validation_radius, "limit": config.validation_queries}
-            self.validation = Validation(held, asked, other_dates=config.other_dates, seed=config.seed, **limits)
+            self.validation = Validation(
+                held,
+                asked,
+                radius=config.validation_radius,
+                limit=config.validation_queries,
+                other_dates=config.other_dates,
+                seed=config.seed,
+            )
             self.held, self.asked = rows.add(held.path), rows.add(asked.path[self.validation.chosen])
         self.state, self.best = TrainerState(), copies(self.parameters)
         self.current, self.started = self._new_epoch(), time.perf_counter()
@@ -168,7 +174,8 @@ class Trainer:
         epoch.wall += time.perf_counter() - self.started
         record.epochs.append(epoch)
         record.unreadable = {self.network.paths[row]: reason for row, reason in self.network.unreadable.items()}
-        best = not record.best or epoch.recall is None or epoch.recall > record.epochs[record.best - 1].recall
+        before = record.epochs[record.best - 1].recall if record.best else None
+        best = before is None or epoch.recall is None or epoch.recall > before
         if best:
             self.best, record.best = copies(self.parameters), epoch.number
             self.network.model.fitted_on["training"] = record.card()

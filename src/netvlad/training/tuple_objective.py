@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from netvlad.training.optimizer import copies, put_back
 from netvlad.training.photo_rows import PhotoRows
 from netvlad.training.record import StepStats
 from netvlad.training.tuples import Tuples
+
+if TYPE_CHECKING:
+    from netvlad.types import IntArray
 
 TupleLoss = Callable[[Tensor, Tensor, Tensor, float], "Tensor | tuple[Tensor, int]"]
 
@@ -51,7 +55,7 @@ class TupleObjective:
     def __len__(self) -> int:
         return len(self.tuples.usable)
 
-    def order(self, epoch: int) -> np.ndarray:
+    def order(self, epoch: int) -> IntArray:
         return self.tuples.order(epoch)
 
     # -- the cache ------------------------------------------------------------------------------------------------
@@ -60,9 +64,11 @@ class TupleObjective:
         """Whether the cache has to be refreshed, `since` queries after it was (None: never)."""
         return since is None or since >= interval
 
-    def refresh(self, epoch: int, coming: np.ndarray, interval: int, block: int) -> None:
-        """The cached descriptors, as the network makes them now: all, or what the next `interval` of the `coming`
-        queries need; block: a number of this refresh within its epoch."""
+    def refresh(self, epoch: int, coming: IntArray, interval: int, block: int) -> None:
+        """Recompute the cached descriptors: all, or those that the next `interval` of the `coming` queries need.
+
+        block: number of this refresh within its epoch.
+        """
         self.block = block
         if self.config.cache == "partial":
             next_ones = coming[: math.ceil(interval / self.batch) * self.batch]  # whole batches
@@ -76,7 +82,7 @@ class TupleObjective:
             self.network.fill(self.cache, self.refreshed)
 
     def tensors(self, since: int | None) -> dict[str, Tensor]:
-        """What a checkpoint needs: not the descriptors, which are by far the largest part, but what made them."""
+        """What a checkpoint stores: not the cached descriptors, which are large, but the weights that made them."""
         out = {"remembered": torch.from_numpy(self.tuples.remembered)}
         if since is not None:
             out |= {"refreshed": torch.from_numpy(self.refreshed), "block": torch.tensor(self.block)}
@@ -84,7 +90,7 @@ class TupleObjective:
         return out
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take up what `tensors` gave, describing photos anew by the weights of then; changes the parameters."""
+        """Take back what `tensors` returned, and recompute the cache by the weights of then; changes the parameters."""
         self.tuples.remembered[:] = tensors["remembered"].numpy()
         if "refreshed" in tensors:
             self.refreshed, self.block = tensors["refreshed"].numpy().copy(), int(tensors["block"])
@@ -95,9 +101,9 @@ class TupleObjective:
     # -- gradients ------------------------------------------------------------------------------------------------
 
     def backward(self, queries: list[int], epoch: int) -> StepStats:
-        """The gradient of all violating triplets of a batch, divided by how many these are (paper, appendix A).
+        """Set the gradient of a batch, divided by the number of its violating triplets (paper, appendix A).
 
-        Of many processes each takes its share of the queries; the sums are of all.
+        Each of several processes takes its share of the queries; the sums are of all.
         """
         devices, stats = self.network.devices, StepStats()
         mine = queries[devices.rank :: devices.world]
@@ -107,7 +113,7 @@ class TupleObjective:
         except Diverged:
             if devices.world == 1:
                 raise
-            stats.loss = float("nan")  # the others wait for the sums: they have to hear of it
+            stats.loss = float("nan")  # the other processes wait for the sums, and learn of it there
         self._add_up(queries, mine, stats)
         if not math.isfinite(stats.loss):
             raise Diverged(f"the loss is {stats.loss}")
@@ -135,10 +141,10 @@ class TupleObjective:
             vectors = network.vectors(batches, len(rows))
             found = self.loss(vectors[0], vectors[1:2], vectors[2:], self.config.margin)
             loss, count = found if isinstance(found, tuple) else (found, 1)
-        if not count:  # they violated by the cached descriptors, and no longer do
+        if not count:  # by the cached descriptors they violated the margin; now they do not
             return
         with network.timed("backward"):
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         stats.loss += loss.item()
         stats.tuples += 1
         stats.violating += count

@@ -1,4 +1,4 @@
-"""recall@5 on held-out places, by which the best epoch is chosen (paper, appendix A)."""
+"""recall@5 on held-out places, which chooses the best epoch (paper, appendix A)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which potential positives show what the query shows: each pair is held against one geometry.
+"""Potential positives that show what the query shows, verified by the geometry of local features.
 
-Positions alone make positives of photos that look another way. The paper leaves it to the loss to choose among them
-(section 4); this chooses beforehand, by local features.
+By position alone, photos that look another way are positives too. The paper leaves the choice to the loss (section 4);
+this chooses before training.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,54 +28,61 @@ from netvlad.runtime.files import atomic
 from netvlad.runtime.progress import progress
 from netvlad.runtime.workers import default_workers, in_order
 
-SECONDS = 20.0  # of work lost at most when it is killed
-TOGETHER = 32  # pairs of a query that are one piece of work
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from netvlad.types import IntArray
+
+SECONDS = 20.0  # a kill loses no more work than this
+TOGETHER = 32  # pairs of a query in one job
 
 
 @dataclass(frozen=True, eq=False)
 class VerifiedPairs:
-    """Pairs of rows `query` and `database` (N,) int64, in the order they were asked for, and their `inliers`, int32.
+    """Pairs of rows `query` and `database`, (N,) int64, in the order of the request, and their `inliers`, (N,) int32.
 
-    -1 inliers: one of the two photos cannot be read. `how` says how they were found; `unreadable`: path -> reason.
+    inliers: -1 where one of the two photos cannot be read. least: enough of them. how: the settings they were found
+    with. unreadable: path -> reason.
     """
 
-    query: np.ndarray
-    database: np.ndarray
-    inliers: np.ndarray
+    query: IntArray
+    database: IntArray
+    inliers: NDArray[np.int32]
     least: int
-    how: dict
+    how: dict[str, Any]
     unreadable: dict[str, str]
 
     def __len__(self) -> int:
         return len(self.query)
 
-    def of(self, query: int, least: int | None = None) -> np.ndarray:
-        """Database rows (n,) confirmed for a query, by `least` inliers or more (default: its own), most first."""
+    def of(self, query: int, least: int | None = None) -> IntArray:
+        """Database rows (n,) with `least` inliers or more (default: self.least) for a query, most inliers first."""
         mine = np.flatnonzero(self.query == query)
         mine = mine[self.inliers[mine] >= max(1, self.least if least is None else least)]
-        return self.database[mine[np.argsort(-self.inliers[mine], kind="stable")]]
+        found: IntArray = self.database[mine[np.argsort(-self.inliers[mine], kind="stable")]]
+        return found
 
-    def save(self, file: str | os.PathLike) -> None:
-        """A Parquet file with columns query, database, inliers. The file appears whole or not at all."""
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write a Parquet file with columns query, database, inliers, atomically."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        columns = {name: getattr(self, name) for name in ("query", "database", "inliers")}
+        columns = {"query": self.query, "database": self.database, "inliers": self.inliers}
         told = {"least": self.least, "how": self.how, "unreadable": self.unreadable}
         with atomic(file) as temporary:
             pq.write_table(pa.table(columns).replace_schema_metadata({b"verified": json.dumps(told)}), temporary)
 
     @classmethod
-    def load(cls, file: str | os.PathLike) -> VerifiedPairs:
-        """What `save` wrote. Raises NetvladError for anything else."""
+    def load(cls, file: str | os.PathLike[str]) -> VerifiedPairs:
+        """Read what `save` wrote. Raises NetvladError for any other file."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             table = pq.read_table(file, columns=["query", "database", "inliers"])
             told = json.loads(table.schema.metadata[b"verified"])
-            columns = [table[name].to_numpy() for name in table.column_names]
-            return cls(*columns, told["least"], told["how"], told["unreadable"])
+            query, database, inliers = (table[name].to_numpy() for name in ("query", "database", "inliers"))
+            return cls(query, database, inliers, told["least"], told["how"], told["unreadable"])
         except FileNotFoundError:
             raise NetvladError(f"{file}: no such file of verified pairs") from None
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as e:
@@ -91,22 +99,23 @@ def verified_pairs(
     model: str = "homography",
     most: int = 1000,
     resize: int | None = 640,
-    file: str | os.PathLike | None = None,
-    features: str | os.PathLike | None = None,
+    file: str | os.PathLike[str] | None = None,
+    features: str | os.PathLike[str] | None = None,
     workers: int | None = None,
 ) -> VerifiedPairs:
-    """Count the inliers of each query with each of its database photos; `of` tells those with `least` or more.
+    """Count the inliers of each query with each of its database photos; `of` returns those with `least` or more.
 
-    pairs: query row -> database rows; kind, model: as `local_features` and `verify` take them. least: default 12 for a
-    homography, 20 for a fundamental matrix. file: the result is kept there (Parquet) as it grows, every 20 seconds, and
-    pairs that are in it are not verified again: the same call goes on where it was killed. features: a folder to keep
-    the features of each photo, found once; None: a temporary one. workers: processes, 0: none; by default one for each
-    core but at most 4. Raises NetvladError where `file` holds pairs of other photos or settings, or a worker dies.
+    pairs: query row -> database rows. kind, model: as `local_features` and `verify` take them. least: by default 12 for
+    a homography, 20 for a fundamental matrix. file: a Parquet file, written every 20 seconds; pairs in it are not
+    verified again, so that the same call goes on after a kill. features: a folder for the features of each photo; None:
+    a temporary one. workers: processes, 0: none; by default one for each core but at most 4.
+    Raises NetvladError where `file` holds pairs of other photos or settings, or a worker dies.
     """
     least = max(least_of(model), LEAST[model] if least is None else least)
     wanted = [(int(query), int(row)) for query, rows in pairs for row in rows]
     how = {"kind": kind, "model": model, "most": most, "resize": resize, "photos": _identity(database, queries)}
-    known, unreadable = _known(file, how)
+    known: dict[tuple[int, int], int] = {} if file is None else _known(Path(file), how)
+    unreadable: dict[str, str] = {}
     todo = [pair for pair in dict.fromkeys(wanted) if pair not in known]
 
     def result() -> VerifiedPairs:
@@ -116,7 +125,7 @@ def verified_pairs(
         return VerifiedPairs(rows[:, 0], rows[:, 1], inliers, least, how, unreadable)
 
     with tempfile.TemporaryDirectory(prefix="features-") as temporary:
-        settings = (kind, most, resize, str(features or temporary))
+        settings = _Settings(kind, most, resize, str(features or temporary))
         asked, held = sorted({q for q, _ in todo}), sorted({d for _, d in todo})
         photos = dict.fromkeys([*queries.path[asked], *database.path[held]])
         unreadable |= _find_features(settings, list(photos), default_workers(len(photos), workers))
@@ -135,17 +144,17 @@ def verified_pairs(
 
 
 def _identity(database: Places, queries: Places) -> str:
-    """Of the two tables that rows are of."""
+    """Hex digest of the photos of both tables."""
     digest = hashlib.blake2b(digest_size=16)
     for paths in (database.path, queries.path):
         digest.update("\0".join([*paths, "\n"]).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _known(file, how: dict) -> tuple[dict[tuple[int, int], int], dict[str, str]]:
-    """Pairs and their inliers, and what could not be read, of an earlier call."""
-    if file is None or not Path(file).exists():
-        return {}, {}
+def _known(file: Path, how: dict[str, Any]) -> dict[tuple[int, int], int]:
+    """The pairs of an earlier call and their inliers."""
+    if not file.exists():
+        return {}
     earlier = VerifiedPairs.load(file)
     for name, value in how.items():
         if earlier.how.get(name) != value:
@@ -153,14 +162,14 @@ def _known(file, how: dict) -> tuple[dict[tuple[int, int], int], dict[str, str]]
                 f"{file} holds pairs verified with {name} {earlier.how.get(name)}, not {value}: choose another file, "
                 "or remove this one to begin anew"
             )
-    readable = earlier.inliers >= 0  # a photo that could not be read may have come back
+    readable = earlier.inliers >= 0  # a photo that was unreadable then may be readable now
     columns = (column[readable].tolist() for column in (earlier.query, earlier.database, earlier.inliers))
-    return {(q, d): n for q, d, n in zip(*columns, strict=True)}, {}
+    return {(q, d): n for q, d, n in zip(*columns, strict=True)}
 
 
-def _find_features(settings: tuple, photos: list[str], workers: int) -> dict[str, str]:
-    """Put the features of all photos into the folder of the settings; those that cannot be read: path -> reason."""
-    unreadable = {}
+def _find_features(settings: _Settings, photos: list[str], workers: int) -> dict[str, str]:
+    """Store the features of all photos; returns path -> reason of unreadable ones."""
+    unreadable: dict[str, str] = {}
     with progress("local features", len(photos)) as advance:
         for path, reason in zip(photos, in_order(partial(_find, settings), photos, workers), strict=True):
             if reason:
@@ -169,11 +178,19 @@ def _find_features(settings: tuple, photos: list[str], workers: int) -> dict[str
     return unreadable
 
 
-def _verified(settings, model, database, queries, todo, unreadable, workers) -> Iterator[tuple[list, list[int]]]:
-    """Pieces of `todo`, each of one query, and the inliers of its pairs."""
-    pieces = []
-    for _, mine in groupby(todo, key=lambda pair: pair[0]):
-        mine = list(mine)
+def _verified(
+    settings: _Settings,
+    model: str,
+    database: Places,
+    queries: Places,
+    todo: list[tuple[int, int]],
+    unreadable: dict[str, str],
+    workers: int | None,
+) -> Iterator[tuple[list[tuple[int, int]], list[int]]]:
+    """Yield pieces of `todo`, each of one query, and the inliers of its pairs."""
+    pieces: list[list[tuple[int, int]]] = []
+    for _, group in groupby(todo, key=lambda pair: pair[0]):
+        mine = list(group)
         pieces += [mine[i : i + TOGETHER] for i in range(0, len(mine), TOGETHER)]
 
     def jobs() -> Iterator[list[str | None]]:
@@ -188,23 +205,30 @@ def _verified(settings, model, database, queries, todo, unreadable, workers) -> 
 # -- in the worker processes ------------------------------------------------------------------------------------------
 
 
+class _Settings(NamedTuple):
+    kind: str
+    most: int
+    resize: int | None
+    folder: str
+
+
 @lru_cache(maxsize=1)
-def _store(kind: str, most: int, resize: int | None, folder: str) -> FeatureStore:
-    return FeatureStore(kind, most=most, resize=resize, folder=folder)
+def _store(settings: _Settings) -> FeatureStore:
+    return FeatureStore(settings.kind, most=settings.most, resize=settings.resize, folder=settings.folder)
 
 
-def _find(settings: tuple, path: str) -> str:
-    """Why a photo has no features, "" where it has."""
+def _find(settings: _Settings, path: str) -> str | None:
+    """Find the features of a photo; returns the reason where it cannot be read."""
     try:
-        _store(*settings).of(path)
+        _store(settings).of(path)
     except ImageError as e:
         return e.reason
-    return ""
+    return None
 
 
-def _count(settings: tuple, model: str, paths: list[str | None]) -> list[int]:
-    """Inliers of the first of the photos with each other one; -1 with None, which cannot be read."""
-    of = _store(*settings).of
+def _count(settings: _Settings, model: str, paths: list[str | None]) -> list[int]:
+    """Inliers of the first photo with each other one; -1 with None, an unreadable one."""
+    of = _store(settings).of
     if paths[0] is None:
         return [-1] * (len(paths) - 1)
     asked = of(paths[0])
