@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import netvlad as package
 from netvlad.cli import main, train
+from netvlad.registry import losses
 from netvlad.training import run_folder
 from netvlad.training.config import Config
 from netvlad.training.schema import keys
@@ -141,6 +142,33 @@ def one_spot(streets: Path, folder: Path) -> Path:
     rows = [f"{streets}/a{i}0.png,500000,4000000,36N" for i in range(5)]
     (folder / "spot.csv").write_text("\n".join(["path,easting,northing,utm", *rows]))
     return folder / "spot.csv"
+
+
+def test_old_names_of_options_work(netvlad, streets, tmp_path):
+    begin = ["train", "--places", streets / "a.csv", "--out", tmp_path / "run", *SHORT, "--epochs", 1]
+    with pytest.warns(FutureWarning, match="used is called negatives now"):
+        assert netvlad(*begin, "--used", 3).code == 0
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert settings["negatives"] == 3
+    assert "used" not in settings
+
+
+def test_a_loss_of_another_package(netvlad, refused, streets, tmp_path, monkeypatch):
+    begin = ["train", "--places", streets / "a.csv", "--out", tmp_path / "run", *SHORT, "--epochs", 1]
+    message = refused(*begin, "--loss", "pull")
+    assert message.endswith("loss 'pull' does not exist; choose one of ranking, softmax, multi-similarity")
+    package = tmp_path / "pulls-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: pulls\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[netvlad.losses]\npull = pulls:pull\n")
+    (tmp_path / "pulls.py").write_text(
+        "def pull(query, positives, negatives, margin):\n    return query @ negatives[0]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(losses, "_entries", dict(losses._entries))
+    monkeypatch.setattr(losses, "_points", None)  # packages are looked up once
+    assert netvlad(*begin, "--loss", "pull").code == 0
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["loss"] == "pull"
 
 
 def test_help_has_every_key_once():

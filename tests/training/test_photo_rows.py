@@ -21,5 +21,5 @@ def test_photos_that_are_query_and_database_are_kept_once(network, street):
     training = Trainer(network("max"), database, database, Config(), (database, database))
     assert len(training.network.paths) == 8
     assert training.objective.database_rows.tolist() == training.objective.row_of.tolist() == list(range(8))
-    assert training.held.tolist() == list(range(8))
-    assert np.isin(training.asked, range(8)).all()
+    assert training.validation.database_rows.tolist() == list(range(8))
+    assert np.isin(training.validation.query_rows, range(8)).all()

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from netvlad.errors import NetvladError
-from netvlad.training.config import Config, Jitter
-from netvlad.training.settings import FOLDER, make_config, names, read_settings, write_settings
+from netvlad.training.config import RENAMED, Config, Jitter, Mining
+from netvlad.training.settings import FOLDER, make_config, names, read_run, read_settings, write_settings
 
 
 def test_the_presets():
@@ -64,3 +64,32 @@ def test_without_yaml(monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(NetvladError, match=r"need PyYAML: pip install 'netvlad\[train\]'"):
         make_config("paper")
+
+
+OLD = {"within": 5, "elsewhere": 30, "remembered": 2, "used": 3}
+NEW = Config(mining=Mining(positive_radius=5.0, negative_radius=30.0, cached_negatives=2, negatives=3))
+
+
+def test_old_keys_still_work_with_one_warning(tmp_path):
+    assert set(OLD) == set(RENAMED)
+    with pytest.warns(FutureWarning, match="settings: keys have been renamed: within is called positive_radius") as all:
+        assert make_config(**OLD) == NEW
+    assert len(all) == 1
+    (tmp_path / "old.yaml").write_text("".join(f"{name}: {value}\n" for name, value in OLD.items()))
+    with pytest.warns(FutureWarning, match=r"old\.yaml: keys have been renamed") as all:
+        assert make_config(tmp_path / "old.yaml") == NEW
+    assert len(all) == 1
+    with pytest.warns(FutureWarning):  # a new key overrides the file's old one
+        assert make_config(tmp_path / "old.yaml", negatives=7).mining.negatives == 7
+    with pytest.raises(NetvladError, match="settings: used is the old name of negatives: give one of them"):
+        make_config(used=1, negatives=1)
+
+
+def test_what_a_run_was_begun_with(tmp_path):
+    write_settings(tmp_path, {"places": ["a.csv"], "model": "m"}, {"lr": 0.5})
+    assert read_run(tmp_path) == (Config(lr=0.5), {"places": ["a.csv"], "model": "m"})
+    write_settings(tmp_path, {}, {"lr": 0.5})
+    with pytest.raises(NetvladError, match="does not say on which places: the run was begun from Python"):
+        read_run(tmp_path)
+    with pytest.raises(NetvladError, match="no run is there to resume"):
+        read_run(tmp_path / "none")

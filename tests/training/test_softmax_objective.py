@@ -134,7 +134,7 @@ def test_other_light_by_the_sun(network, street):
 def test_what_does_not_go_together():
     with pytest.raises(NetvladError, match="verified pairs go with ranking"):
         config(mining=Mining("verified"))
-    with pytest.raises(NetvladError, match="learnt from by the loss softmax, not ranking"):
+    with pytest.raises(NetvladError, match="fixed cameras go with the loss softmax, not ranking"):
         Config(cameras="x.csv")
 
 

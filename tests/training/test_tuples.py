@@ -211,7 +211,7 @@ def test_co_located_photos_can_be_allowed():
     [
         ({"positives": "newest"}, "no rule for positives is called 'newest'; choose one of any, other-date, same-date"),
         ({"positive_radius": 30.0}, "apart < positive_radius <= negative_radius is wanted"),
-        ({"apart": 10.0}, "apart < within"),
+        ({"apart": 10.0}, "apart < positive_radius"),
         ({"negatives": 0}, "count from 1"),
         ({"confirmed": "pairs.csv"}, "confirmed pairs go with positives verified, not 'any'"),
     ],

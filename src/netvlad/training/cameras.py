@@ -21,6 +21,7 @@ from netvlad.training.frozen_maps import Batch
 from netvlad.training.losses import softmax_loss
 from netvlad.training.network import TrainableNetwork
 from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.split import as_map, prefix_tokens
 
 if TYPE_CHECKING:
     from netvlad.types import Array, BoolArray, IntArray
@@ -40,11 +41,11 @@ class Cameras:
         places = read_places(file)
         self.seed, self.temperature = config.seed, config.temperature
         at = rows.add(places.path)
-        self.members = [at[group] for group in fixed_cameras(places.place)]
+        self.members = [at[group] for group in fixed_cameras(places.place.tolist())]
         if len(self.members) < 2:
             raise PlacesError(
-                f"{len(self.members)} fixed cameras with two photos or more; its column place is to say which photos are "
-                "of one camera",
+                f"{len(self.members)} fixed cameras with two photos or more; its column place is to say which "
+                "photos are of one camera",
                 path=file,
             )
 
@@ -101,9 +102,7 @@ def windows(batch: Batch, backbone: Backbone, photos: list[int], corner: Array, 
     """
     x, prefix = batch.x, None
     if x.ndim == 3:  # a ViT's tokens, some of them of no patch
-        first = getattr(backbone.body, "num_prefix_tokens", 0)
-        grid = [max(1, round(length / backbone.multiple)) for length in batch.size]
-        prefix, x = x[photos, :first], x[:, first:].transpose(1, 2).unflatten(2, grid)
+        prefix, x = x[photos, : prefix_tokens(backbone)], as_map(backbone, x, batch.size)
     whole = x.shape[-2:]
     x = _cut(x, photos, corner, side)
     cells = [length / cells for length, cells in zip(batch.size, whole, strict=True)]

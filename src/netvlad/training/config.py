@@ -1,4 +1,4 @@
-"""What a training run is told: every key with its default, which is the paper's (section 4, appendix A)."""
+"""The settings of a training run; the defaults are the paper's (section 4, appendix A)."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ RENAMED = {  # keys of version 0.1.0, which settings may still use
 
 @dataclass(frozen=True)
 class Mining:
-    """What counts as a positive and a negative, in the paper's numbers (section 4, appendix A).
+    """How positives and negatives are chosen (paper, section 4, appendix A).
 
-    positives: "any"; "other-date" is the Time Machine: a positive is of another calendar date than the query;
-    "same-date" is a set without one. A photo of unknown date is of neither. "other-light": one of the two was taken by
-    day and the other by night, by the sun; twilight is neither. "verified": only pairs that show the same,
-    as the file `confirmed` says, or as local features find (`netvlad.training.verified`).
-    apart: cut-outs of the same panorama teach nothing; None: any distance, for photos that are from no panoramas.
+    positives: "any"; "other-date": of another calendar date than the query (the Time Machine); "same-date"; a photo of
+    unknown date is neither. "other-light": one photo by day and one by night, by the sun; twilight is neither.
+    "verified": pairs that the file `confirmed` lists, or that local features confirm (`netvlad.training.verified`).
+    apart: excludes cut-outs of the same panorama; None: any distance.
     """
 
     positives: str = key("any", "Which photos near a query may be its positives.", among=RULES)
     positive_radius: float = key(10.0, "Largest distance in metres of a potential positive.")
-    apart: float | None = key(1.0, "Its smallest distance, itself excluded; none: any.")
+    apart: float | None = key(1.0, "Smallest distance of a potential positive; none: any.")
     negative_radius: float = key(25.0, "Smallest distance in metres of a definite negative.")
     sample: int = key(1000, "Definite negatives drawn for a query.")
-    cached_negatives: int = key(10, "Nearest ones of its last visit that join them.")
-    hard: int = key(100, "Nearest of all these that are kept.")
-    negatives: int = key(10, "Most of these that may make the tuple.")
-    confirmed: str | None = key(None, "A file of verified pairs: CSV (query, database), or Parquet as they are found.")
+    cached_negatives: int = key(10, "Hardest negatives of the last visit that join them.")
+    hard: int = key(100, "Hardest of all these that are kept.")
+    negatives: int = key(10, "Negatives of a tuple at most.")
+    confirmed: str | None = key(None, "A file of verified pairs: CSV (query, database), or Parquet.")
 
     def __post_init__(self) -> None:
         if self.positives not in RULES:
@@ -61,11 +60,11 @@ class Mining:
 
 @dataclass(frozen=True)
 class Jitter:
-    """How much a photo may be changed before it is learnt from; 0 is not at all, as in the paper.
+    """Random changes to a photo before a training step; 0 is none, as in the paper.
 
-    Photometric: `brightness` to `white_balance` b scale by 1 - b to 1 + b (the latter each colour on its own).
-    Geometric: a crop of down to 1 - `crop` of the area, scaled back; degrees of rotation; perspective 0..1. What comes
-    into view from outside the photo is undefined and counts for nothing.
+    Photometric: `brightness` to `white_balance` b scale by 1 - b to 1 + b, white balance each colour on its own.
+    Geometric: a crop down to 1 - `crop` of the area, scaled back; degrees of rotation; perspective 0..1. Parts beyond
+    the photo's border are undefined and are left out.
     """
 
     brightness: float = key(0.0, "Jitter of the brightness, 0 to 1.", least=0)
@@ -91,57 +90,59 @@ class Jitter:
 
 @dataclass(frozen=True)
 class Config:
-    """A training run; the defaults are the paper's.
+    """Settings of a training run; the defaults are the paper's.
 
-    start: the part of the backbone from which on it is trained (`layer3`, `blocks.8`, `conv5_1`), the pooling always;
-    "pooling": it alone; None: what the paper trains of its two backbones, the last stage of others.
-    precision: of what is run, "bfloat16" is twice as fast on some CPUs and GPUs; weights stay float32.
-    freeze: keep what the untrained layers make of each photo, where it fits `memory` bytes or there is a `folder` for
-    the rest; storage: in which numbers.
-    The other keys say what they are in their metadata, which `netvlad train --help` shows.
+    start: the part of the backbone where training starts (`layer3`, `blocks.8`, `conv5_1`); "pooling": the pooling
+    alone; None: what the paper trains of its two backbones, the last stage of others.
+    loss: a name of `netvlad.registry.losses`.
+    precision: of the forward pass, "bfloat16" is twice as fast on some CPUs and GPUs; weights stay float32.
+    freeze: keep the output of the frozen layers on each photo, if it fits `memory` bytes or there is a `folder` for the
+    rest; storage: its number format. `netvlad train --help` describes the other keys.
     """
 
-    start: str | None = key(None, "Where in the backbone training starts, e.g. layer3; pooling: it alone.")
+    start: str | None = key(None, "Where in the backbone training starts, e.g. layer3; pooling: the pooling alone.")
     loss: str = key("ranking", "Training loss.", among=LOSSES, registry=losses)
     mining: Mining = field(default_factory=Mining)
-    margin: float = key(0.1, "Of the ranking loss, in squared distance.", above=0)
-    temperature: float = key(0.05, "Of the softmax loss, in cosines.", above=0)
-    cameras: str | None = key(None, "A table of fixed cameras (path, place) to learn from as well, by softmax.")
-    batch: int = key(4, "Tuples a step; of multi-similarity places.", least=1)
-    per_place: int = key(4, "Photos of each place, of multi-similarity.", least=2)
-    sector: float | None = key(None, "Degrees of heading that share a place, of multi-similarity.", above=0)
-    epochs: int = key(30, "Times that every query is learnt from.", least=1)
-    optimizer: str = key("sgd", "sgd or adamw.", among=OPTIMIZERS)
+    margin: float = key(0.1, "Margin of the ranking loss, in squared distance.", above=0)
+    temperature: float = key(0.05, "Temperature of the softmax loss, in cosines.", above=0)
+    cameras: str | None = key(None, "A table of fixed cameras (path, place), for the softmax loss.")
+    batch: int = key(4, "Tuples a step; places for multi-similarity.", least=1)
+    per_place: int = key(4, "Photos of a place, for multi-similarity.", least=2)
+    sector: float | None = key(None, "Degrees of heading that share a place, for multi-similarity.", above=0)
+    epochs: int = key(30, "Passes over all queries.", least=1)
+    optimizer: str = key("sgd", "Optimizer.", among=OPTIMIZERS)
     lr: float = key(1e-3, "Learning rate.", above=0)
-    momentum: float = key(0.9, "Of sgd.", least=0)
+    momentum: float = key(0.9, "Momentum of sgd.", least=0)
     weight_decay: float = key(1e-3, "Weight decay.", least=0)
-    schedule: str = key("halve", "How the learning rate falls.", among=SCHEDULES)
-    halve_every: int = key(5, "Epochs after which it halves, and the refresh interval doubles.", least=1)
-    warm_up: float = key(0.0, "Epochs in which it climbs to its full height.", least=0)
+    schedule: str = key("halve", "Schedule of the learning rate.", among=SCHEDULES)
+    halve_every: int = key(5, "Epochs after which the rate halves and the refresh interval doubles.", least=1)
+    warm_up: float = key(0.0, "Epochs in which the rate rises to its full value.", least=0)
     refresh: int = key(1000, "Queries between two refreshes of the cached descriptors.", least=1)
-    cache: str = key("full", "partial: describe only what the next queries need.", among=CACHES)
+    cache: str = key(
+        "full", "Which descriptors a refresh computes; partial: those that the next queries need.", among=CACHES
+    )
     jitter: Jitter = field(default_factory=Jitter)
     checkpoint_every: int | None = key(None, "Queries between two checkpoints; none: at each refresh.", least=1)
-    validation_radius: float = key(25.0, "Metres within which a match counts in validation.", above=0)
-    validation_queries: int = key(1000, "Validation queries at most, drawn by the seed.", least=1)
-    other_dates: bool = key(False, "Validation queries are matched to other dates only.")
-    seed: int = key(0, "Of every draw.", least=0)
-    device: str = key("auto", "Where to train.", among=DEVICES)
-    precision: str = key("float32", "Of the forward pass; weights are float32.", among=PRECISIONS)
+    validation_radius: float = key(25.0, "Radius of a match in validation, in metres.", above=0)
+    validation_queries: int = key(1000, "Validation queries at most, drawn at random.", least=1)
+    other_dates: bool = key(False, "Match validation queries to photos of other dates only.")
+    seed: int = key(0, "Seed of all random draws.", least=0)
+    device: str = key("auto", "Device to train on.", among=DEVICES)
+    precision: str = key("float32", "Precision of the forward pass; weights are float32.", among=PRECISIONS)
     recompute: bool = key(False, "Gradient checkpointing: less memory, a second forward pass.")
-    channels_last: bool = key(False, "Memory layout of the backbone; faster on GPUs with bfloat16.")
-    freeze: bool = key(True, "Run the layers below training once and keep their maps.")
-    storage: str = key("float16", "In which numbers these maps are kept.", among=STORAGE)
-    memory: float = key(4e9, "Bytes of memory for the maps, and for the descriptors.", least=0)
-    folder: str | None = key(None, "A folder on disk for what exceeds the memory.")
+    channels_last: bool = key(False, "Channels-last memory layout; faster on GPUs with bfloat16.")
+    freeze: bool = key(True, "Run the frozen layers once and keep their maps.")
+    storage: str = key("float16", "Number format of the kept maps.", among=STORAGE)
+    memory: float = key(4e9, "Bytes of memory for the kept maps, and for the cached descriptors.", least=0)
+    folder: str | None = key(None, "A folder for what exceeds the memory.")
 
     def __post_init__(self) -> None:
         check(self)
         if self.cameras is not None and self.loss != "softmax":
-            raise NetvladError(f"fixed cameras are learnt from by the loss softmax, not {self.loss}")
+            raise NetvladError(f"fixed cameras go with the loss softmax, not {self.loss}")
         if self.loss == "softmax" and self.mining.positives == "verified":
             raise NetvladError("the loss softmax compares all photos of a batch: verified pairs go with ranking")
 
     def halvings(self, epoch: int) -> int:
-        """How often the learning rate has been halved in `epoch`, counted from 1."""
+        """How often the learning rate has been halved before `epoch`, counted from 1."""
         return (epoch - 1) // self.halve_every if self.schedule == "halve" else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +24,11 @@ def draw_curves(record: Record, path: str | Path) -> None:
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     epochs = record.epochs
-    numbers = [epoch.number for epoch in epochs]
-    hours = [seconds / 3600 for seconds in accumulate(epoch.wall for epoch in epochs)]
-    for axes, x, name in zip(figure.subplots(1, 2), (numbers, hours), ("epoch", "hours"), strict=True):
+    panels: dict[str, list[float]] = {
+        "epoch": [epoch.number for epoch in epochs],
+        "hours": [seconds / 3600 for seconds in accumulate(epoch.wall for epoch in epochs)],
+    }
+    for axes, (name, x) in zip(figure.subplots(1, 2), panels.items(), strict=True):
         axes.plot(x, [epoch.loss for epoch in epochs], "o-", color=LOSS, markersize=4, linewidth=1.6)
         axes.set_xlabel(name)
         axes.set_ylabel("loss", color=LOSS)
@@ -41,8 +44,7 @@ def draw_curves(record: Record, path: str | Path) -> None:
 
 def _draw_recall(axes: Axes, record: Record, x: list[float]) -> None:
     values = [record.recall, *(epoch.recall for epoch in record.epochs)]
-    percent = [None if value is None else 100 * value for value in values]
-    known = [(a, b) for a, b in zip(x, percent, strict=True) if b is not None]
-    axes.plot([a for a, _ in known], [b for _, b in known], "s--", color=RECALL, markersize=4, linewidth=1.6)
+    percent = [math.nan if value is None else 100 * value for value in values]
+    axes.plot(x, percent, "s--", color=RECALL, markersize=4, linewidth=1.6)
     axes.plot(x[record.best], percent[record.best], "o", color=RECALL, markersize=11, fillstyle="none")
     axes.set_ylabel("recall@5 in validation (%)", color=RECALL)

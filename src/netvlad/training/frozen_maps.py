@@ -86,12 +86,12 @@ class PhotoLoader:
         self, photos: Sequence[Decoded], position: dict[int, int], change: Change | None = None
     ) -> Iterator[Batch]:
         self.unreadable |= {photo.row: photo.reason for photo in photos if photo.image is None}
-        good = [photo for photo in photos if photo.image is not None]
-        images = [change(position[p.row], p.image) if change else p.image for p in good]
+        good = [(position[photo.row], photo.image) for photo in photos if photo.image is not None]
+        images = [change(at, image) if change else image for at, image in good]
         for members, pixels in self.model.batches(images):
             x = self.model.prepare(pixels)
             alpha = x[:, 3:] if x.shape[1] == 4 else None
-            yield Batch([position[good[i].row] for i in members], x[:, :3], (x.shape[-2], x.shape[-1]), alpha)
+            yield Batch([good[i][0] for i in members], x[:, :3], (x.shape[-2], x.shape[-1]), alpha)
 
     def head(self, batch: Batch) -> Tensor:
         """Vectors (n, dim) of a batch from `take`, with the gradient of the trained parameters."""

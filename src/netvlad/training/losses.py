@@ -32,8 +32,8 @@ def ranking_loss(query: Tensor, positives: Tensor, negatives: Tensor, margin: fl
 def softmax_loss(vectors: Tensor, positive: Tensor, negative: Tensor, temperature: float) -> tuple[Tensor, int]:
     """Mean over photos i of -log(e(i, p) / (e(i, p) + sum_n e(i, n))), and the number of photos in the mean.
 
-    e(i, j) = exp(cosine(i, j) / temperature). p is the nearest potential positive, as in the ranking loss (equation 7); n
-    are all definite negatives. Photos without one of the two in the batch are left out.
+    e(i, j) = exp(cosine(i, j) / temperature). p is the nearest potential positive, as in the ranking loss (equation 7);
+    n are all definite negatives. Photos without one of the two in the batch are left out.
     vectors (n, D) of unit length; positive, negative (n, n) bool. Raises Diverged where the loss is not finite.
     """
     cosines = vectors @ vectors.T / temperature

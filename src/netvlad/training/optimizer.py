@@ -1,4 +1,4 @@
-"""Which parameters of a network are trained, and by which optimiser."""
+"""The trained parameters of a network, and their optimizer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from netvlad.training.split import Split
 
 
 def trained_parameters(model: NetworkDescriber, split: Split) -> list[nn.Parameter]:
-    """Those of the backbone from the split on, and the pooling's.
+    """The parameters of the backbone after the split, and of the pooling.
 
-    Raises ModelError for a model that cannot be trained: without centres, whitened, or without any parameter there.
+    Raises ModelError for a model without centres, with a whitening, or without any such parameter.
     """
     if not model.ready:
         raise ModelError(
@@ -39,7 +39,7 @@ def trained_parameters(model: NetworkDescriber, split: Split) -> list[nn.Paramet
 
 @contextmanager
 def only_trainable(model: nn.Module, parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Gradients for `parameters` alone, for a while."""
+    """Compute gradients of `parameters` only, within the context."""
     before = [(p, p.requires_grad) for p in model.parameters()]
     model.requires_grad_(False)
     for parameter in parameters:

@@ -130,9 +130,7 @@ def _trainable(
     else:
         found = model
     if not isinstance(found, NetworkDescriber):
-        raise ModelError(
-            f"{found.name} cannot be trained: only a backbone with a pooling can, such as resnet18-netvlad"
-        )
+        raise ModelError(f"{found.name} cannot be trained: only a backbone with a pooling is, as resnet18-netvlad")
     return found
 
 
@@ -142,7 +140,7 @@ def _fit(model: NetworkDescriber, database: Places, config: Config, sources: lis
 
     if config.cameras:
         cameras = read_places(config.cameras)
-        fit_local(model, cameras.path, cameras.place, seed=config.seed, workers=workers)
-    fit(model, database.path, seed=config.seed, workers=workers)
+        fit_local(model, cameras.path.tolist(), cameras.place.tolist(), seed=config.seed, workers=workers)
+    fit(model, database.path.tolist(), seed=config.seed, workers=workers)
     if sources:
         model.fitted_on["places"] = ", ".join(Path(source).name for source in sources)

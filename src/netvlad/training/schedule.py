@@ -8,10 +8,10 @@ from netvlad.training.config import Config
 
 
 def learning_rate(config: Config, done: float, step: float = 0.0) -> float:
-    """The learning rate of a step when `done` epochs (a fraction of one included) lie behind; it takes `step` epochs.
+    """The learning rate of a step of `step` epochs, after `done` epochs; both may be fractions.
 
-    halve: by half every `halve_every` epochs (paper, appendix A); linear and cosine: to 0 at the end, from where the
-    warm-up ends. The warm-up climbs linearly, its first step above 0.
+    halve: halves every `halve_every` epochs (paper, appendix A). linear, cosine: fall to 0 from the end of the warm-up.
+    The warm-up is linear, its first step above 0.
     """
     if done < config.warm_up:
         return config.lr * min(1.0, (done + step) / config.warm_up)

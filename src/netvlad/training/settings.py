@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from netvlad.errors import NetvladError
 from netvlad.runtime.files import write_text
@@ -98,4 +98,4 @@ def _yaml() -> ModuleType:
         import yaml
     except ImportError as e:
         raise NetvladError(f"settings in YAML need PyYAML: {EXTRA}") from e
-    return cast(ModuleType, yaml)  # PyYAML ships no types
+    return yaml

@@ -55,7 +55,7 @@ class SoftmaxObjective(TupleObjective):
             loss, count = loss + beside, count + more
         return network.backward_mean(loss, len(mine), count, len(queries))
 
-    -> IntArray:
+    def _photos(self, query: int, epoch: int) -> IntArray:
         """Rows of a query, its positive and some of its hard negatives, drawn."""
         row = int(self.row_of[query])
         block = self.block if self.config.cache == "partial" else None

@@ -27,7 +27,7 @@ DEFAULTS = {"vgg16": "conv5_1", "alexnet": "conv2"}  # paper, section 5.1
 class Split:
     """A backbone cut before the module `start`.
 
-    below(x): (N, 3, H, W) photos -> the input of `start`, without gradient; None where the backbone cannot be cut there.
+    below(x): (N, 3, H, W) photos -> the input of `start`, without gradient; None where no cut is possible there.
     above(x, (H, W)): from there to the feature map, or from the photos where `below` is None.
     trained: the modules from `start` on.
     """
@@ -65,7 +65,7 @@ def split(backbone: Backbone, start: str | None = None, *, recompute: bool = Fal
     def above(x: Tensor, size: tuple[int, int]) -> Tensor:
         for step in steps:
             x = _recomputed(step, x) if recompute and torch.is_grad_enabled() else step(x)
-        return _as_map(backbone, x, size)
+        return as_map(backbone, x, size)
 
     below = _without_gradient(lambda x: _entering(backbone, steps[0], x))
     if _agree(backbone, below, above, photos):
@@ -136,12 +136,18 @@ def _without_gradient(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor]
     return torch.no_grad()(lambda x: function(x))
 
 
-def _as_map(backbone: Backbone, x: Tensor, size: tuple[int, int]) -> Tensor:
-    """A ViT's tokens (N, T, D) as a map (N, D, H', W'), without those of no patch."""
+def prefix_tokens(backbone: Backbone) -> int:
+    """Number of a ViT's tokens that stand for no patch."""
+    return int(getattr(backbone.body, "num_prefix_tokens", 0))  # timm's CNNs have no such attribute
+
+
+def as_map(backbone: Backbone, x: Tensor, size: tuple[int, int]) -> Tensor:
+    """A ViT's tokens (N, T, D) of photos of `size` as a map (N, D, H', W'); a map as it is."""
     if x.ndim != 3:
         return x
-    grid = [max(1, round(side / backbone.multiple)) for side in size]
-    return x[:, getattr(backbone.body, "num_prefix_tokens", 0) :].transpose(1, 2).unflatten(2, grid)
+    height, width = (max(1, round(side / backbone.multiple)) for side in size)
+    patches = x[:, prefix_tokens(backbone) :].transpose(1, 2)
+    return patches.reshape(*patches.shape[:2], height, width)
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ from netvlad.training.record import Epoch, Record, StepStats, TrainerState
 from netvlad.training.run_folder import RunFolder, fingerprint
 from netvlad.training.schedule import learning_rate
 from netvlad.training.schema import flat
-from netvlad.training.validation import Validation
+from netvlad.training.validation import NetworkValidation
 
 if TYPE_CHECKING:
     from netvlad.types import IntArray
@@ -64,18 +64,7 @@ class Trainer:
         self.record = Record(
             config, self.network.split.start, len(self.objective), self.objective.skipped, len(database)
         )
-        self.validation: Validation | None = None
-        if validation:
-            held, asked = validation
-            self.validation = Validation(
-                held,
-                asked,
-                radius=config.validation_radius,
-                limit=config.validation_queries,
-                other_dates=config.other_dates,
-                seed=config.seed,
-            )
-            self.held, self.asked = rows.add(held.path), rows.add(asked.path[self.validation.chosen])
+        self.validation = NetworkValidation(self.network, validation, rows) if validation else None
         self.state, self.best = TrainerState(), copies(self.parameters)
         self.current, self.started = self._new_epoch(), time.perf_counter()
         self.since_save = 0
@@ -137,7 +126,9 @@ class Trainer:
         order = self.objective.order(state.epoch)
         while state.done < len(order):
             stale = self.objective.stale(state.since, epoch.refresh)
-            self._save_if_due(stale)
+            every = self.config.checkpoint_every
+            if self.since_save and (self.since_save >= every if every else stale):
+                self.save()
             if stale:
                 self.refresh(order)
             units = order[state.done : state.done + self.objective.batch].tolist()
@@ -194,21 +185,9 @@ class Trainer:
         self.objective.refresh(state.epoch, order[state.done :], self.current.refresh, state.done)
         state.since = 0
 
-    @torch.no_grad()
     def recall(self) -> float | None:
         """recall@5 on the validation set, None without one."""
-        if self.validation is None:
-            return None
-        network = self.network
-        with network.timed("validation"):
-            queries = network.vectors(network.source.take(self.asked.tolist()), len(self.asked))
-            database = ((b.positions, network.head(b)) for b in network.source.take(self.held.tolist()))
-            found = self.validation.recall(queries, database)
-            # the first process decides for all which epoch is best
-            share = torch.tensor([found if network.devices.rank == 0 else 0.0], dtype=torch.float64)
-            return float(network.devices.total(share))
-
-    # -- checkpoints ----------------------------------------------------------------------------------------------
+        return self.validation.recall() if self.validation else None
 
     def save(self) -> None:
         """Write a checkpoint, if there is a folder for it; never one with weights that are not finite."""
@@ -219,11 +198,6 @@ class Trainer:
         if self.folder:
             self.folder.save(self._checkpoint())
         self.since_save = 0
-
-    def _save_if_due(self, stale: bool) -> None:
-        every = self.config.checkpoint_every
-        if self.since_save and (self.since_save >= every if every else stale):
-            self.save()
 
     def _checkpoint(self) -> Checkpoint:
         names = self.network.names
@@ -256,8 +230,6 @@ class Trainer:
         if self.folder:
             self.folder.write_log(record)
 
-    # -- clock and reports ----------------------------------------------------------------------------------------
-
     def _new_epoch(self) -> Epoch:
         number, config = self.state.epoch, self.config
         return Epoch(number, learning_rate(config, number - 1, 1), config.refresh * 2 ** config.halvings(number))
@@ -267,8 +239,8 @@ class Trainer:
 
     def _report(self, epoch: Epoch, stats: StepStats, n: int) -> None:
         done = self.state.done + n
-        text = f"epoch {epoch.number}/{self.config.epochs}, loss {epoch.loss / done:.4f}, "
-        self._advance(n, text + f"{epoch.violating / done:.1f} violating triplets a query")
+        mean = f"loss {epoch.loss / done:.4f}, {epoch.violating / done:.1f} violating triplets a query"
+        self._advance(n, f"epoch {epoch.number}/{self.config.epochs}, {mean}")
         if self.folder:
             before = (epoch.number - 1) * self.record.queries
             self.folder.log_step(before + done, stats, n, self.optimizer.param_groups[0]["lr"])

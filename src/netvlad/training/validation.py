@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +13,10 @@ from netvlad.errors import NetvladError, PlacesError
 from netvlad.evaluation.recall import recall_at
 from netvlad.places import Places, dates
 from netvlad.places.place_matches import is_place_match, place_matches
+
+if TYPE_CHECKING:
+    from netvlad.training.network import TrainableNetwork
+    from netvlad.training.photo_rows import PhotoRows
 
 N = 5
 
@@ -74,3 +79,32 @@ class Validation:
             ids = candidates.gather(1, places).masked_fill(best == -torch.inf, -1)
         correct = is_place_match(self._queries, self._database, ids.cpu().numpy(), self.radius)
         return recall_at(correct, readable, [N])[N]
+
+
+class NetworkValidation:
+    """The recall@5 of a network in training; tables: the held-out database and queries."""
+
+    def __init__(self, network: TrainableNetwork, tables: tuple[Places, Places], rows: PhotoRows) -> None:
+        database, queries = tables
+        config, self.network = network.config, network
+        self._validation = Validation(
+            database,
+            queries,
+            radius=config.validation_radius,
+            limit=config.validation_queries,
+            other_dates=config.other_dates,
+            seed=config.seed,
+        )
+        self.database_rows = rows.add(database.path)
+        self.query_rows = rows.add(queries.path[self._validation.chosen])
+
+    @torch.no_grad()
+    def recall(self) -> float:
+        network = self.network
+        with network.timed("validation"):
+            queries = network.vectors(network.source.take(self.query_rows.tolist()), len(self.query_rows))
+            database = ((b.positions, network.head(b)) for b in network.source.take(self.database_rows.tolist()))
+            found = self._validation.recall(queries, database)
+            # the first process decides for all which epoch is best
+            share = torch.tensor([found if network.devices.rank == 0 else 0.0], dtype=torch.float64)
+            return float(network.devices.total(share))
