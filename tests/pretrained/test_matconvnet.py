@@ -255,7 +255,7 @@ def reshaped(place, array, shape):
         (setting(2, pad=np.ones((1, 3))), "layer 3, 'conv1_2' of type 'conv', has 3 numbers as its pad; 1 or 4"),
         (setting(2, name="conv1_1"), "layer 3, 'conv1_1' of type 'conv', has the name of an earlier layer"),
         (setting(6, param=np.ones((1, 3))), "layer 7, 'preL2' of type 'normalize', has 3 parameters"),
-        (reshaped(2, 0, (3, 3, 7, 5)), "layer 3, 'conv1_2' of type 'conv', has filters of 7 channels; what enters it"),
+        (reshaped(2, 0, (3, 3, 7, 5)), "layer 3, 'conv1_2' of type 'conv', has filters of 7 channels; its input has"),
         (reshaped(2, 1, (4, 1)), "layer 3, 'conv1_2' of type 'conv', has 4 biases; its 5 filters"),
         (reshaped(7, 0, (1, 1, 5, 3)), "layer 8, 'vlad:core' of type 'custom', has weights of 1x1x5x3; 1x1x6x3"),
         (reshaped(10, 0, (1, 1, 17, 4)), "layer 11, 'WPCA' of type 'conv', has weights of 1x1x17x4, 4x1; 1x1x18xd"),

@@ -56,11 +56,12 @@ def run(
     if not isinstance(describer, BaseDescriber):
         raise ModelError(f"{name} of another package cannot be fitted here: use it as it is")
     seen = read_places(cameras, strict) if cameras else None
-    if seen is not None and isinstance(describer, NetworkDescriber) and not describer.ready:
-        fit_local(describer, seen.path, seen.place, seed=seed, workers=workers)
-    fit(describer, read_places(places, strict).path, whiten=whiten, seed=seed, workers=workers)
-    if seen is not None:
-        fit_cameras(describer, seen.path, seen.place, seed=seed, workers=workers)
+    by_camera = (seen.path.tolist(), seen.place.tolist()) if seen is not None else None
+    if by_camera and isinstance(describer, NetworkDescriber) and not describer.ready:
+        fit_local(describer, *by_camera, seed=seed, workers=workers)
+    fit(describer, read_places(places, strict).path.tolist(), whiten=whiten, seed=seed, workers=workers)
+    if by_camera:
+        fit_cameras(describer, *by_camera, seed=seed, workers=workers)
     describer.fitted_on["places"] = places.name
     describer.save(out)
     say(f"wrote {out}: {describer.name}, {describer.dim}-D; use it with --model {out}")

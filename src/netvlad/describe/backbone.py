@@ -29,7 +29,7 @@ class Backbone(nn.Module):
     name: a timm architecture, with or without a weights tag (`resnet18`, `resnet18.tv_in1k`), or `alexnet`.
     stage: a feature stage (`layer3`, `blocks.11`, `conv5_3`), by default the deepest of stride 16 or less.
     The activation that ends the stage is removed, as in the paper, unless its name ends in `+act`.
-    stages: names of all stages; `index` is the place of its own. mean, std: what the weights expect of RGB in 0..1.
+    stages: names of all stages; `index`: which of them is used. mean, std: of RGB in 0..1, as the weights expect.
     smallest: least side of a photo in pixels; multiple: sides are scaled to multiples of it.
     The constructor leaves the weights random and `provenance` None: use `load_backbone`.
     """
@@ -73,7 +73,7 @@ class Backbone(nn.Module):
         return cfg
 
     def crop(self) -> None:
-        """Drop what comes after the stage, and the activation that ends it."""
+        """Remove the layers after the stage, and the activation that ends it."""
         self.body.prune_intermediate_layers([self.index], prune_norm=not self.last, prune_head=True)
         if not self.keeps_activation:
             _drop_final_activation(self)
@@ -215,7 +215,7 @@ def _drop_final_activation(backbone: Backbone) -> None:
     if not calls or calls[-1][1].data_ptr() != out.data_ptr() or calls[-1][1].shape != out.shape:
         if (out >= 0).all():
             raise ModelError(
-                f"{backbone.name}: {backbone.stage} ends in an activation that is no module of its own and cannot be "
+                f"{backbone.name}: {backbone.stage} ends in an activation that is not a separate module and cannot be "
                 f"removed; keep it with stage {backbone.stage}{KEEP}"
             )
         return

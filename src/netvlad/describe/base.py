@@ -1,4 +1,4 @@
-"""What the describers of this package share: an optional whitening, an identity, a saved folder."""
+"""Base of this package's describers: an optional whitening, an identity, a saved folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BaseDescriber(nn.Module):
     """A `Describer` that is `Fittable` and `Saveable`; a subclass has no cluster centres unless it says so.
 
     kind: the kind of artifact that `save` writes. whitening: applied to the pooled vectors, None where there is none.
-    fitted_on: what `fit` and training state of their photos.
+    fitted_on: facts about the photos of `fit` and of training.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class BaseDescriber(nn.Module):
 
     @property
     def method(self) -> Method | None:
-        """What published results it compares with; None where there can be none."""
+        """Key of published results to compare with; None where there can be none."""
         return None
 
     def describe(self, images: Sequence[ImageLike]) -> FloatArray:

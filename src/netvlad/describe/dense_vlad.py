@@ -78,7 +78,7 @@ class DenseVLAD(BaseDescriber):
 
     @property
     def method(self) -> Method | None:
-        """What published results it compares with; None when fixed cameras normalise its vectors."""
+        """Key of published results to compare with; None when fixed cameras normalise its vectors."""
         if not isinstance(self.whitening, Whitening | None):
             return None
         return Method("VLAD", "RootSIFT", self.dim, self.whitening is not None, False)

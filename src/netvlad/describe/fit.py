@@ -66,7 +66,7 @@ def sample_locals(model: Fittable, paths: Sequence[str], *, seed: int = 0, worke
             good = {photo.row: photo.image for photo in chunk if photo.image is not None}
             rows = list(good)
             for row, x in model.local_descriptors(list(good.values())):
-                # drawn by the photo's own number: what else is in the batch changes nothing
+                # seeded by the photo's number, so that the draw does not depend on the batch
                 rng = np.random.default_rng([seed, 2, rows[row]])
                 taken.append(x[rng.permutation(len(x))[:each]])
             advance(len(chunk))

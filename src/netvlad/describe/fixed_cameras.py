@@ -1,8 +1,8 @@
-"""Fixed cameras: WCCN with what cameras that do not move see as classes.
+"""Normalisation (WCCN) by fixed cameras, such as webcams.
 
 The photos of a fixed camera differ in light and weather only. Directions in which the local descriptors of one location
 vary, or the vectors of one window, say nothing about the place and are attenuated: first of the local descriptors, then
-of the vectors. It is computed in closed form, without gradients or positions, in the minutes that describing takes.
+of the vectors. This is computed in closed form, without gradients or positions, in the minutes that describing takes.
 """
 
 from __future__ import annotations

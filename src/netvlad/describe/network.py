@@ -76,7 +76,7 @@ class NetworkDescriber(BaseDescriber):
 
     @property
     def method(self) -> Method | None:
-        """What published results it compares with; None for poolings and normalisations that none of them has."""
+        """Key of published results to compare with; None for poolings and normalisations that none of them has."""
         if self.pooling_name not in POOLINGS or self.local or not isinstance(self.whitening, Whitening | None):
             return None
         backbone = BACKBONES.get(self.backbone.name, self.backbone.name)

@@ -60,7 +60,7 @@ def locations(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Pooling(nn.Module):
-    """What a pooling states. Those of other packages need not derive from it."""
+    """Base of poolings. A pooling of another package needs `dim` and `forward`, but not this base."""
 
     dim: int  # length of its vectors
 
@@ -69,7 +69,7 @@ class NetVLAD(Pooling):
     """The NetVLAD layer: (N, D, H, W), and a mask (N, 1, H, W) or None -> (N, K * D), rows of unit length.
 
     Soft assignment a = softmax_k(w_k . x + b_k) over L2-normalised x; w, b and the centres c are independent
-    parameters (equation 4). version 1 is what all the paper's experiments used and has no b; version 2 is
+    parameters (equation 4). version 1, of all the paper's experiments, has no b; version 2 is
     equation 4 as printed. Until `initialise` or a checkpoint has set it, the layer refuses to run.
     """
 

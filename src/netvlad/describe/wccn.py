@@ -80,7 +80,7 @@ def from_covariance(covariance: Array, ridge: float, x: Array | None = None) -> 
     s, vectors = np.linalg.eigh(covariance)
     kept = s > max(s.max(initial=0) * 1e-10, np.finfo(np.float32).tiny)
     if not kept.any():
-        raise ModelError("those photos of each fixed camera that can be read are all alike: nothing says what varies")
+        raise ModelError("those photos of each fixed camera that can be read are all alike: no direction varies")
     ridge *= s[kept].mean()
     gains = np.sqrt(ridge / (np.maximum(s, 0) + ridge)) - 1
     kept &= gains <= -LEAST

@@ -104,7 +104,7 @@ def kind_of(name: str) -> Kind:
 def local_features(image: Array, kind: str = "rootsift", most: int = 2000) -> LocalFeatures:
     """The `most` strongest local features of a photo, in an order that is always the same.
 
-    image: uint8, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, where alpha 0 says that a pixel is undefined; features
+    image: uint8, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, where pixels with alpha 0 are undefined; features
     whose descriptor reaches one are dropped. kind: rootsift (rows of unit length), sift (numbers 0..255), orb (256
     bits), akaze (486 bits). A photo without texture, or below 8 pixels a side, has none: arrays of length 0.
     Raises ImageError for any other array, NetvladError for an unknown kind.

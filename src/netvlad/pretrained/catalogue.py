@@ -74,7 +74,7 @@ class Hub:
 
 
 # The .mat files hold objects of MATLAB classes, which only mat-io reads; those fetched here are the same networks with
-# the objects turned into structs, as hloc publishes them (hloc/extractors/netvlad.py names the addresses).
+# the objects converted to structs, as hloc publishes them (hloc/extractors/netvlad.py names the addresses).
 NETWORKS = {
     "vgg16-netvlad-pitts30k": Network(
         ("vd16_pitts30k_conv5_3_vlad_preL2_intra_white.mat", "Pitts30K_struct.mat", "VGG16-NetVLAD-Pitts30K.mat"),

@@ -200,7 +200,7 @@ def _place(spec: Hub) -> None:
             raise ModelError(e.reason, path=e.path) from e
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)  # a link to what is no longer there
+    file.unlink(missing_ok=True)  # a dangling link
     try:
         file.symlink_to(given.absolute())
     except OSError:  # Windows allows links to some only

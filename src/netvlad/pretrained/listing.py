@@ -1,4 +1,4 @@
-"""What `netvlad models` lists: backbones and published models, and where their weights are. Nothing is downloaded."""
+"""Backbones and published models as `netvlad models` lists them, with the source of weights. Nothing is downloaded."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Import of the networks that the authors of NetVLAD published as MATLAB structs (`Relja/netvlad`, MatConvNet).
 
-Facts read from their code: `addLayers.m` (which layers follow the backbone), `layerVLAD.m` and `layerVLADv2.m` (weights
+From their code: `addLayers.m` (which layers follow the backbone), `layerVLAD.m` and `layerVLADv2.m` (weights
 1x1xDxK, residual centres stored negated), `addPCA.m` (whitening as a 1x1 convolution of the flattened vector),
 `computeRepresentation.m` (only element (1,1) of the average image is subtracted), and MatConvNet's documentation of
 `vl_nnconv`, `vl_nnpool`, `vl_nnnormalize` and `vl_simplenn_tidy`.
@@ -26,7 +26,7 @@ from netvlad.runtime.files import sha256
 if TYPE_CHECKING:
     from netvlad.types import Array, FloatArray
 
-# custom layers, by their class where the file tells it and by their name where they were turned into structs
+# custom layers, by their class, or by their name where they were converted to structs
 POOLINGS = {"layerTotalMaxPool": "max", "max:core": "max", "layerTotalAvgPool": "avg", "avg:core": "avg"}
 VLADS = {2: "netvlad", 3: "netvlad2"}  # by the number of its arrays: w and -c, or w, b and -c
 

@@ -70,7 +70,7 @@ def list_layers(file: Path, net: Any) -> list[Layer]:
 
 
 def backbone_layers(layers: list[Layer]) -> tuple[list[LayerSpec], dict[str, torch.Tensor]]:
-    """What `LayerBackbone` is built from: a dict for each layer, and the tensors by name. Raises ModelError."""
+    """Arguments of `LayerBackbone`, a dict for each layer, and its tensors by name. Raises ModelError."""
     specs: list[LayerSpec] = []
     tensors: dict[str, torch.Tensor] = {}
     channels = 3
@@ -101,7 +101,7 @@ def _conv(layer: Layer, channels: int) -> tuple[LayerSpec, torch.Tensor, torch.T
     filters = four(weights[0])
     height, width, depth, out = filters.shape
     if channels % depth or out % (channels // depth):
-        raise layer.error(f"has filters of {depth} channels", f"what enters it has {channels}")
+        raise layer.error(f"has filters of {depth} channels", f"its input has {channels}")
     if any(d != 1 for d in layer.numbers("dilate", 1, 2)):
         raise layer.error("is dilated", "only plain convolutions can be imported")
     bias = weights[1].ravel() if len(weights) > 1 and weights[1].size else np.zeros(out, np.float32)

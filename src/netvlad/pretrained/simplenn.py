@@ -1,8 +1,8 @@
 """Networks of MatConvNet's SimpleNN kind: a list of layers, run one after the other, under a pooling of this package.
 
-What the authors published (`Relja/netvlad`) is of this kind. MatConvNet's conventions that PyTorch does not share: pads
-are [top, bottom, left, right] and need not be symmetric; sizes are rounded down; normalisation across channels adds its
-constant under the root.
+The authors' published networks (`Relja/netvlad`) are of this kind. Conventions of MatConvNet that differ from those of
+PyTorch: pads are [top, bottom, left, right] and need not be symmetric; sizes are rounded down; local response
+normalisation adds its constant under the root.
 """
 
 from __future__ import annotations

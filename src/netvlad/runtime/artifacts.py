@@ -1,7 +1,7 @@
 """Saved folders: card.json and a safetensors file, tied together by a checksum and refused where they do not match.
 
-There are two layouts of format 1, which the card tells apart. With an entry "file", the arrays' file is named after its
-SHA-256, which is the checksum. Without one it is model.safetensors, and the checksum is `digest` of what it holds.
+Format 1 has two layouts. If the card has an entry "file", the arrays' file is named after its SHA-256, which is the
+checksum. Otherwise it is model.safetensors, and the checksum is the `digest` of architecture and arrays.
 """
 
 from __future__ import annotations
