@@ -40,6 +40,7 @@ lint: $(BIN)/.ready-dev
 
 types: $(BIN)/.ready-dev
 	$(BIN)/mypy
+	mkdir -p out && sed -n '/^```python/,/^```/p' README.md | sed '/^```/d' > out/readme.py && $(BIN)/mypy --strict out/readme.py
 
 architecture: $(BIN)/.ready-dev
 	$(BIN)/lint-imports

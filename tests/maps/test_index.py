@@ -151,7 +151,7 @@ def test_a_model_that_cannot_be_saved(grid, tmp_path):
         save = None
 
     model = Unsaved()
-    with pytest.raises(PlaceIndexError, match="grid cannot be saved .*, and an index keeps its model"):
+    with pytest.raises(PlaceIndexError, match=r"grid cannot be saved .*, and an index keeps its model"):
         PlaceIndex.create(tmp_path / "a.vpr", model)
     assert list(tmp_path.iterdir()) == []
 
