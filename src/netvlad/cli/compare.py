@@ -33,22 +33,25 @@ EXAMPLE = (
 
 
 def run(
-    out: Annotated[Path, typer.Option(help="The folder for the figure, the tables and what each method answered.")],
+    out: Annotated[Path, typer.Option(help="Folder for the figure, the tables and cached rankings.")],
     models: Annotated[
         list[str] | None,
-        typer.Option(help="Models' names or folders, or vocabtree, any with -distinct behind it: --models a b c."),
+        typer.Option(help="Names or folders of models, as for evaluate: --models a b c."),
     ] = None,
-    more: Annotated[list[str] | None, typer.Argument(metavar="", help="Further models and dimensions.")] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="", help="More models and dimensions.")] = None,
     benchmark: Benchmarks = None,
     root: Root = None,
     database: Database = None,
     queries: Queries = None,
     dims: Annotated[
         list[str] | None,
-        typer.Option(help="Recall against the dimension: whitened models cut to so many numbers, --dims 32 64 128."),
+        typer.Option(help="Draw recall against the dimension of whitened models: --dims 32 64 128."),
     ] = None,
     published: Annotated[
-        bool, typer.Option("--published", help="All published numbers too; without models those alone, without photos.")
+        bool,
+        typer.Option(
+            "--published", help="Draw all published results; without models only those, which needs no photos."
+        ),
     ] = False,
     radius: Radius = None,
     keep_unmatched: KeepUnmatched = False,
@@ -62,10 +65,10 @@ def run(
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
-    """Methods side by side: the curves of recall@N as PNG and SVG, their numbers in Markdown and LaTeX.
+    """Compare methods: curves of recall@N as PNG and SVG, tables in Markdown and LaTeX.
 
-    Published numbers are dotted beside the models they are of. What each method answered is kept in the folder: the
-    same command goes on with the next method after an interruption, and draws anew without describing anything twice.
+    Published results are drawn dotted. The rankings of each method are cached in the folder: after an interruption the
+    same command continues with the next method, and it draws again without describing photos twice.
     """
     from netvlad.cli.common import model_options, say
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
@@ -99,7 +102,7 @@ def run(
 
 
 def _given(models: list[str] | None, dims: list[str] | None, more: list[str]) -> tuple[list[str], tuple[int, ...]]:
-    """Models and dimensions: what stands behind the first of either arrives in `more`, numbers being dimensions."""
+    """Models and dimensions. Those after the first arrive in `more`, where numbers are dimensions."""
     behind = [word for text in more for word in text.split(",") if word]
     numbers = [word for text in dims or [] for word in text.split(",") if word]
     numbers += [word for word in behind if word.isdigit()]

@@ -15,7 +15,7 @@ app = typer.Typer(help="The field's benchmarks: what they are, what a folder lac
 EXAMPLE = "Example: netvlad datasets check pitts30k-test --root ~/data/pittsburgh"
 EXPORT = "Example: netvlad datasets export pitts30k-test --root ~/data/pittsburgh --to pitts30k/"
 Name = Annotated[str, typer.Argument(help="A benchmark, or the beginning of several names: pitts30k.")]
-Root = Annotated[Path, typer.Option(help="The folder the benchmark is in.")]
+Root = Annotated[Path, typer.Option(help="The folder that holds the benchmark.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -47,7 +47,7 @@ def _list() -> None:
 
 @app.command(epilog="Example: netvlad datasets show tokyo247")
 def show(name: Name) -> None:
-    """Tell everything about a benchmark: how to get it, its folders, its rules, published results."""
+    """Describe a benchmark: how to get it, its folders, its rules, published results."""
     from netvlad.benchmarks import family
 
     print("\n\n".join("\n".join(_facts(one)) for one in family(name)))
@@ -58,7 +58,7 @@ def check(
     name: Name,
     root: Root,
 ) -> None:
-    """Say what is missing or misplaced in a folder; exit code 1 if anything is."""
+    """List what is missing or misplaced in a folder; exit code 1 if anything is."""
     from netvlad.benchmarks import family
 
     good = True
@@ -86,8 +86,8 @@ def export(
 ) -> None:
     """Write a benchmark's photos and places as tables that every other command takes.
 
-    What tables cannot hold (which photos are right where positions do not say it, junk, regions of interest,
-    conditions) is written beside them as truth.json or NAME.truth.json, by row of database and queries.
+    What tables cannot hold (listed positives, junk, regions of interest, conditions) is written beside them as
+    truth.json or NAME.truth.json, by row of database and queries.
     """
     from netvlad.benchmarks import benchmark
     from netvlad.benchmarks.export import write

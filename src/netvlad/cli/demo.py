@@ -1,4 +1,4 @@
-"""netvlad demo: the whole way on a person's own photos, or on a town that is drawn for it."""
+"""netvlad demo: index, locate and report on your own photos, or on a generated town."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ EXAMPLE = "Example: netvlad demo photos/ --out demo/, or, without any photos, ne
 def run(
     photos: Annotated[
         Path | None,
-        typer.Argument(help="A folder of geotagged photos, or a table; by default a town is drawn (netvlad town)."),
+        typer.Argument(help="A folder of geotagged photos, or a table; by default a generated town (netvlad town)."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the report and the indexes.")] = Path("out/demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the report and the indexes.")] = Path("out/demo"),
     model: Models = None,
     radius: Annotated[
-        float | None, typer.Option(help="Metres within which a match counts; 25, or 10 on a map below 500 m.")
+        float | None,
+        typer.Option(help="Distance in metres up to which a match is correct (25; 10 on a map below 500 m)."),
     ] = None,
     workers: Workers = None,
 ) -> None:
@@ -66,7 +67,7 @@ def run(
 
 
 def _compared() -> tuple[str, ...]:
-    """Max pooling against NetVLAD; where no weights can be had, the describer that needs none."""
+    """Max pooling and NetVLAD; DenseVLAD, which needs no weights, where theirs are missing."""
     from netvlad.cli.common import say
     from netvlad.errors import ModelError
     from netvlad.experiments.run import COMPARED
@@ -81,7 +82,7 @@ def _compared() -> tuple[str, ...]:
 
 
 def _town(out: Path, workers: int | None) -> Path:
-    """The table of the small town's test photos; the town is built the first time."""
+    """The table of test photos of a small town, which is built the first time."""
     from netvlad.cli.common import say
     from netvlad.town.build import build_town, is_whole
     from netvlad.town.contact_sheet import write_contact_sheet
@@ -95,7 +96,7 @@ def _town(out: Path, workers: int | None) -> Path:
 
 
 def _key(*parts: object) -> str:
-    """An index of other photos, or another model of the same name, must not be taken for this one's."""
+    """A digest that keeps indexes of other photos, or of another model of the same name, apart."""
     return hashlib.sha256("\n".join(map(str, parts)).encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 

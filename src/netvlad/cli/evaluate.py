@@ -1,4 +1,4 @@
-"""netvlad evaluate: how well models find places, on a benchmark or on photos of one's own."""
+"""netvlad evaluate: recall of models on a benchmark or on your own photos."""
 
 from __future__ import annotations
 
@@ -48,23 +48,25 @@ def run(
     stage: Stage = None,
     resize: Resize = None,
     rerank: Annotated[
-        int | None, typer.Option(help="Judge each model once more, its so many best put in order by geometry.", min=1)
+        int | None,
+        typer.Option(help="Evaluate each model once more, with its best N matches re-ranked by geometry.", min=1),
     ] = None,
-    local: Annotated[str | None, typer.Option(help="Features for --rerank: rootsift, sift, orb, akaze.")] = None,
-    geometry: Annotated[str | None, typer.Option(help="Of --rerank: homography or fundamental.")] = None,
-    budget: Annotated[float | None, typer.Option(help="Seconds that --rerank may take for a query.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write results.json, curves and a page into this folder.")] = None,
+    local: Annotated[str | None, typer.Option(help="Local features for --rerank: rootsift, sift, orb, akaze.")] = None,
+    geometry: Annotated[str | None, typer.Option(help="Geometry for --rerank: homography or fundamental.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Time limit of --rerank in seconds per query.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for results.json, the curve, a page and cached rankings.")
+    ] = None,
     strict: Strict = False,
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
-    """Recall@N of one or more models: how often a query's N best matches hold one taken near it.
+    """Measure recall@N: the share of queries with a correct match among their N best.
 
-    A benchmark is judged by its own rules, and published numbers stand beside the models they are of; Oxford, Paris and
-    Holidays by mean average precision. A NetVLAD or VLAD given by name gets its cluster centres from the database
-    photos (off the shelf). So does the vocabulary tree, vocabtree or, with its branching, depth and greedy paths,
-    vocabtree-10x5-n5. With -distinct behind a name, densevlad-distinct, the database is searched by what tells its
-    photos from those of other places.
+    A benchmark has its own protocol; Oxford, Paris and Holidays use mean average precision. Published results are
+    printed below the models that they belong to. A NetVLAD or VLAD model given by name gets its cluster centres from
+    the database photos (off the shelf), and so does a vocabulary tree: vocabtree or, with branching, depth and greedy
+    paths, vocabtree-10x5-n5. NAME-distinct replaces each database vector by what distinguishes its place from others.
     """
     from netvlad.cli.common import model_options, say
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result

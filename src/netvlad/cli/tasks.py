@@ -1,4 +1,4 @@
-"""Tasks and results on the command line, for the commands that judge models."""
+"""Tasks and results of `netvlad evaluate` and `netvlad compare`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def own_protocol(
     best_per_panorama: bool,
     other_dates: bool,
 ) -> Protocol:
-    """The rules for photos of one's own. Raises NetvladError for rules beside a benchmark, which has its own."""
+    """The protocol for your own photos. Raises NetvladError for rules next to a benchmark, which has its own."""
     from netvlad.benchmarks.protocol import Protocol
 
     if benchmarks and (radius is not None or keep_unmatched or best_per_panorama or other_dates):
@@ -37,7 +37,7 @@ def own_protocol(
 
 
 def benchmark_tasks(names: list[str], root: Path | None, whole_queries: bool) -> list[Task]:
-    """The benchmarks in one folder. Raises NetvladError for wrong names, a missing folder and missing photos."""
+    """Read benchmarks under one root. Raises NetvladError for unknown names, a missing folder and missing photos."""
     from netvlad.benchmarks import benchmark
     from netvlad.experiments.tasks import benchmark_task
 
@@ -48,7 +48,7 @@ def benchmark_tasks(names: list[str], root: Path | None, whole_queries: bool) ->
 
 
 def own_task(database: Path | None, queries: Path | None, protocol: Protocol, strict: bool) -> Task:
-    """Photos of one's own. Raises NetvladError where a source is missing or cannot be read."""
+    """Read your own photos. Raises NetvladError where a source is missing or cannot be read."""
     from netvlad.cli.common import read_places
     from netvlad.experiments.tasks import Task
 
@@ -60,9 +60,9 @@ def own_task(database: Path | None, queries: Path | None, protocol: Protocol, st
 
 
 def print_result(result: Result, *, rules: bool = False) -> None:
-    """Print what was found on stdout, and what a person should know of it on stderr.
+    """Print results on stdout and remarks on stderr.
 
-    rules: print the protocol for photos of one's own too.
+    rules: print the protocol of your own photos too.
     """
     from netvlad.cli.common import map_table, print_rules, recall_table, tell, tell_unreadable
 

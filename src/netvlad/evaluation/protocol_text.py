@@ -1,4 +1,4 @@
-"""The rules of an evaluation in words, the same wherever a result is shown."""
+"""The protocol of an evaluation as text, the same wherever a result is shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OTHER_DATES = "do not count, neither as matches nor as true ones."
 
 
 def right(protocol: Protocol) -> str:
-    """What makes a match right, such as "within 25 m"."""
+    """When a match is correct, such as "within 25 m"."""
     if protocol.radius is None:
         return "listed by the benchmark" if protocol.frames is None else f"at most {protocol.frames} frames off"
     degrees = "" if protocol.heading is None else f" and {protocol.heading:g}°"
@@ -18,7 +18,7 @@ def right(protocol: Protocol) -> str:
 
 
 def rules(protocol: Protocol) -> dict[str, str]:
-    """Every rule that a result depends on: what it is about -> what it says."""
+    """Every rule that a result depends on: subject -> text."""
     found = {}
     if protocol.benchmark:
         found["Benchmark"] = f"{protocol.benchmark}."
@@ -45,7 +45,7 @@ def _right(protocol: Protocol) -> str:
 
 def runs(numbers: Sequence[int]) -> str:
     """(1, 2, 3, 10, 15, 20) as "1, 2, 3, 10, 15 .. 20": three or more at one step, if larger than 1, as a run."""
-    words, i = [], 0
+    parts, i = [], 0
     while i < len(numbers):
         end = i + 1
         if end < len(numbers):
@@ -53,16 +53,16 @@ def runs(numbers: Sequence[int]) -> str:
             while end + 1 < len(numbers) and numbers[end + 1] - numbers[end] == step:
                 end += 1
             if end - i >= 3:
-                words.append(f"{numbers[i]}, {numbers[i + 1]} .. {numbers[end]}")
+                parts.append(f"{numbers[i]}, {numbers[i + 1]} .. {numbers[end]}")
                 i = end + 1
                 continue
-        words.append(str(numbers[i]))
+        parts.append(str(numbers[i]))
         i += 1
-    return ", ".join(words)
+    return ", ".join(parts)
 
 
 def retrieval_rules(protocol: Protocol, cropped: bool) -> dict[str, str]:
-    """As `rules`, of an evaluation by mean average precision."""
+    """As `rules`, for evaluations by mean average precision."""
     fate = "count with a precision of 0" if protocol.unmatched == "keep" else "are left out of the mean"
     whole = "cropped to their region of interest" if cropped else "whole"
     return {

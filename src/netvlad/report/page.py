@@ -21,6 +21,7 @@ from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.maps.location import Location, Match, answer_in_words
 from netvlad.places import Places, distance
 from netvlad.places.projection import ecef
+from netvlad.report.values import number
 from netvlad.runtime.files import atomic
 
 THUMB = 200  # longest side in pixels
@@ -191,11 +192,6 @@ def fill(template: str, **parts: str) -> str:
 
 def data_uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def number(value: Any, digits: int) -> float | None:
-    """Rounded, or None for what JSON has no number for."""
-    return round(float(value), digits) if value is not None and np.isfinite(value) else None
 
 
 def position(point: Location | Match, planar: bool) -> tuple[float, float] | None:

@@ -1,24 +1,27 @@
-"""The report of an evaluation: a folder with its numbers, its curve and a page to look at."""
+"""The report of an evaluation by recall: a folder with its numbers, its curve and a page."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.benchmarks.published import PublishedResult
 from netvlad.evaluation.protocol_text import right, rules
 from netvlad.evaluation.result import Evaluation, MethodResult
-from netvlad.report.page import data_uri, evaluation_page, number, short_names
+from netvlad.report.page import data_uri, evaluation_page, short_names
 from netvlad.report.plots import recall_curves
 from netvlad.report.published import HEADLINE, compared
+from netvlad.report.values import number, plain, stage
 from netvlad.runtime.files import write_json
+
+if TYPE_CHECKING:
+    from netvlad.types import IntArray
 
 
 def write_report(
@@ -30,10 +33,9 @@ def write_report(
 ) -> Path:
     """Write results.json, recall.png and index.html into a folder, made if missing; returns the page's path.
 
-    An older report there is replaced file by file, each at once; other files are left alone. max_queries: so
-    many queries at most are shown with photos (all are on the map). Without a judged query there is no curve.
-    published: as `summary` takes it.
-    Errors: OSError when the folder cannot be written.
+    An older report there is replaced file by file, each atomically; other files are left alone. Without a judged query
+    there is no curve. max_queries: number of queries that are shown with photos; all are on the map. published: as for
+    `summary`. Raises OSError.
     """
     folder = Path(folder)
     facts = summary(evaluation, published)
@@ -43,19 +45,17 @@ def write_report(
         curve = recall_curves(evaluation, folder / "recall.png").read_bytes()
     else:
         (folder / "recall.png").unlink(missing_ok=True)  # of an older report
-    rows, words = choose_queries(evaluation, max_queries)
-    parts = {**_parts(facts, right(evaluation.protocol)), "chosen": escape(words), "curve": _curve(facts, curve)}
+    rows, chosen = choose_queries(evaluation, max_queries)
+    parts = {**_parts(facts, right(evaluation.protocol)), "chosen": escape(chosen), "curve": _curve(facts, curve)}
     return evaluation_page(evaluation, parts, rows, folder / "index.html")
 
 
 def summary(evaluation: Evaluation, published: Mapping[str, PublishedResult] | None = None) -> dict[str, Any]:
-    """What results.json says: everything but the rankings as plain numbers and strings, None where unknown.
+    """The contents of results.json: everything but the rankings as plain numbers and strings, None where unknown.
 
-    Recall as shares 0..1 with N as a string (JSON has no other keys); for each stage its seconds, the photos
-    it went through, and ms a photo. A stage named after queries, search, ranking or verification counts
-    queries; one named after the database or an index counts database photos; any other ("describe") both. `rules` says
-    what the protocol means; `groups`, where queries are told apart, how many of each are judged. published: name of a
-    ranker -> the published result that it compares with, told with it beside how far it is off.
+    Recall is a share, 0..1, with N as a string (JSON has no other keys). `stages` are as from `values.stage`. `rules`
+    is the protocol text. `groups` counts the judged queries of each group. published: name of a ranker -> the published
+    result that it compares with, which is stated with the difference of this run.
     """
     matched, database, queries = evaluation.matched, len(evaluation.database), len(evaluation.queries)
     protocol = evaluation.protocol
@@ -94,11 +94,11 @@ def _shares(recall: Mapping[int, float]) -> dict[str, float | None]:
     return {str(n): number(share, 6) for n, share in sorted(recall.items())}
 
 
-def choose_queries(evaluation: Evaluation, limit: int) -> tuple[np.ndarray, str]:
-    """Which queries get photos: (their rows, ascending; words that say how they were chosen).
+def choose_queries(evaluation: Evaluation, limit: int) -> tuple[IntArray, str]:
+    """Choose the queries that are shown with photos: (their rows, ascending; a text that explains the choice).
 
-    Equal shares of those every method has right at 1, those only some have right, those none has right, and
-    those without a true match, each at even steps through the list; a small group leaves room to the others.
+    Queries that every method has right at 1, that some have, that none has, and those without a true match get equal
+    shares, at even steps through the list; a small group leaves room for the others.
     """
     matched, several = np.asarray(evaluation.matched, bool), len(evaluation.methods) > 1
     if len(matched) <= limit:
@@ -110,51 +110,18 @@ def choose_queries(evaluation: Evaluation, limit: int) -> tuple[np.ndarray, str]
         "right at 1 by no method" if several else "wrong at 1": matched & ~right.any(axis=0),
         "without a true match in the database": ~matched,
     }
-    members = {words: np.flatnonzero(group) for words, group in groups.items() if group.any()}
+    members = {name: np.flatnonzero(group) for name, group in groups.items() if group.any()}
     left, picked = limit, {}
-    for i, (words, rows) in enumerate(sorted(members.items(), key=lambda item: len(item[1]))):
+    for i, (name, rows) in enumerate(sorted(members.items(), key=lambda item: len(item[1]))):
         share = min(len(rows), left // (len(members) - i))
         left -= share
-        picked[words] = rows[np.arange(share) * len(rows) // max(1, share)]
-    counted = [f"{len(picked[words]):,} of the {len(rows):,} {words}" for words, rows in members.items()]
+        picked[name] = rows[np.arange(share) * len(rows) // max(1, share)]
+    counted = [f"{len(picked[name]):,} of the {len(rows):,} {name}" for name, rows in members.items()]
     return np.sort(np.concatenate(list(picked.values()))), (
         f"All {len(matched):,} queries are on the map; {limit:,} of them are shown here with photos, to keep "
         f"this file small: {', '.join(counted)}, each at even steps through the list. The groups get equal "
         "shares as far as they go, so the share of right ones among these photos is not the recall."
     )
-
-
-def stage(name: str, seconds: float, database: int, queries: int) -> dict[str, Any]:
-    """Seconds of a stage, the photos it went through, by its name (see `summary`), and ms for each of them."""
-    words = name.lower()
-    if re.search("quer|search|rank|verif", words):
-        photos = queries
-    elif re.search("database|index|build", words):
-        photos = database
-    else:
-        photos = database + queries
-    return {
-        "seconds": number(seconds, 6),
-        "photos": photos,
-        "ms_per_photo": number(1000 * seconds / photos, 6) if photos else None,
-    }
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON can hold it: numpy's numbers as numbers, NaN as None, anything unknown by its name."""
-    if isinstance(value, dict):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple | set):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return str(value).encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
 
 
 def _parts(facts: dict[str, Any], right: str) -> dict[str, str]:
@@ -221,17 +188,17 @@ def _table(facts: dict[str, Any]) -> str:
 
 
 def _conventions(facts: dict[str, Any]) -> str:
-    counts, said = facts["counts"], facts["rules"]
+    counts, rules = facts["counts"], facts["rules"]
     none, term = counts["without_match"], "Queries without any true match"
     entries = {
-        **said,
-        term: f"{none:,} of {counts['queries']:,}; they {said[term].rstrip('.')}, so {counts['judged']:,} queries are "
+        **rules,
+        term: f"{none:,} of {counts['queries']:,}; they {rules[term].rstrip('.')}, so {counts['judged']:,} queries are "
         "judged.",
         "Photos that could not be read": f"{counts['unreadable']:,}, left out before anything was counted."
         if counts["unreadable"]
         else "none.",
     }
-    pairs = (f"<dt>{escape(term)}</dt><dd>{escape(words)}</dd>" for term, words in entries.items())
+    pairs = (f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in entries.items())
     return "<dl>" + "".join(pairs) + "</dl>"
 
 

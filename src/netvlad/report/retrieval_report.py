@@ -1,4 +1,4 @@
-"""What a retrieval benchmark gave, as results.json."""
+"""The report of an evaluation by mean average precision: results.json."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import numpy as np
 from netvlad.benchmarks.published import PublishedResult
 from netvlad.evaluation.protocol_text import retrieval_rules
 from netvlad.evaluation.retrieval import Retrieval
-from netvlad.report.page import number
 from netvlad.report.published import compared
-from netvlad.report.recall_report import plain, stage
+from netvlad.report.values import number, plain, stage
 from netvlad.runtime.files import write_json
 
 
 def summary(found: Retrieval, published: Mapping[str, PublishedResult] | None = None) -> dict[str, Any]:
-    """Everything as plain numbers and strings: of each method mAP, mP@k and each query's average precision, 0..1.
+    """The contents of results.json: mAP, mP@k and the average precision of each query, 0..1, of each method.
 
     published: as for `recall_report.summary`.
     """
