@@ -23,7 +23,7 @@ from netvlad.cli import (
     synthesise,
     train,
 )
-from netvlad.pretrained import zoo
+from netvlad.pretrained import listing
 
 MODULES = (index, locate, evaluate, compare, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train)
 COMMANDS = {module.__name__.rpartition(".")[2].replace("_", "-"): module for module in MODULES}
@@ -101,7 +101,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(netvlad, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(zoo, "known", interrupted)
+    monkeypatch.setattr(listing, "listed_backbones", interrupted)
     ran = netvlad("models")
     assert (ran.code, ran.err) == (130, "netvlad: interrupted; run the same command again to go on\n")
 
@@ -116,7 +116,7 @@ def test_an_error_of_the_program_is_not_hidden(monkeypatch):
     def bug():
         raise ZeroDivisionError
 
-    monkeypatch.setattr(zoo, "known", bug)
+    monkeypatch.setattr(listing, "listed_backbones", bug)
     monkeypatch.setattr(sys, "argv", ["netvlad", "models"])
     with pytest.raises(ZeroDivisionError):
         main.main()
