@@ -177,6 +177,24 @@ def test_fitted_anew(new, photos):
     assert fit(again, photos(20)).dim == 4 * 192  # whitened no more
 
 
+@pytest.mark.parametrize(("pooling", "needs"), [("max", False), ("gem", False), ("vlad", True), ("netvlad", True)])
+def test_which_networks_need_centres(new, pooling, needs):
+    model = new(pooling)
+    assert model.needs_centres is needs
+    model.fitted_on["training"] = {"epochs": 3}
+    assert not model.needs_centres
+
+
+def test_centres_given_by_hand(new, photos):
+    model = new("vlad")
+    centres = np.eye(4, 192, dtype=np.float32)
+    model.set_centres(centres, centres)
+    assert model.ready
+    np.testing.assert_array_equal(model.pooling.centres, centres)
+    with pytest.raises(ModelError, match="test_resnet-max: max pooling has no cluster centres"):
+        new("max").set_centres(centres, centres)
+
+
 @pytest.mark.parametrize("learnt", ["training", "sessionID"])
 def test_a_trained_model_keeps_its_centres_and_its_record(new, photos, learnt):
     model = fit(new(), photos(20))
