@@ -86,10 +86,10 @@ def test_demo_of_what_cannot_be_split(refused, town, tmp_path):
 @pytest.fixture
 def tiny_town(monkeypatch):
     """The demo's town, but small enough to be built here."""
-    from netvlad.town import capture_plan as orders
+    from netvlad.town import capture_plan
 
-    tiny = orders.Size((0, 0, 1), (1, 1), 24.0, (1, 1, 1), 128, 3, 2, (64, 48))
-    monkeypatch.setitem(orders.SIZES, "small", tiny)
+    tiny = capture_plan.Size((0, 0, 1), (1, 1), 24.0, (1, 1, 1), 128, 3, 2, (64, 48))
+    monkeypatch.setitem(capture_plan.SIZES, "small", tiny)
 
 
 def test_demo_without_photos_draws_a_town_once(netvlad, tiny_town, tmp_path):

@@ -43,12 +43,12 @@ def test_views_are_made_once(netvlad, panoramas, tmp_path):
     assert "21 photos added" in photos.err
 
 
-def test_panoramas_nothing_is_cast_from_are_listed(netvlad, panoramas, tmp_path):
+def test_panoramas_that_cannot_be_used_are_listed(netvlad, panoramas, tmp_path):
     (tmp_path / "depth" / "b.png").unlink()
     ran = netvlad("synthesise", panoramas, "--out", tmp_path / "v", *OPTIONS)
     assert ran.code == 0
     assert ran.err.splitlines()[:2] == [
-        "nothing was cast from 1 panoramas:",
+        "1 panoramas could not be used:",
         f"  {tmp_path / 'panoramas' / 'b.jpg'}: no depth at {tmp_path / 'depth' / 'b.png'}",
     ]
 

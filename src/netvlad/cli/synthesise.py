@@ -11,33 +11,35 @@ EXAMPLE = "Example: netvlad synthesise panoramas.parquet --out virtual/ --width 
 
 
 def run(
-    panoramas: Annotated[Path, typer.Argument(help="A table of panoramas: path, lat, lon, heading, time.")],
-    out: Annotated[Path, typer.Option(help="The folder for the photos and their table, places.parquet.")],
+    panoramas: Annotated[Path, typer.Argument(help="Table of panoramas: path, lat, lon, heading, time.")],
+    out: Annotated[Path, typer.Option(help="Folder for the photos and their table, places.parquet.")],
     spacing: Annotated[float, typer.Option(help="Metres between virtual positions.", min=0.1)] = 5.0,
-    reach: Annotated[float, typer.Option(help="Metres from a panorama to a virtual position.", min=0.1)] = 20.0,
-    dates: Annotated[str, typer.Option(help="Of panoramas of several dates at a place: latest or all.")] = "latest",
+    reach: Annotated[
+        float, typer.Option(help="Largest distance in metres from a panorama to a virtual position.", min=0.1)
+    ] = 20.0,
+    dates: Annotated[str, typer.Option(help="Which of several dates at a place: latest or all.")] = "latest",
     sources: Annotated[
-        int, typer.Option(help="Panoramas for each view; all but the nearest fill holes. 1: as in the paper.", min=1)
+        int, typer.Option(help="Panoramas per view; all but the nearest fill holes. 1: as in the paper.", min=1)
     ] = 2,
-    headings: Annotated[int, typer.Option(help="Views all around each position.", min=1, max=360)] = 12,
-    pitch: Annotated[float, typer.Option(help="Degrees upwards.", min=-90, max=90)] = 12.0,
+    headings: Annotated[int, typer.Option(help="Views around each position.", min=1, max=360)] = 12,
+    pitch: Annotated[float, typer.Option(help="Pitch of the views in degrees, upwards.", min=-90, max=90)] = 12.0,
     fov: Annotated[float, typer.Option(help="Horizontal field of view in degrees.", min=1, max=170)] = 60.0,
-    width: Annotated[int, typer.Option(help="Pixels.", min=1, max=16000)] = 1280,
-    height: Annotated[int, typer.Option(help="Pixels.", min=1, max=16000)] = 960,
+    width: Annotated[int, typer.Option(help="Width of a view in pixels.", min=1, max=16000)] = 1280,
+    height: Annotated[int, typer.Option(help="Height of a view in pixels.", min=1, max=16000)] = 960,
     max_holes: Annotated[
         float, typer.Option(help="Views with a larger share of undefined pixels are not kept.", min=0, max=1)
     ] = 0.5,
     max_stretch: Annotated[
-        float, typer.Option(help="Pixels of what panoramas saw that many times smaller are undefined.", min=1)
+        float, typer.Option(help="Surfaces that panoramas saw more than so many times smaller are undefined.", min=1)
     ] = 2.0,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that cast views.", min=0)] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.", min=0)] = None,
 ) -> None:
-    """Cast photos from positions around panoramas with depth, to add to a database (24/7 view synthesis).
+    """Render virtual photos around panoramas with depth, to add to a database (24/7 view synthesis).
 
-    Views already in the folder are not made again, so an interrupted run goes on where it stopped.
+    Views in the folder are kept, so the same command resumes an interrupted run.
     """
     from netvlad.cli.common import read_places, say, tell
     from netvlad.panoramas.synthesis.views import Settings, synthesise
@@ -45,7 +47,7 @@ def run(
     settings = Settings(spacing, reach, dates, sources, headings, pitch, fov, width, height, max_holes, max_stretch)
     done = synthesise(read_places(panoramas, strict), out, settings, workers=workers)
     reasons = [f"{path}: {why}" for path, why in done.unusable.items()]
-    tell(f"nothing was cast from {len(reasons)} panoramas", reasons)
+    tell(f"{len(reasons)} panoramas could not be used", reasons)
     say(
         f"{out}: {done.made} views made, {len(done.places)} in all from {done.positions} virtual positions, "
         f"{done.holes:.1%} of their pixels undefined; {done.skipped} with more than {max_holes:.0%} left out"

@@ -7,7 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="A street-view town drawn from a seed: panoramas, dates, depth and truth.", no_args_is_help=True)
+app = typer.Typer(
+    help="A street-view town drawn from a seed: panoramas with depth, several dates, ground truth.",
+    no_args_is_help=True,
+)
 
 EXAMPLE = "Example: netvlad town build --seed 7 --size small --out town/"
 Three = tuple[int, int, int]
@@ -15,28 +18,32 @@ Three = tuple[int, int, int]
 
 @app.command(epilog=EXAMPLE)
 def build(
-    out: Annotated[Path, typer.Option(help="The town's folder; gone on with if it is there.")],
-    seed: Annotated[int, typer.Option(help="Another seed, another town.", min=0)] = 7,
+    out: Annotated[Path, typer.Option(help="Folder of the town; an interrupted build in it is resumed.")],
+    seed: Annotated[int, typer.Option(help="Seed that the town is drawn from.", min=0)] = 7,
     size: Annotated[
         str, typer.Option(help="tiny (a test), small (the demo) or city (thousands of panoramas).")
     ] = "small",
-    neighbourhoods: Annotated[Three | None, typer.Option(help="How many for train, val and test.")] = None,
+    neighbourhoods: Annotated[Three | None, typer.Option(help="Number in train, val and test.")] = None,
     streets: Annotated[tuple[int, int] | None, typer.Option(help="Streets along each axis of a neighbourhood.")] = None,
     spacing: Annotated[float | None, typer.Option(help="Metres between panoramas.", min=1)] = None,
-    dates: Annotated[Three | None, typer.Option(help="How often the camera car came, in train, val and test.")] = None,
-    width: Annotated[int | None, typer.Option(help="Of a panorama, in pixels.", min=64)] = None,
-    visits: Annotated[
-        int | None, typer.Option(help="Of people with phones: by day, at sunset, by night.", min=1)
+    dates: Annotated[
+        Three | None, typer.Option(help="Number of surveys by the camera car in train, val and test.")
     ] = None,
-    queries: Annotated[int | None, typer.Option(help="Photos a visit.", min=1)] = None,
+    width: Annotated[int | None, typer.Option(help="Width of a panorama in pixels.", min=64)] = None,
+    visits: Annotated[
+        int | None, typer.Option(help="Visits by people with phones, in turn by day, at sunset and by night.", min=1)
+    ] = None,
+    queries: Annotated[int | None, typer.Option(help="Photos per visit.", min=1)] = None,
     photo: Annotated[tuple[int, int] | None, typer.Option(help="Width and height of cut-outs and queries.")] = None,
     gps: Annotated[float, typer.Option(help="Error of recorded positions: standard deviation in metres.", min=0)] = 2.0,
-    compass: Annotated[float, typer.Option(help="Error of recorded headings in degrees.", min=0)] = 1.5,
-    workers: Annotated[int | None, typer.Option(help="Processes; by default one for each core.", min=0)] = None,
+    compass: Annotated[
+        float, typer.Option(help="Error of recorded headings: standard deviation in degrees.", min=0)
+    ] = 1.5,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; by default one per core.", min=0)] = None,
 ) -> None:
-    """Build a town: for train, val and test panoramas with depth, their cut-outs, queries, tables and the truth.
+    """Build a town: panoramas with depth, cut-outs, queries, tables and ground truth for train, val and test.
 
-    Interrupted, the same command goes on. Every other command takes its tables.
+    The same command resumes an interrupted build. Every other command takes its tables.
     """
     from dataclasses import replace
 

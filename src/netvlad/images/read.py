@@ -104,19 +104,11 @@ def _pixels(source: Encoded, resize: int | None, max_pixels: int, alpha: bool) -
 
 def _upright(image: Image.Image) -> Image.Image:
     # Pillow's exif_transpose also writes the EXIF anew, which fails if any other tag of it is broken
-    from PIL.Image import Transpose
+    from PIL.Image import Transpose as T
 
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
+    turns = (T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM, T.TRANSPOSE, T.ROTATE_270, T.TRANSVERSE, T.ROTATE_90)
     try:
-        turn = turns.get(image.getexif().get(0x0112, 1))
+        turn = dict(enumerate(turns, 2)).get(image.getexif().get(0x0112, 1))
     except Exception:  # unreadable EXIF gives no orientation; the pixels are still good
         return image
     return image if turn is None else image.transpose(turn)

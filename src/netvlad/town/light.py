@@ -15,56 +15,21 @@ if TYPE_CHECKING:
     from netvlad.types import Array, FloatArray
 
 WEATHERS = ("clear", "overcast", "fog", "rain", "snow")
-# light by the sun's elevation in degrees: of the sun, the zenith, the horizon below the sun and the one opposite
-_ELEVATION = np.array([-18, -9, -5, -1, 3, 10, 25, 90.0])
-_SUN = np.array(
+# elevation of the sun in degrees, and light, each red, green, blue: of the sun, the zenith, the horizon below the sun,
+# and the opposite horizon
+_LIGHT = np.array(
     [
-        [0, 0, 0],
-        [0, 0, 0],
-        [0, 0, 0],
-        [0.02, 0.007, 0.002],
-        [0.34, 0.15, 0.05],
-        [0.68, 0.48, 0.29],
-        [0.92, 0.82, 0.66],
-        [1.0, 0.94, 0.84],
+        [-18, 0, 0, 0, 0.0016, 0.002, 0.004, 0.01, 0.007, 0.004, 0.01, 0.007, 0.004],
+        [-9, 0, 0, 0, 0.005, 0.008, 0.02, 0.05, 0.024, 0.012, 0.012, 0.011, 0.016],
+        [-5, 0, 0, 0, 0.03, 0.045, 0.11, 0.34, 0.13, 0.05, 0.06, 0.055, 0.085],
+        [-1, 0.02, 0.007, 0.002, 0.09, 0.13, 0.28, 0.78, 0.36, 0.15, 0.2, 0.19, 0.26],
+        [3, 0.34, 0.15, 0.05, 0.13, 0.21, 0.42, 0.92, 0.62, 0.36, 0.36, 0.38, 0.47],
+        [10, 0.68, 0.48, 0.29, 0.16, 0.29, 0.56, 0.84, 0.76, 0.62, 0.5, 0.58, 0.7],
+        [25, 0.92, 0.82, 0.66, 0.18, 0.34, 0.68, 0.72, 0.78, 0.84, 0.6, 0.72, 0.86],
+        [90, 1, 0.94, 0.84, 0.18, 0.36, 0.74, 0.66, 0.78, 0.92, 0.6, 0.74, 0.92],
     ]
 )
-_ZENITH = np.array(
-    [
-        [0.0016, 0.002, 0.004],
-        [0.005, 0.008, 0.02],
-        [0.03, 0.045, 0.11],
-        [0.09, 0.13, 0.28],
-        [0.13, 0.21, 0.42],
-        [0.16, 0.29, 0.56],
-        [0.18, 0.34, 0.68],
-        [0.18, 0.36, 0.74],
-    ]
-)
-_HORIZON = np.array(
-    [
-        [0.010, 0.007, 0.004],
-        [0.05, 0.024, 0.012],
-        [0.34, 0.13, 0.05],
-        [0.78, 0.36, 0.15],
-        [0.92, 0.62, 0.36],
-        [0.84, 0.76, 0.62],
-        [0.72, 0.78, 0.84],
-        [0.66, 0.78, 0.92],
-    ]
-)
-_OPPOSITE = np.array(
-    [
-        [0.010, 0.007, 0.004],
-        [0.012, 0.011, 0.016],
-        [0.06, 0.055, 0.085],
-        [0.20, 0.19, 0.26],
-        [0.36, 0.38, 0.47],
-        [0.50, 0.58, 0.70],
-        [0.60, 0.72, 0.86],
-        [0.60, 0.74, 0.92],
-    ]
-)
+_ELEVATION, _SUN, _ZENITH, _HORIZON, _OPPOSITE = np.split(_LIGHT, [1, 4, 7, 10], axis=1)
 LAMP_COLOUR = np.array([1.0, 0.70, 0.38], np.float32)  # sodium vapour
 SHOP_COLOUR = np.array([1.0, 0.86, 0.66], np.float32)
 
@@ -106,7 +71,7 @@ class Moment:
         )
 
     def _interpolated(self, table: Array) -> FloatArray:
-        return np.array([np.interp(self.elevation, _ELEVATION, table[:, i]) for i in range(3)], np.float32)
+        return np.array([np.interp(self.elevation, _ELEVATION[:, 0], table[:, i]) for i in range(3)], np.float32)
 
     @cached_property
     def sunlight(self) -> FloatArray:

@@ -145,13 +145,7 @@ class Mesh:
         self.quad(low + z, a, b, material if top is None else top)
 
     def tube(
-        self,
-        foot: ArrayLike,
-        head: ArrayLike,
-        radius: float,
-        material: int,
-        tip: float | None = None,
-        sides: int = 5,
+        self, foot: ArrayLike, head: ArrayLike, radius: float, material: int, tip: float | None = None, sides: int = 5
     ) -> None:
         """Add a branch or a post from foot to head. tip: radius at the head, by default that at the foot."""
         foot, head = np.asarray(foot, float), np.asarray(head, float)

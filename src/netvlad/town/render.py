@@ -12,8 +12,6 @@ from netvlad.town.light import LAMP_COLOUR, SHOP_COLOUR, Moment
 from netvlad.town.mesh import GROUND, LEAF, Mesh, Textures
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
     from netvlad.types import Array, BoolArray, FloatArray
 
 FAR = 655.0  # metres: everything beyond is sky; a depth map of 16 bits in centimetres ends here too
@@ -108,13 +106,7 @@ class Scene:
         return light.reshape(height, width, 3), distance.reshape(height, width)
 
     def _shade(
-        self,
-        triangle: Array,
-        distance: FloatArray,
-        barycentric: FloatArray,
-        origin: ArrayLike,
-        directions: FloatArray,
-        pixel_angle: float,
+        self, triangle: Array, distance: Array, barycentric: Array, origin: Array, directions: Array, pixel_angle: float
     ) -> Array:
         """Light (n, 3) that comes from points on triangles, through haze."""
         material = self.material[triangle]
@@ -135,13 +127,7 @@ class Scene:
         return hazy
 
     def _albedo(
-        self,
-        material: Array,
-        triangle: Array,
-        barycentric: FloatArray,
-        distance: FloatArray,
-        facing: Array,
-        pixel_angle: float,
+        self, material: Array, triangle: Array, barycentric: Array, distance: Array, facing: Array, pixel_angle: float
     ) -> tuple[Array, Array]:
         """Colours (n, 3) and texture codes (n,) of points on triangles."""
         albedo, code = self.colour[material].copy(), np.zeros(len(material), np.uint8)

@@ -10,6 +10,11 @@ Colour: TypeAlias = tuple[int, int, int]  # sRGB, 0..255
 STOREY = 3.2  # height in metres
 
 
+def rgb(hexadecimal: str) -> tuple[Colour, ...]:
+    """Parse colours such as "781e20 184634"."""
+    return tuple((int(c[:2], 16), int(c[2:4], 16), int(c[4:], 16)) for c in hexadecimal.split())
+
+
 @dataclass(frozen=True)
 class Style:
     """A style of houses.
@@ -34,18 +39,10 @@ class Style:
 
 STYLES = (
     Style(
-        ((142, 70, 54), (120, 58, 48), (158, 92, 66)),
-        2.6,
-        (0.42, 0.56),
-        (232, 228, 214),
-        (2, 2),
-        0.25,
-        50,
-        storeys=(2, 4),
-        gabled=0.6,
+        rgb("8e4636 783a30 9e5c42"), 2.6, (0.42, 0.56), (232, 228, 214), (2, 2), 0.25, 50, storeys=(2, 4), gabled=0.6
     ),
     Style(
-        ((206, 190, 158), (190, 172, 140)),
+        rgb("cebe9e beac8c"),
         3.0,
         (0.40, 0.62),
         (92, 70, 52),
@@ -58,7 +55,7 @@ STYLES = (
         gabled=0.2,
     ),
     Style(
-        ((226, 202, 150), (216, 176, 150), (188, 204, 196), (232, 226, 208)),
+        rgb("e2ca96 d8b096 bcccc4 e8e2d0"),
         2.8,
         (0.34, 0.54),
         (240, 240, 236),
@@ -69,22 +66,10 @@ STYLES = (
         storeys=(2, 4),
         gabled=0.8,
     ),
+    Style(rgb("768088 969692"), 2.4, (0.86, 0.66), (60, 64, 70), (2, 1), 0.0, 0, band=True, storeys=(4, 7)),
+    Style(rgb("b0aca4 a09c98 c4c0ba"), 3.6, (0.66, 0.50), (50, 52, 56), (3, 1), 0.0, 8, band=True, storeys=(3, 6)),
     Style(
-        ((118, 128, 136), (150, 150, 146)), 2.4, (0.86, 0.66), (60, 64, 70), (2, 1), 0.0, 0, band=True, storeys=(4, 7)
-    ),
-    Style(
-        ((176, 172, 164), (160, 156, 152), (196, 192, 186)),
-        3.6,
-        (0.66, 0.50),
-        (50, 52, 56),
-        (3, 1),
-        0.0,
-        8,
-        band=True,
-        storeys=(3, 6),
-    ),
-    Style(
-        ((96, 62, 52), (84, 78, 74)),
+        rgb("603e34 544e4a"),
         2.4,
         (0.44, 0.64),
         (206, 200, 184),
@@ -98,17 +83,8 @@ STYLES = (
     ),
 )
 
-DOORS = ((120, 30, 32), (24, 70, 52), (30, 52, 110), (70, 46, 30), (210, 170, 40), (30, 30, 34), (190, 190, 184))
-SIGNS = (
-    (176, 28, 30),
-    (20, 60, 130),
-    (18, 92, 60),
-    (230, 180, 30),
-    (30, 30, 34),
-    (240, 236, 224),
-    (110, 40, 110),
-    (220, 100, 24),
-)
+DOORS = rgb("781e20 184634 1e346e 462e1e d2aa28 1e1e22 bebeb8")
+SIGNS = rgb("b01c1e 143c82 125c3c e6b41e 1e1e22 f0ece0 6e286e dc6418")
 _TRADES = (
     "BAKERY CAFE HOTEL BOOKS PHARMACY OPTICS FLORIST BAR PIZZA SHOES BIKES BANK CINEMA TEA RECORDS TAILOR GROCER "
     "BUTCHER TOYS MUSIC HARDWARE LAUNDRY GALLERY CLOCKS NOODLES BARBER"

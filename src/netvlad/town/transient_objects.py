@@ -9,32 +9,13 @@ import numpy as np
 from netvlad.town.facades import posters
 from netvlad.town.mesh import Mesh, Textures, axes
 from netvlad.town.plan import Lot, Plan, Street, on_crossing
-from netvlad.town.styles import SIGNS
+from netvlad.town.styles import SIGNS, rgb
 
 if TYPE_CHECKING:
     Parts = tuple[int, int, int, int]  # materials of a car's glass, tyres, headlights and rear lights
 
-CAR_COLOURS = (
-    (180, 24, 28),
-    (30, 60, 120),
-    (40, 44, 48),
-    (206, 208, 210),
-    (236, 236, 234),
-    (120, 126, 130),
-    (24, 80, 60),
-    (196, 160, 60),
-    (90, 30, 40),
-)
-CLOTHES_COLOURS = (
-    (40, 42, 60),
-    (120, 40, 44),
-    (60, 90, 70),
-    (180, 160, 120),
-    (30, 30, 34),
-    (200, 196, 190),
-    (70, 110, 160),
-    (210, 120, 40),
-)
+CAR_COLOURS = rgb("b4181c 1e3c78 282c30 ced0d2 ececea 787e82 18503c c4a03c 5a1e28")
+CLOTHES_COLOURS = rgb("282a3c 78282c 3c5a46 b4a078 1e1e22 c8c4be 466ea0 d27828")
 
 
 def add_transient_objects(plan: Plan, mesh: Mesh, textures: Textures, rng: np.random.Generator, busy: float) -> None:

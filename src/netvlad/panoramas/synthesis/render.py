@@ -33,10 +33,7 @@ class Panorama:
 
 
 def render(
-    sources: Sequence[Panorama],
-    offsets: Sequence[Array],
-    cameras: Iterable[Camera],
-    max_stretch: float = np.inf,
+    sources: Sequence[Panorama], offsets: Sequence[Array], cameras: Iterable[Camera], max_stretch: float = np.inf
 ) -> Iterator[Array]:
     """Yield the view of each camera from one virtual position: (height, width, 4) uint8, alpha 255, or 0 for a hole.
 

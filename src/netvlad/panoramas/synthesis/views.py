@@ -87,12 +87,7 @@ def synthesise(
     _check_settings(out / "views.json", settings)
     clear, unusable = _clear_views(panoramas)
     positions = virtual_positions(
-        panoramas,
-        clear,
-        spacing=settings.spacing,
-        reach=settings.reach,
-        dates=settings.dates,
-        sources=settings.sources,
+        panoramas, clear, spacing=settings.spacing, reach=settings.reach, dates=settings.dates, sources=settings.sources
     )
     if not positions:
         raise PlacesError(f"no position within {settings.reach:g} m of the panoramas is free of buildings")
