@@ -51,7 +51,7 @@ def test_counts_are_told_but_do_not_keep_from_reading(known, tmp_path):
 
 
 def test_no_folder(known, tmp_path):
-    with pytest.raises(PlacesError, match=r"q0\.jpg is no folder; nine is wanted there:\nROOT/"):
+    with pytest.raises(PlacesError, match=r"q0\.jpg: is no folder; the layout of nine is:\nROOT/"):
         known.read(tmp_path / "q0.jpg")
 
 

@@ -27,7 +27,7 @@ def test_both_directions(tmp_path, touch):
     (line,) = known.check(tmp_path)
     assert "1 of 2 photos cannot be used" in line
     (tmp_path / "east_day.csv").unlink()
-    assert known.check(tmp_path) == [f"{tmp_path} holds no east_day.csv"]
+    assert known.check(tmp_path) == [f"{tmp_path}: holds no east_day.csv"]
 
 
 @pytest.mark.parametrize(("name", "judged"), [("campus-day-night", 349), ("campus-night-day", 313)])

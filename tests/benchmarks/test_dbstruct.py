@@ -67,15 +67,15 @@ def test_other_files(tmp_path):
     savemat(tmp_path / "other.mat", {"net": 1.0})
     (tmp_path / "text.mat").write_text("no MATLAB file, but long enough to look at its head " * 10)
     (tmp_path / "empty.mat").touch()
-    with pytest.raises(PlacesError, match=r"other\.mat holds no struct dbStruct"):
+    with pytest.raises(PlacesError, match=r"other\.mat: holds no struct dbStruct"):
         read_struct(tmp_path / "other.mat")
     for name in ("text.mat", "empty.mat", "absent.mat"):
-        with pytest.raises(PlacesError, match=f"{name} cannot be read"):
+        with pytest.raises(PlacesError, match=f"{name}: cannot be read"):
             read_struct(tmp_path / name)
 
 
 def test_without_h5py(tmp_path, write_struct, monkeypatch):
     write_struct(tmp_path / "s.mat", "7.3", FIELDS)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(PlacesError, match=r"s\.mat is of MATLAB 7\.3, .*: pip install 'netvlad\[matlab\]'"):
+    with pytest.raises(PlacesError, match=r"s\.mat: is of MATLAB 7\.3, .*: pip install 'netvlad\[matlab\]'"):
         read_struct(tmp_path / "s.mat")

@@ -49,9 +49,9 @@ def test_what_is_wrong(tree):
     (tree / "Images" / "London" / name).unlink()
     assert known.check(tree) == [f"1 of 3 database photos are absent in {tree}: Images/London/{name}"]
     (tree / "Dataframes" / "PRS.csv").write_text(HEAD.replace("panoid", "pano") + "130,2015,5,584,PRS,48.8,2.2,7P0\n")
-    assert known.check(tree) == [f"{tree / 'Dataframes/PRS.csv'} has no columns panoid"]
+    assert known.check(tree) == [f"{tree / 'Dataframes/PRS.csv'}: has no columns panoid"]
     (tree / "Dataframes" / "PRS.csv").write_text(HEAD + "130,2015,May,584,PRS,48.8,2.2,7P0\n")
     (line,) = known.check(tree)
     assert line.startswith(f"{tree / 'Dataframes/PRS.csv'}: invalid literal")
     (tree / "Dataframes").rename(tree / "dataframes")
-    assert known.check(tree) == [f"{tree / 'Dataframes'} holds no CSV tables, one a city such as London.csv"]
+    assert known.check(tree) == [f"{tree / 'Dataframes'}: holds no CSV tables, one a city such as London.csv"]

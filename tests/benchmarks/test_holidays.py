@@ -21,6 +21,6 @@ def test_scenes(tmp_path, touch):
 
 
 def test_nothing(tmp_path):
-    assert benchmark("holidays").check(tmp_path) == [f"{tmp_path} holds neither jpg nor images"]
+    assert benchmark("holidays").check(tmp_path) == [f"{tmp_path}: holds neither jpg nor images"]
     (tmp_path / "jpg").mkdir()
-    assert benchmark("holidays").check(tmp_path) == [f"{tmp_path / 'jpg'} holds no photos"]
+    assert benchmark("holidays").check(tmp_path) == [f"{tmp_path / 'jpg'}: holds no photos"]

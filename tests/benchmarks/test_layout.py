@@ -47,8 +47,8 @@ def test_rows_of_a_table(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("\ufeffkey,lat\na,1\nb,\n", encoding="utf-8")
     assert read_rows(table, ("key", "lat")) == [{"key": "a", "lat": "1"}, {"key": "b", "lat": ""}]
-    with pytest.raises(PlacesError, match=r"t\.csv has no columns lon, ca$"):
+    with pytest.raises(PlacesError, match=r"t\.csv: has no columns lon, ca$"):
         read_rows(table, ("key", "lon", "ca"))
     table.write_text("key,lat\n")
-    with pytest.raises(PlacesError, match=r"t\.csv holds no rows$"):
+    with pytest.raises(PlacesError, match=r"t\.csv: holds no rows$"):
         read_rows(table, ("key",))

@@ -108,11 +108,11 @@ def test_what_is_wrong(val):
     assert refused() == f"{folder}: raw.csv and postprocessed.csv do not list the same photos in the same order"
     change("subtask_index.csv", ",all,", ",some,")
     change("raw.csv", "sfq9", "sfq1")
-    assert refused() == f"{folder / 'subtask_index.csv'} has no columns all"
+    assert refused() == f"{folder / 'subtask_index.csv'}: has no columns all"
     (folder / "postprocessed.csv").write_text(",key,easting,northing\n")
-    assert refused() == f"{folder / 'postprocessed.csv'} holds no rows"
+    assert refused() == f"{folder / 'postprocessed.csv'}: holds no rows"
     (folder / "raw.csv").unlink()
-    assert refused() == f"{folder / 'raw.csv'} is not there (of metadata.zip)"
+    assert refused() == f"{folder / 'raw.csv'}: is not there (of metadata.zip)"
 
 
 def test_a_silent_compass_is_no_fault(val):

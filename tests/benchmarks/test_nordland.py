@@ -57,7 +57,7 @@ def test_the_downloaders_layout(tmp_path, touch):
     assert "holds 12 frames in database, 11 in queries" in first()
     (gone,) = (tmp_path / "images/test/queries").glob("*@5@@@@@@@@.jpg")
     gone.unlink()
-    assert first().endswith("queries: frames 0 to 9 are wanted once each; some are missing or twice")
+    assert first().endswith("queries: frames 0 to 9 must occur once each; some are missing or occur twice")
 
 
 def test_what_is_missing(tmp_path, raw):
@@ -66,4 +66,4 @@ def test_what_is_missing(tmp_path, raw):
     assert lines[0] == f"1 of 25 query photos are absent in {raw}: winter/{NAMES[1]}"
     (raw / "cleanImageNames.txt").unlink()
     lines = benchmark("nordland-summer-winter").check(raw)
-    assert lines == [f"{raw} holds neither cleanImageNames.txt nor images/test"]
+    assert lines == [f"{raw}: holds neither cleanImageNames.txt nor images/test"]

@@ -52,7 +52,7 @@ def test_paris_has_folders_and_corrupt_photos(tmp_path, touch):
     assert split.positives[0].tolist() == [0, 1]
     write_truth(tmp_path / "paris_120310", "defense_1", line, junk="paris_louvre_000136")
     (message,) = benchmark("paris6k").check(tmp_path)
-    assert message.endswith("defense_1_junk.txt names 1 photos that are not there: paris_louvre_000136")
+    assert message.endswith("defense_1_junk.txt: names 1 photos that are not there: paris_louvre_000136")
     touch(tmp_path, "images/defense/paris_louvre_000001.jpg")
     (message,) = benchmark("paris6k").check(tmp_path)
     assert "two photos named paris_louvre_000001" in message
@@ -66,18 +66,18 @@ def test_what_is_missing(oxford):
     truth = oxford / "gt_files_170407"
     (truth / "all_souls_1_query.txt").write_text("oxc1_all_souls_000013 136.5 34.1 648.5\n")
     assert said() == (
-        f"{truth / 'all_souls_1_query.txt'}: a photo's name and left, top, right, bottom are wanted, not "
+        f"{truth / 'all_souls_1_query.txt'}: expected a photo's name and left, top, right, bottom, not "
         "'oxc1_all_souls_000013 136.5 34.1 648.5'"
     )
     (truth / "all_souls_1_query.txt").write_text("oxc1_all_souls_000099 1 2 3 4\n")
-    assert said().endswith("all_souls_1_query.txt names 1 photos that are not there: all_souls_000099")
+    assert said().endswith("all_souls_1_query.txt: names 1 photos that are not there: all_souls_000099")
     (truth / "all_souls_1_query.txt").write_text("oxc1_all_souls_000013 1 2 3 4\n")
     (truth / "all_souls_1_ok.txt").unlink()
-    assert said() == f"{truth / 'all_souls_1_ok.txt'} is not there"
+    assert said() == f"{truth / 'all_souls_1_ok.txt'}: is not there"
     for path in truth.iterdir():
         path.unlink()
-    assert said() == f"{truth} holds no files *_query.txt"
+    assert said() == f"{truth}: holds no files *_query.txt"
     truth.rmdir()
-    assert said() == f"{oxford} holds neither groundtruth nor gt_files_170407 nor gt"
+    assert said() == f"{oxford}: holds neither groundtruth nor gt_files_170407 nor gt"
     (oxford / "images").rename(oxford / "photos")
-    assert said() == f"{oxford} holds neither images nor jpg"
+    assert said() == f"{oxford}: holds neither images nor jpg"

@@ -75,12 +75,12 @@ def test_check_tells_all_that_is_absent_at_once(tree):
 def test_files_that_are_not_there(tree, tmp_path):
     name = "pitts30k_val.mat"
     root = tree()
-    assert benchmark("pitts30k-val").check(root) == [f"{root} holds neither datasets/{name} nor {name} nor images/val"]
+    assert benchmark("pitts30k-val").check(root) == [f"{root}: holds neither datasets/{name} nor {name} nor images/val"]
     (root / "datasets" / "pitts30k_test.mat").rename(root / name)
     (line,) = benchmark("pitts30k-val").check(root)
-    assert line == f"{root / name} says that it is 'test'; 'val' is wanted under this name"
+    assert line == f"{root / name}: is the split 'test'; its name says 'val'"
     (line,) = benchmark("pitts30k-val").check(root / "nowhere")
-    assert line.startswith(f"{root / 'nowhere'} is no folder; pitts30k-val is wanted there:\nROOT/\n")
+    assert line.startswith(f"{root / 'nowhere'}: is no folder; the layout of pitts30k-val is:\nROOT/\n")
 
 
 def test_the_downloaders_layout(tmp_path, touch):

@@ -53,8 +53,8 @@ def test_a_pickle_is_not_loaded(tmp_path):
     (tmp_path / "gnd_roxford5k.pkl").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     (line,) = benchmark("roxford5k-hard").check(tmp_path)
     assert line == (
-        f"{tmp_path / 'gnd_roxford5k.mat'} is not there; gnd_roxford5k.pkl is there, but a pickle can run anything and "
-        "is not loaded: it is at http://cmp.felk.cvut.cz/revisitop/data/datasets/roxford5k/gnd_roxford5k.mat"
+        f"{tmp_path / 'gnd_roxford5k.mat'}: is not there; gnd_roxford5k.pkl is there, but a pickle can run anything "
+        "and is not loaded: it is at http://cmp.felk.cvut.cz/revisitop/data/datasets/roxford5k/gnd_roxford5k.mat"
     )
     assert not (tmp_path / "owned").exists()
 

@@ -20,7 +20,7 @@ def test_test_sets(tmp_path, touch, base):
     assert benchmark("sf-xl-test-v1").check(tmp_path) == ["1 query photos are listed where the published set has 1000"]
     assert len(benchmark("sf-xl-test-night").read(tmp_path).queries) == 1
     (line,) = benchmark("sf-xl-test-v2").check(tmp_path)
-    assert line == f"{tmp_path / base.rstrip('/')} holds no queries_v2"
+    assert line == f"{tmp_path / base.rstrip('/')}: holds no queries_v2"
 
 
 def test_listed_photos_that_are_absent(tmp_path, touch):
@@ -29,7 +29,7 @@ def test_listed_photos_that_are_absent(tmp_path, touch):
     assert benchmark("sf-xl-small-val").check(tmp_path) == [
         f"1 of 2 database photos are absent in {tmp_path}: small/val/database/{QUERY}"
     ]
-    assert benchmark("sf-xl-val").check(tmp_path) == [f"{tmp_path} holds neither processed/val nor val"]
+    assert benchmark("sf-xl-val").check(tmp_path) == [f"{tmp_path}: holds neither processed/val nor val"]
 
 
 def test_train_has_no_queries(tmp_path, touch):

@@ -68,7 +68,7 @@ def test_the_downloaders_layout(tmp_path, touch):
     assert split.condition.tolist() == ["night", "day", "sunset"]
     assert split.database.panorama.tolist() == ["Ro5QyM_8S1ZnuWoqXIYs1A"]
     touch(tmp_path, f"images/test/queries/{name('')}")
-    with pytest.raises(PlacesError, match=r"1 queries .* do not tell their number"):
+    with pytest.raises(PlacesError, match=r"1 queries .* do not state their number"):
         benchmark("tokyo247").read(tmp_path)
 
 

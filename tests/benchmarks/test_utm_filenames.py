@@ -43,7 +43,7 @@ def test_photos_that_are_not_named_so(tmp_path, touch):
         f"2 of 3 photos in {tmp_path / 'f'} are not named @easting@northing@...: @x@y@.jpg; IMG_1.jpg"
     )
     (tmp_path / "g").mkdir()
-    with pytest.raises(PlacesError, match="g holds no photos"):
+    with pytest.raises(PlacesError, match="g: holds no photos"):
         read_folder(tmp_path / "g")
 
 
@@ -55,11 +55,11 @@ def test_database_and_queries(tmp_path, touch, database):
     assert benchmark("at-named-val").check(tmp_path) == []
     assert radius_neighbors(split.queries, split.database, 25.0).of(0)[0].tolist() == [0, 1, 2]
     lines = benchmark("at-named-test").check(tmp_path)
-    assert lines == [f"{tmp_path} holds neither images/test nor test"]
+    assert lines == [f"{tmp_path}: holds neither images/test nor test"]
     (tmp_path / "images/val").rename(tmp_path / "val")
     assert benchmark("at-named-val").check(tmp_path) == []
     (tmp_path / "val" / database).rename(tmp_path / "val" / "index")
-    assert benchmark("at-named-val").check(tmp_path) == [f"{tmp_path / 'val'} holds neither database nor gallery"]
+    assert benchmark("at-named-val").check(tmp_path) == [f"{tmp_path / 'val'}: holds neither database nor gallery"]
 
 
 def test_counts_and_folders_of_the_sets(tmp_path, touch):
@@ -69,7 +69,7 @@ def test_counts_and_folders_of_the_sets(tmp_path, touch):
         "1 query photos are listed where the published set has 823",
     ]
     assert len(benchmark("svox-night").read(tmp_path).queries) == 1
-    assert benchmark("svox-sun").check(tmp_path) == [f"{tmp_path / 'images/test'} holds no queries_sun"]
+    assert benchmark("svox-sun").check(tmp_path) == [f"{tmp_path / 'images/test'}: holds no queries_sun"]
 
 
 def test_pairs_know_their_match_by_label_not_by_the_stand_in_position(tmp_path, touch):
@@ -86,5 +86,5 @@ def test_pairs_know_their_match_by_label_not_by_the_stand_in_position(tmp_path, 
     assert not split.database.located.any()
     assert benchmark("amstertime").protocol.radius is None
     touch(tmp_path, "images/test/queries/@0@1000@@@@@@@@@@@@@.jpg")
-    with pytest.raises(PlacesError, match="1 of 4 photos in .* do not tell their place in the seventh field"):  # noqa: RUF043
+    with pytest.raises(PlacesError, match="1 of 4 photos in .* do not state their place in the seventh field"):  # noqa: RUF043
         benchmark("amstertime").read(tmp_path)

@@ -139,7 +139,7 @@ def test_a_wrong_tree_says_what_to_do(refused, netvlad, tmp_path):
     on = ["evaluate", *given, "--root", root, "--benchmark"]
     assert "no benchmark is called 'pits'; choose one of pitts250k" in refused(*on, "pits")
     assert refused(*on, "pitts30k").startswith("pitts30k has several parts; choose one of pitts30k-train")
-    assert refused(*on, "pitts30k-val").startswith(f"{root} holds neither datasets/pitts30k_val.mat")
+    assert refused(*on, "pitts30k-val").startswith(f"{root}: holds neither datasets/pitts30k_val.mat")
     assert refused(*on, "gsv-cities") == "gsv-cities has no queries: it is to train on"
     assert "--radius" in refused(*on, "pitts30k-test", "--radius", "10")
     ran = netvlad("evaluate", *given, "--benchmark", "pitts30k-test")

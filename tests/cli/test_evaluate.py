@@ -89,11 +89,11 @@ def test_saved_models_can_be_compared(netvlad, town, tmp_path, weights):
 
 def test_wrong_paths_and_models(refused, town, tmp_path):
     none = tmp_path / "none.csv"
-    assert refused("evaluate", "--database", none, "--queries", town).startswith(f"{none} does not exist")
-    assert refused("evaluate", "--database", town, "--queries", none).startswith(f"{none} does not exist")
+    assert refused("evaluate", "--database", none, "--queries", town).startswith(f"{none}: does not exist")
+    assert refused("evaluate", "--database", town, "--queries", none).startswith(f"{none}: does not exist")
     given = ["evaluate", "--database", town, "--queries", town, "--model"]
     assert "no model is called 'bogus'" in refused(*given, "bogus")
-    assert "0 up is wanted" in refused(*given, "test_resnet-max", "--radius", "-3")
+    assert "the radius must be 0 m or more" in refused(*given, "test_resnet-max", "--radius", "-3")
     (tmp_path / "flat.csv").write_text(f"path,easting,northing\n{town / '0.jpg'},1,2\n")
     message = refused("evaluate", "--database", town, "--queries", tmp_path / "flat.csv")
     assert "no distance runs between them" in message

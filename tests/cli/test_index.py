@@ -91,7 +91,7 @@ def test_names_that_are_no_text(netvlad, town, tmp_path):
 
 def test_wrong_paths(refused, town, tmp_path):
     out = tmp_path / "a.vpr"
-    assert refused("index", tmp_path / "none", "--out", out).startswith(f"{tmp_path / 'none'} does not exist")
+    assert refused("index", tmp_path / "none", "--out", out).startswith(f"{tmp_path / 'none'}: does not exist")
     assert "holds no photos" in refused("index", tmp_path, "--out", out)
     assert "is there already and is not an index" in refused("index", town, "--out", town, "--model", MODEL)
     assert "no model is called 'bogus'" in refused("index", town, "--out", out, "--model", "bogus")

@@ -123,7 +123,7 @@ def test_bad_panoramas_are_left_out_with_a_reason(panoramas, tmp_path):
     assert len(table) == 6
     assert set(table.panorama) == {"p0"}
     assert [(s.source, s.line, s.reason) for s in table.skipped] == [
-        (str(paths[0]), 0, "64x48 is no panorama: an image twice as wide as high is wanted"),
+        (str(paths[0]), 0, "64x48 is no panorama, which is twice as wide as high"),
         (str(paths[1]), 0, "is not an image in a format Pillow can read"),
         (str(paths[2]), 0, "no such file"),
         (str(paths[4]), 0, "is in the table twice"),

@@ -186,9 +186,9 @@ def test_what_is_no_image_is_refused():
 def test_an_unknown_heading_is_refused():
     panorama = np.zeros((50, 100, 3), np.uint8)
     for camera, heading in ((Camera(np.nan), 0.0), (Camera(0), np.nan)):
-        with pytest.raises(PlacesError, match="numbers are wanted"):
+        with pytest.raises(PlacesError, match="headings must be finite"):
             cut_out(panorama, camera, heading)
-        with pytest.raises(PlacesError, match="numbers are wanted"):
+        with pytest.raises(PlacesError, match="headings must be finite"):
             cut_out_depth(panorama[..., 0], camera, heading)
 
 

@@ -31,7 +31,7 @@ def test_a_session_ends_with_a_gap_that_is_longer():
     assert sessions(shots(times), gap_hours=3).tolist() == [0, 0, -1, 0, 1]
     assert sessions(shots([None, None])).tolist() == [-1, -1]
     assert sessions(shots([])).tolist() == []
-    with pytest.raises(PlacesError, match="gap of 0 hours"):
+    with pytest.raises(PlacesError, match="must be positive, got 0 hours"):
         sessions(shots(times), gap_hours=0)
 
 

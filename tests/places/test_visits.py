@@ -82,7 +82,7 @@ def test_no_places_and_one():
     assert group_places(drive((7, None))).tolist() == [0]
     assert group_places(drive((0, 1), (0, 2), (1e-3, 3)), radius=0.0).tolist() == [0, 0, 1]
     for radius in (-1.0, float("nan")):
-        with pytest.raises(PlacesError, match="a number of metres from 0 up"):
+        with pytest.raises(PlacesError, match="the radius must be 0 m or more"):
             group_places(drive((7, None)), radius)
 
 
@@ -138,7 +138,7 @@ def test_visits():
     assert seen[0][np.datetime64("2019-05-01")].tolist() == [1]
     assert visits(drive(), []) == []
     assert visits(drive((0, 1)), [-1]) == []
-    with pytest.raises(PlacesError, match=r"labels of shape \(2,\) for 5 photos"):
+    with pytest.raises(PlacesError, match=r"labels must be \(5,\) for 5 photos, got \(2,\)"):
         visits(places, label[:2])
 
 

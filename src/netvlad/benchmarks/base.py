@@ -115,7 +115,7 @@ class Benchmark:
 
     def _lists(self, root: str | os.PathLike[str]) -> Split:
         if not os.path.isdir(root):
-            raise PlacesError(f"{root} is no folder; {self.name} is wanted there:\n{self.layout}")
+            raise PlacesError(f"is no folder; the layout of {self.name} is:\n{self.layout}", path=root)
         return self.reader(Path(os.path.abspath(root)))
 
 

@@ -47,9 +47,9 @@ def read_struct(path: str | os.PathLike[str]) -> DbStruct:
     except NotImplementedError:  # raised by scipy for version 7.3
         fields = _version_73(path)
     except KeyError:
-        raise PlacesError(f"{path} holds no struct dbStruct: another .mat file") from None
+        raise PlacesError("holds no struct dbStruct: another .mat file", path=path) from None
     except (MatReadError, ValueError, TypeError, OSError, IndexError) as error:
-        raise PlacesError(f"{path} cannot be read as a MATLAB file: {error}") from None
+        raise PlacesError(f"cannot be read as a MATLAB file: {error}", path=path) from None
     missing = [name for name in _NEEDED if name not in fields]
     if missing:
         reason = f"dbStruct lacks {', '.join(missing)}; it has {', '.join(fields) or 'nothing'}"
@@ -100,7 +100,7 @@ def _version_73(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         import h5py
     except ImportError:
-        raise PlacesError(f"{path} is of MATLAB 7.3, which h5py reads: pip install 'netvlad[matlab]'") from None
+        raise PlacesError("is of MATLAB 7.3, which h5py reads: pip install 'netvlad[matlab]'", path=path) from None
 
     def text(codes: Any) -> str:
         return "".join(map(chr, np.asarray(codes).ravel()))
@@ -118,7 +118,7 @@ def _version_73(path: str | os.PathLike[str]) -> dict[str, Any]:
                 elif name == "whichSet":
                     fields[name] = text(value)
     except KeyError:
-        raise PlacesError(f"{path} holds no struct dbStruct: another .mat file") from None
+        raise PlacesError("holds no struct dbStruct: another .mat file", path=path) from None
     except (OSError, ValueError, AttributeError) as error:
-        raise PlacesError(f"{path} cannot be read as a MATLAB 7.3 file: {error}") from None
+        raise PlacesError(f"cannot be read as a MATLAB 7.3 file: {error}", path=path) from None
     return fields

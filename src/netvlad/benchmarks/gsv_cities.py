@@ -22,7 +22,7 @@ def read(root: Path) -> Split:
     folder = root / "Dataframes"
     tables = sorted(folder.glob("*.csv"))
     if not tables:
-        raise PlacesError(f"{folder} holds no CSV tables, one a city such as London.csv")
+        raise PlacesError("holds no CSV tables, one a city such as London.csv", path=folder)
     return Split(Places.concat(_read_city(root, table) for table in tables), Places.build(path=[]))
 
 

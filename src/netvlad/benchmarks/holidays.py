@@ -25,7 +25,7 @@ def read(root: Path) -> Split:
     folder = one_of(root, "jpg", "images")
     paths = photos_below(folder)
     if not paths:
-        raise PlacesError(f"{folder} holds no photos")
+        raise PlacesError("holds no photos", path=folder)
     stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
     odd = [stem for stem in stems if not stem.isdigit()]
     if odd:

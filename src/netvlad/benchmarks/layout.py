@@ -33,7 +33,7 @@ def one_of(root: Path, *relative: str) -> Path:
     for path in relative:
         if (root / path).exists():
             return root / path
-    raise PlacesError(f"{root} holds {'neither ' if relative[1:] else 'no '}{' nor '.join(relative)}")
+    raise PlacesError(f"holds {'neither ' if relative[1:] else 'no '}{' nor '.join(relative)}", path=root)
 
 
 def under(root: Path, folders: Sequence[str], names: Sequence[str], which: str, suffix: str = "") -> list[str]:
@@ -66,5 +66,5 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         rows = list(csv.DictReader(file))
     missing = [name for name in columns if not rows or name not in rows[0]]
     if missing:
-        raise PlacesError(f"{path} has no columns {', '.join(missing)}" if rows else f"{path} holds no rows")
+        raise PlacesError(f"has no columns {', '.join(missing)}" if rows else "holds no rows", path=path)
     return rows

@@ -102,7 +102,7 @@ def _numbers(folder: Path, table: dict[str, list[str]], name: str, rows: IntArra
 
 def _read(path: Path, *columns: str) -> dict[str, list[str]]:
     if not path.is_file():
-        raise PlacesError(f"{path} is not there (of metadata.zip)")
+        raise PlacesError("is not there (of metadata.zip)", path=path)
     rows = read_rows(path, columns)
     return {name: [row[name] or "" for row in rows] for name in columns}
 

@@ -33,7 +33,7 @@ def read(root: Path, database: str, queries: str, tolerance: int, every: int) ->
         if len(frames[database]) != len(frames[queries]):
             raise PlacesError(
                 f"{root / 'images/test'} holds {len(frames['summer'])} frames in database, {len(frames['winter'])} in "
-                "queries; the same frames of both seasons are wanted"
+                "queries; expected the same frames of both seasons"
             )
     n = len(frames[database])
     asked = range(0, n, every)
@@ -48,7 +48,7 @@ def read(root: Path, database: str, queries: str, tolerance: int, every: int) ->
 def _frames(folder: Path) -> list[str]:
     """Photos by the frame number in their names: @0@2.4@@@@@1@... is frame 1."""
     if not folder.is_dir():
-        raise PlacesError(f"{folder} is not there; {LIST} beside the seasons' folders is not either")
+        raise PlacesError(f"is not there; {LIST} beside the seasons' folders is not either", path=folder)
     places = utm_filenames.read_labels(folder)
     if not all(label.isdigit() for label in places.place):
         reason = f"the seventh field of a name is the frame's number; {places.place[0]!r} is none"
@@ -56,7 +56,7 @@ def _frames(folder: Path) -> list[str]:
     numbers = np.array([int(label) for label in places.place])
     order = np.argsort(numbers, kind="stable")
     if not np.array_equal(numbers[order], np.arange(len(numbers))):
-        reason = f"frames 0 to {len(numbers) - 1} are wanted once each; some are missing or twice"
+        reason = f"frames 0 to {len(numbers) - 1} must occur once each; some are missing or occur twice"
         raise PlacesError(reason, path=folder)
     return list(places.path[order])
 

@@ -32,7 +32,7 @@ def read(root: Path, name: str) -> Split:
     rows = {stem: row for row, stem in enumerate(photos)}
     queries = sorted(path.name.removesuffix("_query.txt") for path in truth.glob("*_query.txt"))
     if not queries:
-        raise PlacesError(f"{truth} holds no files *_query.txt")
+        raise PlacesError("holds no files *_query.txt", path=truth)
     asked, roi, positives, junk = [], [], [], []
     for query in queries:
         stem, box = _query(truth / f"{query}_query.txt")
@@ -55,11 +55,11 @@ def _photos(folder: Path, corrupt: Path) -> dict[str, str]:
     for path in photos_below(folder):
         stem = Path(path).stem
         if stem in photos:
-            raise PlacesError(f"{folder} holds two photos named {stem}: {photos[stem]} and {path}")
+            raise PlacesError(f"holds two photos named {stem}: {photos[stem]} and {path}", path=folder)
         if stem not in bad:
             photos[stem] = path
     if not photos:
-        raise PlacesError(f"{folder} holds no photos")
+        raise PlacesError("holds no photos", path=folder)
     return photos
 
 
@@ -71,21 +71,21 @@ def _query(path: Path) -> tuple[str, list[float]]:
     except (IndexError, ValueError):
         stem, box = "", []
     if len(box) != 4:
-        reason = f"a photo's name and left, top, right, bottom are wanted, not {' '.join(pieces)!r}"
+        reason = f"expected a photo's name and left, top, right, bottom, not {' '.join(pieces)!r}"
         raise PlacesError(reason, path=path)
     return stem.removeprefix("oxc1_"), box
 
 
 def _rows_of(path: Path, rows: dict[str, int]) -> list[int]:
     if not path.is_file():
-        raise PlacesError(f"{path} is not there")
+        raise PlacesError("is not there", path=path)
     return _rows(path.read_text(encoding="utf-8").split(), rows, path)
 
 
 def _rows(stems: list[str], rows: dict[str, int], path: Path) -> list[int]:
     absent = [stem for stem in stems if stem not in rows]
     if absent:
-        raise PlacesError(f"{path} names {len(absent)} photos that are not there: {', '.join(absent[:5])}")
+        raise PlacesError(f"names {len(absent)} photos that are not there: {', '.join(absent[:5])}", path=path)
     return [rows[stem] for stem in stems]
 
 

@@ -29,7 +29,7 @@ def read(root: Path, size: str, split: str) -> Split:
     path = one_of(root, f"datasets/{name}", name, f"images/{split}")
     struct = read_struct(path)
     if struct.which not in ("", split):
-        raise PlacesError(f"{path} says that it is {struct.which!r}; {split!r} is wanted under this name")
+        raise PlacesError(f"is the split {struct.which!r}; its name says {split!r}", path=path)
     return Split(
         _places(under(root, ("images", "."), struct.database, "database"), struct.database_utm),
         _places(under(root, ("queries", "queries_real"), struct.queries, "query"), struct.queries_utm),

@@ -51,7 +51,7 @@ def _truth(root: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         pickled = path.with_suffix(".pkl")
         why = f"; {pickled.name} is there, but a pickle can run anything and is not loaded" if pickled.is_file() else ""
-        raise PlacesError(f"{path} is not there{why}: it is at {_TRUTH_URL.format(name=name)}")
+        raise PlacesError(f"is not there{why}: it is at {_TRUTH_URL.format(name=name)}", path=path)
     try:
         mat = loadmat(path)
         lists = {key: [str(np.asarray(cell).item()) for cell in mat[key].ravel()] for key in ("imlist", "qimlist")}

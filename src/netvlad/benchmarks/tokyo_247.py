@@ -58,7 +58,7 @@ def _downloaded(root: Path) -> Split:
     odd = [os.path.basename(path) for path, n in zip(split.queries.path, found, strict=True) if n is None]
     if odd:
         raise PlacesError(
-            f"{len(odd)} queries in {root / 'images/test/queries'} do not tell their number in the seventh field of "
+            f"{len(odd)} queries in {root / 'images/test/queries'} do not state their number in the seventh field of "
             f"their names, so that day, sunset and night are not known: {', '.join(odd[:3])}"
         )
     condition = _CONDITIONS[np.array([int(n[1]) for n in found if n]) % 3]

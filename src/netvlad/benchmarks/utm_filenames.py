@@ -54,7 +54,7 @@ def read_labels(folder: Path) -> Places:
     unlabelled = [path for path, shot in zip(paths, shots, strict=True) if not shot.panorama]
     if unlabelled:
         raise PlacesError(
-            f"{len(unlabelled)} of {len(paths)} photos in {folder} do not tell their place in the seventh field of "
+            f"{len(unlabelled)} of {len(paths)} photos in {folder} do not state their place in the seventh field of "
             f"their names (@easting@northing@zone@letter@lat@lon@PLACE@...): {some(unlabelled)}"
         )
     return Places.build(path=paths, place=[shot.panorama for shot in shots])
@@ -64,7 +64,7 @@ def named_photos(folder: Path) -> tuple[list[str], list[Shot]]:
     """Sorted paths of the photos of a folder, and what their names say."""
     paths = _paths(folder)
     if not paths:
-        raise PlacesError(f"{folder} holds no photos; photos named @easting@northing@... are wanted there")
+        raise PlacesError("holds no photos; expected photos named @easting@northing@...", path=folder)
     parsed = [parse_name(path) for path in paths]
     odd = [os.path.relpath(path, folder) for path, shot in zip(paths, parsed, strict=True) if shot is None]
     if odd:

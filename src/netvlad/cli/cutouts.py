@@ -38,6 +38,6 @@ def run(
     tell(f"{len(places.skipped)} panoramas were left out", [str(s) for s in places.skipped])
     blind = np.isnan(places.heading).sum()
     if blind:
-        say(f"{blind} cut-outs have no heading: their panoramas do not tell theirs")
+        say(f"{blind} cut-outs have no heading: their panoramas have none")
     count = len(places) // len(chosen.cameras())
     say(f"{len(places)} cut-outs of {count} panorama{'s' * (count != 1)} in {out / 'places.parquet'}")

@@ -29,9 +29,9 @@ class Camera:
 
     def __post_init__(self) -> None:
         if not 0 < self.fov < 180:
-            raise ValueError(f"a field of view of {self.fov} degrees: more than 0 and less than 180 are wanted")
+            raise ValueError(f"the field of view must lie between 0 and 180 degrees, got {self.fov}")
         if self.width < 1 or self.height < 1:
-            raise ValueError(f"a camera of {self.width}x{self.height} pixels")
+            raise ValueError(f"a camera must have pixels, got {self.width}x{self.height}")
 
     @property
     def focal(self) -> float:

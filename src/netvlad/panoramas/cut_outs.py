@@ -126,9 +126,11 @@ def _claim(out: Path, layout: Layout) -> None:
         except ValueError:
             there = None
         if there != mine:
-            raise PlacesError(f"{out} holds cut-outs of another layout (see its {mark.name}): choose another folder")
+            raise PlacesError(
+                f"holds cut-outs of another layout (see its {mark.name}): choose another folder", path=out
+            )
     elif (out / "places.parquet").exists():
-        raise PlacesError(f"{out} holds places.parquet, which is no table of cut-outs: choose another folder")
+        raise PlacesError("holds places.parquet, which is no table of cut-outs: choose another folder", path=out)
     else:
         write_json(mark, mine)
 

@@ -143,14 +143,14 @@ def write_depth(path: str | os.PathLike[str], depth: Array) -> None:
 def _check_shape(image: Array, path: str | os.PathLike[str] | None = None) -> None:
     height, width = image.shape[:2]
     if width != 2 * height or not height:
-        raise PlacesError(f"{width}x{height} is no panorama: an image twice as wide as high is wanted", path=path)
+        raise PlacesError(f"{width}x{height} is no panorama, which is twice as wide as high", path=path)
 
 
 def _turn(camera: Camera, heading: float) -> float:
     """The share of a whole turn by which the camera looks right of the panorama's middle, 0 <= turn < 1."""
     turn = (camera.heading - heading) / 360 % 1.0
     if not np.isfinite(turn):
-        raise PlacesError(f"a camera's heading of {camera.heading} in a panorama's of {heading}: numbers are wanted")
+        raise PlacesError(f"headings must be finite, got {camera.heading} of the camera and {heading} of the panorama")
     return turn
 
 

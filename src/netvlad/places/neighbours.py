@@ -31,7 +31,7 @@ def _arc(chord: Array, bent: bool) -> Array:
 
 def _chord(radius: float, bent: bool) -> float:
     if not radius >= 0:
-        raise PlacesError(f"a radius of {radius} m: a number of metres from 0 up is wanted")
+        raise PlacesError(f"the radius must be 0 m or more, got {radius}")
     if not bent:
         return float(radius)
     half_turn = np.pi * EARTH_RADIUS
@@ -54,7 +54,7 @@ def distance(a: Places, b: Places) -> Array:
     """
     _same_frame(a, b)
     if len(a) != len(b) and 1 not in (len(a), len(b)):
-        raise PlacesError(f"{len(a)} places against {len(b)}: as many on both sides are wanted, or one on one side")
+        raise PlacesError(f"{len(a)} places against {len(b)}: expected as many, or one")
     return _arc(np.linalg.norm(a.xyz - b.xyz, axis=-1), a.geodetic)
 
 
@@ -67,7 +67,7 @@ def is_within(queries: Places, database: Places, ids: ArrayLike, radius: float) 
     _same_frame(queries, database)
     ids = np.asarray(ids)
     if ids.ndim != 2 or len(ids) != len(queries):
-        raise PlacesError(f"ids of shape {ids.shape} for {len(queries)} queries: ({len(queries)}, k) is wanted")
+        raise PlacesError(f"ids must be ({len(queries)}, k) for {len(queries)} queries, got {ids.shape}")
     chord = _chord(radius, database.geodetic)
     if not ids.size or not len(database):
         return np.zeros(ids.shape, bool)

@@ -38,7 +38,7 @@ def sessions(places: Places, gap_hours: float = 2.0) -> IntArray:
     wall clocks are converted by their longitude. Raises PlacesError if the gap is not positive.
     """
     if not gap_hours > 0:
-        raise PlacesError(f"a gap of {gap_hours} hours between sessions: a positive number is wanted")
+        raise PlacesError(f"the gap between sessions must be positive, got {gap_hours} hours")
     out = np.full(len(places), -1, np.int64)
     known = np.flatnonzero(~np.isnat(places.time))
     mixed = len(set(places.is_utc[known])) > 1
@@ -64,7 +64,7 @@ def hold_out(places: Places, *, share: float = 0.3, seed: int = 0) -> HoldOut:
     Raises PlacesError for fewer than 2 photos, a share not between 0 and 1, or no cell with two photos.
     """
     if not 0 < share < 1:
-        raise PlacesError(f"a share of {share} of the photos as queries: a number between 0 and 1 is wanted")
+        raise PlacesError(f"the share of queries must lie between 0 and 1, got {share}")
     if len(places) < 2:
         raise PlacesError(f"{_photos(len(places))} cannot be split into a database and queries: 2 are needed")
     return _by_split(places) or _by_session(places, share) or _by_cell(places, share, seed)

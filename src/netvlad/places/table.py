@@ -218,5 +218,5 @@ def _column(name: str, values: Cells, n: int, missing: Any) -> Column:
     if isinstance(values, str) or not isinstance(values, Sized) or (isinstance(values, np.ndarray) and not values.ndim):
         return [missing if values is None else values] * n
     if len(values) != n:
-        raise PlacesError(f"column {name} has {len(values)} rows, path has {n}: columns of one length are wanted")
+        raise PlacesError(f"column {name} has {len(values)} rows, path has {n}")
     return values

@@ -36,7 +36,7 @@ def group_places(places: Places, radius: float = 10.0) -> IntArray:
     from scipy.spatial import cKDTree
 
     if not radius >= 0:
-        raise PlacesError(f"a radius of {radius} m: a number of metres from 0 up is wanted")
+        raise PlacesError(f"the radius must be 0 m or more, got {radius}")
     if not places.located.all():
         raise PlacesError(f"{places.path[~places.located][0]} has no position: photos are grouped by theirs here")
     spots, spot = np.unique(places.xyz, axis=0, return_inverse=True)
@@ -79,7 +79,7 @@ def visits(places: Places, labels: IntArray) -> list[dict[np.datetime64, IntArra
     """
     labels = np.asarray(labels, np.int64)
     if labels.shape != (len(places),):
-        raise PlacesError(f"labels of shape {labels.shape} for {len(places)} photos: one a photo is wanted")
+        raise PlacesError(f"labels must be ({len(places)},) for {len(places)} photos, got {labels.shape}")
     day = dates(places)
     rows = np.flatnonzero(~np.isnat(day) & (labels >= 0))
     rows = rows[np.lexsort((rows, day[rows], labels[rows]))]

@@ -162,7 +162,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_is_cast(folder, corner, tmp_pa
     assert done.unusable == {
         str(photos / "1.png"): "its heading is unknown",
         str(photos / "2.png"): f"{depth / '2.png'}: 60x50 is no panorama, which is twice as wide as high",
-        str(photos / "3.png"): "60x50 is no panorama: an image twice as wide as high is wanted",
+        str(photos / "3.png"): "60x50 is no panorama, which is twice as wide as high",
         str(photos / "4.png"): "is not an image in a format Pillow can read",
     }
     assert set(np.abs(done.places.easting - 500_000)) <= {0, 5}

@@ -91,7 +91,7 @@ def test_an_empty_folder(tmp_path):
 def test_a_folder_of_photos_that_tell_nothing(tmp_path):
     for i in range(3):
         bare(tmp_path / f"{i}.jpg")
-    wanted = r"holds 3 photos .* 0 names of the form @easting@northing@, 3 x no EXIF GPS, no places\.csv"
+    wanted = r"3 photos .* 0 names of the form @easting@northing@, 3 x no EXIF GPS, no places\.csv"
     with pytest.raises(PlacesError, match=wanted):
         read_places(tmp_path)
 
@@ -103,7 +103,7 @@ def test_one_photo_and_several(photo, campus_gps, tmp_path):
     places = read_places([tmp_path / "nowhere.jpg", str(one), one])
     assert places.path.tolist() == [str(one)] * 2
     assert places.skipped[0].reason == "no such file"
-    with pytest.raises(PlacesError, match=r"b\.jpg holds 1 photo and no usable position"):
+    with pytest.raises(PlacesError, match=r"b\.jpg: 1 photo and no usable position"):
         read_places(bare(tmp_path / "b.jpg"))
     with pytest.raises(PlacesError, match="list of photos is empty"):
         read_places([])

@@ -139,7 +139,7 @@ def test_geojson_in_another_frame(csv):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"type": "FeatureCollection"}', '{"features": [1]}'])
 def test_json_that_is_no_geojson(csv, text):
-    with pytest.raises(PlacesError, match=r"t\.geojson is not"):
+    with pytest.raises(PlacesError, match=r"t\.geojson: is not"):
         read_places(csv(text, "t.geojson"))
 
 

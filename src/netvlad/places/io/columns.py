@@ -72,7 +72,7 @@ def roles(names: Sequence[str], source: str) -> dict[str, str]:
     for name in names:
         key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
         if key in plain and any(key in spelled.split() for spelled in SPELLINGS.values()):
-            raise PlacesError(f"{source} has two columns {plain[key]!r} and {name!r}: keep one, or rename one")
+            raise PlacesError(f"has two columns {plain[key]!r} and {name!r}: keep one, or rename one", path=source)
         plain.setdefault(key, name)
     found = {}
     for role, spelled in SPELLINGS.items():
@@ -139,10 +139,10 @@ def to_places(raw: Raw, strict: bool) -> Places:
     )
 
 
-def refuse(source: str, skipped: Sequence[Skipped], notes: Sequence[Skipped], rows: int, strict: bool) -> None:
-    """Raise PlacesError if nothing is left of `rows` rows or, if strict, anything could not be read."""
+def refuse(source: str | None, skipped: Sequence[Skipped], notes: Sequence[Skipped], rows: int, strict: bool) -> None:
+    """Raise PlacesError if nothing is left of `rows` rows of `source` or, if strict, anything could not be read."""
     if not rows:
-        raise PlacesError(f"{source} holds no rows: one row a photo, with its path and position, is wanted")
+        raise PlacesError("holds no rows; expected one row per photo, with its path and position", path=source)
     wrong = sorted([*skipped, *notes] if strict else skipped, key=lambda s: s.line)
     if wrong and (strict or len(skipped) == rows):
         lines = [f"line {s.line}: {s.reason}" if s.line else f"{s.source}: {s.reason}" for s in wrong]
@@ -172,7 +172,7 @@ def _require(cells: dict[str, Column], raw: Raw) -> None:
         )
     if missing:
         found = ", ".join(raw.columns) or "none"
-        raise PlacesError(f"{raw.source} has no columns for {' and '.join(missing)}; its columns are: {found}")
+        raise PlacesError(f"has no columns for {' and '.join(missing)}; its columns are: {found}", path=raw.source)
 
 
 def _clocks(cells: dict[str, Column], n: int) -> Column:

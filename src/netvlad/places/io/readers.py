@@ -43,25 +43,26 @@ def read_places(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     """
     if not isinstance(source, str | os.PathLike):
         paths = [os.path.abspath(os.fspath(path)) for path in source]
-        return _from_photos(paths, "the list of photos", strict)
+        return _from_photos(paths, None, strict)
     path = os.path.abspath(os.fspath(source))
     if os.path.isdir(path):
         return _from_folder(path, strict)
     if not os.path.exists(path):
-        raise PlacesError(f"{path} does not exist: a table, a folder of photos or a photo is wanted")
+        raise PlacesError("does not exist; expected a table, a folder of photos or a photo", path=path)
     if path.lower().endswith(TABLE_SUFFIXES):
         return to_places(read_table(path), strict)
     if path.lower().endswith(PHOTO_SUFFIXES):
         return _from_photos([path], path, strict)
     raise PlacesError(
-        f"{path} is neither a folder nor a table ({' '.join(TABLE_SUFFIXES)}) nor a photo ({' '.join(PHOTO_SUFFIXES)})"
+        f"is neither a folder nor a table ({' '.join(TABLE_SUFFIXES)}) nor a photo ({' '.join(PHOTO_SUFFIXES)})",
+        path=path,
     )
 
 
 def _from_folder(folder: str, strict: bool) -> Places:
     own = [name for name in OWN_TABLES if os.path.isfile(os.path.join(folder, name))]
     if len(own) > 1:
-        raise PlacesError(f"folder {folder} holds {' and '.join(own)}: give the path of the one that is meant")
+        raise PlacesError(f"holds {' and '.join(own)}; give the path of one of them", path=folder)
     if own:
         return to_places(read_table(os.path.join(folder, own[0])), strict)
     paths = photos_below(folder)
@@ -69,8 +70,8 @@ def _from_folder(folder: str, strict: bool) -> Places:
     tables = f"no {', '.join(OWN_TABLES)}"
     tables += f" (but {some(others)}: give the path of that table)" if others else ""
     if not paths:
-        raise PlacesError(f"folder {folder} holds no photos and {tables}")
-    return _from_photos(paths, f"folder {folder}", strict, f", {tables}")
+        raise PlacesError(f"holds no photos and {tables}", path=folder)
+    return _from_photos(paths, folder, strict, f", {tables}")
 
 
 def photos_below(folder: str | os.PathLike[str]) -> list[str]:
@@ -83,7 +84,7 @@ def photos_below(folder: str | os.PathLike[str]) -> list[str]:
     return sorted(paths)
 
 
-def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = "") -> Places:
+def _from_photos(paths: Sequence[str], source: str | None, strict: bool, tables: str = "") -> Places:
     """Places from the names of photos, else from their EXIF blocks, of which many are read at a time."""
     if not paths:
         raise PlacesError("the list of photos is empty")
@@ -102,7 +103,7 @@ def _from_photos(paths: Sequence[str], source: str, strict: bool, tables: str = 
     skipped = [Skipped(paths[row], 0, faults[row]) for row in sorted(faults)]
     notes = [Skipped(paths[row], 0, reason) for row, reason in sorted(bad.items()) if row not in faults]
     if len(faults) == len(paths):
-        raise PlacesError(_nothing(source, len(paths) - len(rest), skipped, tables))
+        raise PlacesError(_nothing(len(paths) - len(rest), skipped, tables), path=source)
     refuse(source, skipped, notes, len(paths), strict)
 
     keep = [row for row in range(len(paths)) if row not in faults]
@@ -124,12 +125,12 @@ def _prefer_utm(positions: dict[str, Array], rows: list[int]) -> None:
     positions["lat"][rows], positions["lon"][rows] = from_utm(*metres)
 
 
-def _nothing(source: str, named: int, skipped: Sequence[Skipped], tables: str) -> str:
+def _nothing(named: int, skipped: Sequence[Skipped], tables: str) -> str:
     """The message for photos without any usable position."""
     reasons = [s.reason for s in skipped]
     counts = [f"{reasons.count(reason)} x {reason}" for reason in dict.fromkeys(reasons)]
     photos = "1 photo" if len(skipped) == 1 else f"{len(skipped)} photos"
     return (
-        f"{source} holds {photos} and no usable position: {named} names of the form @easting@northing@, "
-        f"{some(counts)}{tables}. A table with path, lat and lon would tell where they were taken"
+        f"{photos} and no usable position: {named} names of the form @easting@northing@, "
+        f"{some(counts)}{tables}. A table with path, lat and lon can state where they were taken"
     )

@@ -55,7 +55,7 @@ def _read_csv(path: str) -> Raw:
                 line = reader.line_num + 1
     except UnicodeDecodeError as error:
         raise PlacesError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8"
+            f"is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8", path=path
         ) from None
     except csv.Error as error:
         raise PlacesError(f"{path}, line {reader.line_num}: {error}") from None
@@ -72,7 +72,7 @@ def _read_parquet(path: str) -> Raw:
     try:
         table = pq.ParquetFile(path).read()  # read_table would add folders as columns
     except (pa.ArrowException, OSError) as error:
-        raise PlacesError(f"{path} cannot be read as Parquet: {error}") from None
+        raise PlacesError(f"cannot be read as Parquet: {error}", path=path) from None
     roles(table.column_names, path)
     geo = _geo(table.schema.metadata or {}, path)
     raw = Raw(path, {}, range(1, len(table) + 1))
@@ -138,10 +138,10 @@ def _read_geojson(path: str) -> Raw:
         with open(path, encoding="utf-8-sig") as file:
             content = json.load(file)
     except ValueError as error:
-        raise PlacesError(f"{path} is not JSON: {error}") from None
+        raise PlacesError(f"is not JSON: {error}", path=path) from None
     features = content.get("features") if isinstance(content, dict) else None
     if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
-        raise PlacesError(f"{path} is not GeoJSON: a FeatureCollection with a list of features is wanted")
+        raise PlacesError("is not GeoJSON; expected a FeatureCollection with a list of features", path=path)
     rows = [feature.get("properties") or {} for feature in features]
     names = dict.fromkeys(name for row in rows for name in row)
     raw = Raw(path, {name: [row.get(name) for row in rows] for name in names}, range(1, len(rows) + 1))

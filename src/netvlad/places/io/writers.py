@@ -34,12 +34,14 @@ def write_places(places: Places, path: str | os.PathLike[str]) -> None:
             f"{path}: places are written as {', '.join(formats)}, not as {suffix or 'a file without suffix'}"
         )
     if not os.path.isdir(os.path.dirname(path)):
-        raise PlacesError(f"{path} cannot be written: there is no folder {os.path.dirname(path)}")
+        raise PlacesError(f"cannot be written: there is no folder {os.path.dirname(path)}", path=path)
     try:
         with atomic(path) as whole:
             formats[suffix](places, str(whole), _relative(places.path, os.path.dirname(path)))
     except UnicodeEncodeError as error:
-        raise PlacesError(f"{path} cannot be written: {error.object!r} has a name that is no text; rename it") from None
+        raise PlacesError(
+            f"cannot be written: {error.object!r} has a name that is no text; rename it", path=path
+        ) from None
 
 
 def _relative(paths: Array, folder: str) -> list[str]:
