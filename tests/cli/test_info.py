@@ -46,7 +46,7 @@ def test_info_of_a_planar_index(netvlad, town, tmp_path):
 @pytest.mark.parametrize("name", ["", "none"])
 def test_info_of_something_else(refused, tmp_path, name):
     path = tmp_path / name
-    assert refused("info", path) == f"{path} is neither an index (no manifest.json) nor a model (no card.json)"
+    assert refused("info", path) == f"{path}: is neither an index (no manifest.json) nor a model (no card.json)"
 
 
 def test_info_of_a_broken_card(refused, tmp_path):

@@ -58,10 +58,12 @@ def open_or_create(out: Path, model: str | None, radius: float | None, given: di
 
     if not (out / "manifest.json").exists():
         return PlaceIndex.create(out, load(model or DEFAULT, **given), radius=RADIUS if radius is None else radius)
-    saved = model is not None and Path(model).is_dir()
-    index = PlaceIndex.open(out, load(model) if saved else None)
-    wanted = {} if saved else {**({"model": model} if model else {}), **given}
-    wanted |= {} if radius is None else {"radius": radius}
+    wanted: dict[str, Any] = {} if radius is None else {"radius": radius}
+    if model is not None and Path(model).is_dir():
+        index = PlaceIndex.open(out, load(model))  # refused by its identity
+    else:
+        index = PlaceIndex.open(out)
+        wanted = {**({"model": model} if model else {}), **given, **wanted}
     has = {
         "model": index.model.name,
         "radius": index.radius,

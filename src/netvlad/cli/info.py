@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from netvlad.types import Array
 
 EXAMPLE = "Example: netvlad info campus.vpr"
 
@@ -16,7 +19,8 @@ def run(path: Annotated[Path, typer.Argument(help="An index or a model folder.")
     print(json.dumps(describe(path), indent=2, ensure_ascii=False))
 
 
-def describe(path: Path) -> dict:
+def describe(path: Path) -> dict[str, Any]:
+    """What is in the index or model at `path`. Raises NetvladError where it is neither."""
     from netvlad.errors import NetvladError
 
     if (path / "manifest.json").is_file():
@@ -25,11 +29,11 @@ def describe(path: Path) -> dict:
         try:
             return {"model": json.loads((path / "card.json").read_text(encoding="utf-8"))}
         except ValueError as e:
-            raise NetvladError(f"{path / 'card.json'}: is not a model card ({e})") from e
-    raise NetvladError(f"{path} is neither an index (no manifest.json) nor a model (no card.json)")
+            raise NetvladError(f"is not a model card ({e})", path=path / "card.json") from e
+    raise NetvladError("is neither an index (no manifest.json) nor a model (no card.json)", path=path)
 
 
-def _index(path: Path) -> dict:
+def _index(path: Path) -> dict[str, Any]:
     import numpy as np
 
     from netvlad.maps.index import PlaceIndex
@@ -54,5 +58,5 @@ def _index(path: Path) -> dict:
     }
 
 
-def _range(values) -> list[float] | None:
+def _range(values: Array) -> list[float] | None:
     return [float(values.min()), float(values.max())] if len(values) and values.min() == values.min() else None

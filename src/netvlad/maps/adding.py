@@ -1,9 +1,10 @@
-"""Adding photos to an index: described in chunks, appended in batches, going on where it stopped."""
+"""Adding photos to an index: described in chunks and appended in batches, so that it goes on where it stopped."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,19 +13,23 @@ from netvlad.maps.store import FileStamp, Store
 from netvlad.places import Places
 from netvlad.runtime.progress import progress
 
-SECONDS = 10.0  # of work lost at most when an `add` is killed
+if TYPE_CHECKING:
+    from netvlad.describe.stream import Described
+    from netvlad.types import Describer
+
+SECONDS = 10.0  # work that is lost at most when an `add` is killed
 
 
 @dataclass
 class Added:
-    """What an `add` did: photos new in the index, photos that were in it already, and unreadable path -> reason."""
+    """Number of `new` photos, number of photos `known` already, and unreadable path -> reason."""
 
     new: int = 0
     known: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
-def append(store: Store, model, places: Places, *, workers: int | None = None) -> Added:
+def append(store: Store, model: Describer, places: Places, *, workers: int | None = None) -> Added:
     """Describe `places` with `model` and append them to `store` in batches; see `PlaceIndex.add`."""
     from netvlad.describe.stream import describe_photos
 
@@ -33,8 +38,9 @@ def append(store: Store, model, places: Places, *, workers: int | None = None) -
         if geodetic != places.geodetic:
             kinds = ("lat/lon", "easting/northing without a zone")
             raise PlaceIndexError(
-                f"{store.folder} holds places with {kinds[not geodetic]}, these have {kinds[geodetic]}: there is no "
-                "distance between the two"
+                f"holds places with {kinds[not geodetic]}, these have {kinds[geodetic]}: there is no distance between "
+                "the two",
+                path=store.folder,
             )
     stamps, known = store.seen()
     now = [FileStamp.of(path) for path in places.path]
@@ -43,7 +49,7 @@ def append(store: Store, model, places: Places, *, workers: int | None = None) -
     for i in {i for i in todo if not _is_text(places.path[i])}:
         result.unreadable[places.path[i]] = "its name is not UTF-8 text, so no table can hold it: rename it"
         todo.remove(i)
-    waiting: list = []
+    waiting: list[Described] = []
 
     def flush() -> None:
         if not waiting:
@@ -58,7 +64,7 @@ def append(store: Store, model, places: Places, *, workers: int | None = None) -
     last = time.monotonic()
     try:
         with progress("indexing", len(todo)) as advance:
-            for chunk in describe_photos(model, places.path, rows=todo, known=known, workers=workers):
+            for chunk in describe_photos(model, places.path.tolist(), rows=todo, known=known, workers=workers):
                 result.known += len(chunk.known)
                 result.unreadable |= {places.path[row]: reason for row, reason in chunk.unreadable.items()}
                 if chunk.rows:

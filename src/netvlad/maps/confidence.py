@@ -1,11 +1,11 @@
-"""How sure an answer is: a probability learnt from the index's own photos.
+"""The confidence of an answer: a probability learnt from the index's own photos.
 
-Photos of the index are taken as queries against the index without their own session (or, where there is only one,
-without their own place), so that the answer is known. Each is asked twice: as it is, and with everything near it
-taken out of the index, so that the right answer is "not in this map". From what can be seen of a ranking
+Photos of the index are ranked against the index without their own session (or, where there is only one, without their
+own place), so that the correct answer is known. Each is asked twice: as it is, and with everything near it removed
+from the index, so that the correct answer is "not in this map". From three features of a ranking
 
     nearest   squared distance of the best match
-    gap       how much farther the best match lies that is somewhere else
+    gap       how much farther the best match of another place lies
     support   share of the best matches that agree on the place
 
 a multinomial logistic regression learns the probabilities of three outcomes: the answer is within the radius, it is
@@ -16,26 +16,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.places import Places, sessions
 
 if TYPE_CHECKING:
-    from netvlad.types import FloatArray
+    from netvlad.types import Array
 
-DEEP = 50  # matches looked at
-SAMPLE = 1000  # photos asked
-PIECE = 8192  # photos they are compared with at once
-ABSENT_SHARE = 0.2  # of all queries are taken to be of places outside the map
-FEWEST = 10  # right answers below which nothing can be learnt
+DEEP = 50  # matches that features are computed from
+SAMPLE = 1000  # photos that are ranked
+PIECE = 8192  # photos that they are compared with at once
+ABSENT_SHARE = 0.2  # assumed share of queries whose place is not in the map
+FEWEST = 10  # correct answers needed to learn from
 RIGHT, WRONG, ABSENT = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """weights (3 outcomes, 1 + 3 features) for features scaled by `centre` and `scale`; how they were learnt."""
+    """weights (3 outcomes, 1 + 3 features) for features scaled by `centre` and `scale`.
+
+    how: what was left out with each photo. asked: number of photos ranked.
+    """
 
     weights: list[list[float]]
     centre: list[float]
@@ -43,19 +46,20 @@ class Calibration:
     how: str
     asked: int
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """(M, 3) features -> (M, 3) probabilities of right, wrong, not in the map."""
+    def probabilities(self, features: Array) -> Array:
+        """Probabilities (M, 3) of correct, wrong and not in the map, from features (M, 3)."""
         x = (np.asarray(features) - self.centre) / self.scale
         return _softmax(np.c_[np.ones(len(x)), x] @ np.array(self.weights).T)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for JSON."""
         return asdict(self)
 
 
-def evidence(squared: np.ndarray, xyz: np.ndarray, radius: float) -> np.ndarray:
-    """The three features (3,) of a ranking whose best match is the answer.
+def evidence(squared: Array, xyz: Array, radius: float) -> Array:
+    """Features (3,) of a ranking whose best match is the answer.
 
-    squared (k,): ascending squared distances, inf beyond the end; xyz (k, 3): metric positions of the matches.
+    squared: (k,) ascending squared distances, inf beyond the end. xyz: (k, 3) positions of the matches in metres.
     """
     found = np.isfinite(squared)
     near = np.linalg.norm(xyz - xyz[0], axis=1) <= radius
@@ -66,7 +70,7 @@ def evidence(squared: np.ndarray, xyz: np.ndarray, radius: float) -> np.ndarray:
 
 
 def calibrate(
-    places: Places, vectors: Callable[[], Iterable[FloatArray]], radius: float, seed: int = 0
+    places: Places, vectors: Callable[[], Iterable[Array]], radius: float, seed: int = 0
 ) -> tuple[Calibration | None, str]:
     """Learn from an index's own `places` and their `vectors` (blocks in row order).
 
@@ -88,28 +92,30 @@ def calibrate(
     return None, f"{few}; at least {FEWEST} are needed"
 
 
-def own_visits(places: Places) -> Iterator[tuple[str, np.ndarray]]:
-    """What to leave out with a photo: ("session", a number each), where there are several, then ("place", ...).
+def own_visits(places: Places) -> Iterator[tuple[str, Array]]:
+    """Yield what is left out with a photo and a number for each photo; photos of one number are left out together.
 
-    Photos that share a number are left out together.
+    "session" comes first, where there are several, then "place".
     """
     session = sessions(places)
     if len(np.unique(session[session >= 0])) > 1:
-        # photos without a time are a visit of their own each
+        # each photo without a time is a visit of its own
         alone = np.arange(len(session)) + session.max() + 1
         yield "session", np.where(session >= 0, session, alone)
-    cell = np.round(places.xyz).astype(np.int64)  # a metre: cut-outs of one panorama, photos of one standpoint
+    cell = np.round(places.xyz).astype(np.int64)  # cells of 1 m: cut-outs of one panorama, photos of one standpoint
     yield "place", np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _ask(places, vectors, radius, rows, visit):
-    """Features and outcomes of `rows` asked twice (see the module)."""
+def _ask(
+    places: Places, vectors: Callable[[], Iterable[Array]], radius: float, rows: Array, visit: Array
+) -> tuple[Array, Array]:
+    """Features (m, 3) and outcomes (m,) of `rows`, each ranked twice (see the module)."""
     queries = _gather(vectors(), rows)
     xyz = places.xyz
     present = _Nearest(len(rows))
     without = _Nearest(len(rows))
     first = 0
-    left = np.zeros(len(rows), bool)  # something near is left once the own visit is out
+    left = np.zeros(len(rows), bool)  # whether something near is left without the photo's own visit
     for block in _pieces(vectors()):
         part = slice(first, first + len(block))
         first += len(block)
@@ -133,39 +139,40 @@ def _ask(places, vectors, radius, rows, visit):
 
 
 class _Nearest:
-    """The DEEP smallest of each row of a distance matrix that arrives in blocks of columns."""
+    """The DEEP smallest values of each row of a distance matrix that arrives in blocks of columns."""
 
-    def __init__(self, n: int):
+    def __init__(self, n: int) -> None:
         self.squared = np.full((n, DEEP), np.inf, np.float32)
         self.ids = np.zeros((n, DEEP), np.int64)
 
-    def take(self, squared: np.ndarray, first: int) -> None:
+    def take(self, squared: Array, first: int) -> None:
         ids = np.broadcast_to(np.arange(first, first + squared.shape[1]), squared.shape)
         squared, ids = np.c_[self.squared, squared], np.c_[self.ids, ids]
         keep = np.argpartition(squared, DEEP - 1, axis=1)[:, :DEEP]
         self.squared, self.ids = np.take_along_axis(squared, keep, 1), np.take_along_axis(ids, keep, 1)
 
-    def sorted(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+    def sorted(self, i: int) -> tuple[Array, Array]:
         order = np.lexsort((self.ids[i], self.squared[i]))
         return np.maximum(self.squared[i][order], 0), self.ids[i][order]
 
 
-def _near(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
-    """(len(a), len(b)) bool, by a small matrix: squared distances about a common origin keep their digits."""
-    origin = a.mean(axis=0)
+def _near(a: Array, b: Array, radius: float) -> Array:
+    """Whether each of a (n, 3) is within the radius of each of b (m, 3): (n, m) bool."""
+    origin = a.mean(axis=0)  # squared distances about a common origin keep their digits
     a, b = a - origin, b - origin
     squared = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-    return squared <= radius**2
+    near: Array = squared <= radius**2
+    return near
 
 
-def _pieces(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The blocks in pieces of at most PIECE rows: a block of short vectors has many, each a column of matrices here."""
+def _pieces(blocks: Iterable[Array]) -> Iterator[Array]:
+    """The blocks in pieces of at most PIECE rows, each of which becomes a column of matrices."""
     for block in blocks:
         for first in range(0, len(block), PIECE):
             yield block[first : first + PIECE]
 
 
-def _gather(blocks: Iterable[np.ndarray], rows: np.ndarray) -> np.ndarray:
+def _gather(blocks: Iterable[Array], rows: Array) -> Array:
     first, parts = 0, []
     for block in blocks:
         inside = rows[(rows >= first) & (rows < first + len(block))]
@@ -174,15 +181,16 @@ def _gather(blocks: Iterable[np.ndarray], rows: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _fit(features, outcomes, weight, how: str, asked: int) -> Calibration:
+def _fit(features: Array, outcomes: Array, weight: Array, how: str, asked: int) -> Calibration:
+    """Weighted multinomial logistic regression with an L2 penalty of 0.5 on all weights but the intercepts."""
     from scipy.optimize import minimize
 
     centre, scale = features.mean(axis=0), features.std(axis=0)
-    scale[scale < 1e-6] = 1  # nothing can be learnt from what was always the same, not even that a change is large
+    scale[scale < 1e-6] = 1  # a feature that never varied says nothing, not even that a change is large
     x = np.c_[np.ones(len(features)), (features - centre) / scale]
     one_hot = np.eye(3)[outcomes]
 
-    def loss(flat):
+    def loss(flat: Array) -> tuple[float, Array]:
         w = flat.reshape(3, -1)
         p = _softmax(x @ w.T)
         value = -(weight * np.log(p[np.arange(len(x)), outcomes] + 1e-12)).sum() + 0.5 * (w[:, 1:] ** 2).sum()
@@ -194,6 +202,7 @@ def _fit(features, outcomes, weight, how: str, asked: int) -> Calibration:
     return Calibration(best.tolist(), centre.tolist(), scale.tolist(), how, asked)
 
 
-def _softmax(x: np.ndarray) -> np.ndarray:
+def _softmax(x: Array) -> Array:
     e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    probabilities: Array = e / e.sum(axis=1, keepdims=True)
+    return probabilities

@@ -159,7 +159,7 @@ class PlaceIndex:
         if (self.folder / "manifest.json").exists():
             raise PlaceIndexError("was made by another process meanwhile: open it and add to it", path=self.folder)
         if isinstance(model, Fittable) and not model.ready:
-            fit(model, places.path, workers=workers)
+            fit(model, places.path.tolist(), workers=workers)
         self._write_first(model)
         self._unwritten = None
 
