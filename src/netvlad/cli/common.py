@@ -44,9 +44,9 @@ def tell(headline: str, lines: list[str], most: int = 20) -> None:
 
 def model_options(clusters: int | None, stage: str | None, resize: int | None) -> dict[str, Any]:
     """The options of `netvlad.load` that were given; resize 0 never scales photos."""
-    given = {"clusters": clusters, "stage": stage}
-    options = {k: v for k, v in given.items() if v is not None}
-    return options if resize is None else {**options, "resize": resize or None}
+    from netvlad.experiments import run
+
+    return run.model_options(clusters, stage, resize)
 
 
 def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:

@@ -70,11 +70,11 @@ def run(
     Published results are drawn dotted. The rankings of each method are cached in the folder: after an interruption the
     same command continues with the next method, and it draws again without describing photos twice.
     """
-    from netvlad.cli.common import model_options, say
+    from netvlad.cli.common import say
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
     from netvlad.experiments.comparison import compare_published, write_comparison
     from netvlad.experiments.ranker_factory import RankerOptions
-    from netvlad.experiments.run import COMPARED, labelled
+    from netvlad.experiments.run import COMPARED, labelled, model_options
     from netvlad.experiments.run import run as run_task
 
     names, cut = _given(models, dims, more or [])

@@ -68,10 +68,10 @@ def run(
     the database photos (off the shelf), and so does a vocabulary tree: vocabtree or, with branching, depth and greedy
     paths, vocabtree-10x5-n5. NAME-distinct replaces each database vector by what distinguishes its place from others.
     """
-    from netvlad.cli.common import model_options, say
+    from netvlad.cli.common import say
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
     from netvlad.experiments.ranker_factory import RankerOptions
-    from netvlad.experiments.run import COMPARED, labelled
+    from netvlad.experiments.run import COMPARED, labelled, model_options
     from netvlad.experiments.run import run as run_task
 
     options = RankerOptions(

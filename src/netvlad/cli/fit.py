@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli import options
+
 EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 32 --whiten 256 --out models/west"
 
 
@@ -33,10 +35,8 @@ def run(
         int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of photos and local descriptors.")] = 0,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
-    ] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
+    strict: options.Strict = False,
+    workers: options.Workers = None,
 ) -> None:
     """Fit a model's cluster centres and whitening on photos, and save it. It needs no training and no positions."""
     from netvlad.cli.common import model_options, read_places, say
