@@ -113,13 +113,14 @@ def _begin(
 
 def _go_on(folder: Path, strict: bool, workers: int | None) -> Record:
     from netvlad.training.run import train
+    from netvlad.training.run_folder import START
     from netvlad.training.settings import read_run
 
     config, about = read_run(folder)
     table = _read([Path(path) for path in about["places"]], strict)
     validate = [Path(path) for path in about.get("validate", [])]
     held = _read(validate, strict) if validate else None
-    return train(about["model"], table, config, validation=held, out=folder, resume=True, workers=workers).record
+    return train(folder / START, table, config, validation=held, out=folder, resume=True, workers=workers).record
 
 
 def _read(paths: list[Path], strict: bool) -> Places:

@@ -136,12 +136,12 @@ class TrainableNetwork:
             with self.timed("backward"):
                 (loss / world).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         counts = torch.tensor([loss.item() / world, mine, terms], dtype=torch.float64)
-        mean, learnt, terms = self.devices.total(counts).tolist()
+        mean, used, terms = self.devices.total(counts).tolist()
         if not math.isfinite(mean):
             raise Diverged(f"the loss is {mean}")
         with self.timed("backward"):
             self.add_gradients()
-        return StepStats(mean * units, int(learnt), int(terms))
+        return StepStats(mean * units, int(used), int(terms))
 
     def add_gradients(self) -> None:
         """Sum the gradients of all processes, in each of them."""

@@ -62,42 +62,29 @@ def train(
         config = make_config(preset, **settings)
     elif preset is not None or settings:
         raise NetvladError("config has all settings: give it, or a preset and settings, not both")
-    if resume and out is None:
+    if out is None and resume:
         raise NetvladError("resume goes on with the run in the folder out: give that folder")
-    if out is not None:
-        if resume:
-            refuse_missing(Path(out))
-        elif rank() == 0:
-            refuse_taken(Path(out))
-    return _train(_trainable(model, out, resume), places, config, validation, out, resume, dict(about or {}), workers)
-
-
-def _train(
-    model: NetworkDescriber,
-    places: Places | tuple[Places, Places],
-    config: Config,
-    validation: Places | tuple[Places, Places] | None,
-    out: str | os.PathLike[str] | None,
-    resume: bool,
-    about: dict[str, Any],
-    workers: int | None,
-) -> Trained:
-    database, queries = database_and_queries(places) if isinstance(places, Places) else places
-    held = database_and_queries(validation) if isinstance(validation, Places) else validation
-    if not model.ready:
-        _fit(model, database, config, about.get("places", []), workers)
+    if out is not None and resume:
+        refuse_missing(Path(out))
+    elif out is not None and rank() == 0:
+        refuse_taken(Path(out))
+    describer = _trainable(model, out if resume else None)
+    database, queries = _divided(places)
+    held = None if validation is None else _divided(validation)
+    if not describer.ready:
+        _fit(describer, database, config, (about or {}).get("places", []), workers)
     if out is None:
-        return Trained(model, Trainer(model, database, queries, config, held, workers=workers).run())
+        return Trained(describer, Trainer(describer, database, queries, config, held, workers=workers).run())
     if config.mining.positives == "verified" and config.mining.confirmed is None:
         config = replace(config, mining=replace(config.mining, confirmed=str(Path(out) / PAIRS)))
     folder = RunFolder(out, writes=rank() == 0)
-    trainer = Trainer(model, database, queries, config, held, folder=folder, workers=workers)
+    trainer = Trainer(describer, database, queries, config, held, folder=folder, workers=workers)
     if resume:
         folder.go_on()
     else:
-        folder.begin(model, flat(config), about)
+        folder.begin(describer, flat(config), about or {})
     trainer.network.devices.wait()
-    return Trained(model, trainer.run(resume=resume))
+    return Trained(describer, trainer.run(resume=resume))
 
 
 def database_and_queries(places: Places) -> tuple[Places, Places]:
@@ -118,24 +105,23 @@ def database_and_queries(places: Places) -> tuple[Places, Places]:
     return places[database], places[queries]
 
 
-def _trainable(
-    model: str | os.PathLike[str] | Describer, out: str | os.PathLike[str] | None, resume: bool
-) -> NetworkDescriber:
-    """The describer to train; a resumed run of a model by name starts from the copy in its folder."""
+def _divided(places: Places | tuple[Places, Places]) -> tuple[Places, Places]:
+    return database_and_queries(places) if isinstance(places, Places) else places
+
+
+def _trainable(model: str | os.PathLike[str] | Describer, run: str | os.PathLike[str] | None) -> NetworkDescriber:
+    """The describer to train; for a resumed run of a model by name, the copy in the run's folder."""
     from netvlad.pretrained.zoo import load
 
     found: Describer
-    if isinstance(model, (str, os.PathLike)):
-        found = load(Path(out) / START if resume and out is not None else model)
-    else:
-        found = model
+    found = load(model if run is None else Path(run) / START) if isinstance(model, str | os.PathLike) else model
     if not isinstance(found, NetworkDescriber):
         raise ModelError(f"{found.name} cannot be trained: only a backbone with a pooling is, as resnet18-netvlad")
     return found
 
 
 def _fit(model: NetworkDescriber, database: Places, config: Config, sources: list[str], workers: int | None) -> None:
-    """Fit cluster centres, and before them what fixed cameras teach about local descriptors."""
+    """Fit cluster centres, and before them the normalisation of local descriptors by fixed cameras."""
     from netvlad.describe.fixed_cameras import fit_local
 
     if config.cameras:

@@ -22,12 +22,10 @@ N = 5
 
 
 class Validation:
-    """At most `limit` of the `queries` that have a true match within `radius` metres, or of their label, against all of
-    `database`.
+    """At most `limit` of the `queries` with a true match in `database`, within `radius` metres or of the same label.
 
-    `chosen` (Q',): their rows. A photo is not searched for among others that are itself. other_dates: photos of the
-    query's date neither match nor stand in the ranking.
-    Raises PlacesError when no query has a match.
+    chosen: (Q',) their rows. The query photo itself is left out of its ranking; with other_dates, so are all photos of
+    its date. Raises PlacesError when no query has a match.
     """
 
     def __init__(
