@@ -16,6 +16,6 @@ with tempfile.TemporaryDirectory() as folder:
     index.add(database)  # fits the cluster centres first
 
     where = index.locate(queries.path[0])
-    print(f"{where.lat:.5f} {where.lon:.5f} within {where.radius:.0f} m, confidence {where.confidence}")
+    print(f"{where.lat:.5f} {where.lon:.5f} within {where.radius:.0f} m, confidence {where.confidence:.2f}")
     for match in list(where)[:3]:
         print(f"  {Path(match.path).name} at distance {match.distance:.2f}")
