@@ -28,7 +28,7 @@ $(BIN)/.ready-dev: $(BIN)/.ready
 demo: $(BIN)/.ready
 	$(BIN)/netvlad demo $(if $(PHOTOS),"$(PHOTOS)") --out "$(OUT)" $(if $(RADIUS),--radius $(RADIUS)) $(foreach m,$(MODELS),--model $(m))
 
-# make test ARGS="-k tree --cov"
+# make test ARGS="-k tree --cov=netvlad"
 test: $(BIN)/.ready
 	$(BIN)/python -m pytest -q -n auto $(ARGS)
 
