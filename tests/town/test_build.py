@@ -125,7 +125,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, mark):
     (tmp_path / "notes.txt").write_text("mine")
     if mark is not None:
         (tmp_path / "town.json").write_text(mark, "latin-1")
-    with pytest.raises(NetvladError, match="holds other files: a town wants an empty folder"):
+    with pytest.raises(NetvladError, match="holds other files: a town needs an empty folder"):
         build_town(tmp_path, 3, "tiny")
     assert not is_whole(tmp_path)
     assert len(list(tmp_path.iterdir())) == 1 + (mark is not None)

@@ -74,8 +74,8 @@ def _fetch(url: str, part: Path, pause: float) -> None:
                 raise NetvladError(f"the server says {e.code} {e.reason}", path=url) from e
             else:
                 reason = f"the server says {e.code} {e.reason}"
-        except (OSError, http.client.HTTPException) as e:  # URLError is an OSError
-            reason = str(getattr(e, "reason", None) or e or type(e).__name__)
+        except (OSError, http.client.HTTPException) as e:  # URLError, an OSError, wraps what failed
+            reason = str(e.reason if isinstance(e, urllib.error.URLError) else e) or type(e).__name__
         failures = 0 if _size(part) > before else failures + 1
         if failures >= ATTEMPTS or (failures and _offline(url)):
             raise NetvladError(f"{reason}; the next attempt goes on from byte {_size(part)}", path=url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -126,7 +127,7 @@ def _one_by_one(
 
 def _set_up(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
-    if hasattr(os, "nice"):  # not on Windows
+    if sys.platform != "win32":
         os.nice(10)  # use the gaps the main process leaves: on few cores its threads wait for each other
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

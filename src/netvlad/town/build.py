@@ -103,10 +103,10 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
         differ = [k for k in mine if there.get(k) != mine[k]]
         if differ:
             listed = ", ".join(f"{k} {there.get(k)}, not {mine[k]}" for k in differ)
-            raise NetvladError(f"{out} holds another town ({listed}): choose another folder")
+            raise NetvladError(f"holds another town ({listed}): choose another folder", path=out)
         return
     if out.exists() and any(out.iterdir()):
-        raise NetvladError(f"{out} holds other files: a town wants an empty folder")
+        raise NetvladError("holds other files: a town needs an empty folder", path=out)
     write_json(mark, {**mine, "netvlad": __version__, "whole": False})
 
 
