@@ -24,9 +24,9 @@ def run(
     ] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that cut panoramas.", min=0)] = None,
 ) -> None:
-    """Cut panoramas into photos as a street camera takes them, with a table of their places.
+    """Cut panoramas into photos of perspective cameras, with a table of their places.
 
-    Interrupted, the same command goes on; what is there already is not made again.
+    After an interruption the same command goes on; existing cut-outs are not made again.
     """
     import numpy as np
 

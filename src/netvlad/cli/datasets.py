@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from netvlad.benchmarks import Benchmark
 
-app = typer.Typer(help="The field's benchmarks: what they are, what a folder lacks, and tables out of them.")
+app = typer.Typer(help="List the field's benchmarks, check folders against them, and export their tables.")
 
 EXAMPLE = "Example: netvlad datasets check pitts30k-test --root ~/data/pittsburgh"
 EXPORT = "Example: netvlad datasets export pitts30k-test --root ~/data/pittsburgh --to pitts30k/"
