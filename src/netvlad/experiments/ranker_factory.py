@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from netvlad import __version__
 from netvlad.benchmarks.published import row_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netvlad.places import Neighbours
     from netvlad.search.rerank import RerankOptions
 
-    Model = str | os.PathLike[str] | Describer | Ranker
+    Model: TypeAlias = str | os.PathLike[str] | Describer | Ranker
 
 DISTINCT = "-distinct"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from netvlad.errors import NetvladError
 from netvlad.evaluation.retrieval import Retrieval
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netvlad.places import Places
     from netvlad.search.rerank import RerankOptions
 
-    Models = Model | Sequence[Model] | Mapping[str, Model]
+    Models: TypeAlias = Model | Sequence[Model] | Mapping[str, Model]
 
 COMPARED = ("resnet18-max", "resnet18-netvlad")  # the paper's question, where no models are named
 
