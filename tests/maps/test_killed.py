@@ -74,8 +74,8 @@ print(ended(run(table, killed, "")))
 MOMENTS = [
     "netvlad.describe.fit:sample_locals:1:after",  # centres half fitted
     "netvlad.maps.index:Store.create:1:before",  # a model and nothing else
-    "netvlad.maps.index:write_json:1:before",  # an empty table and no manifest
-    "netvlad.maps.index:write_json:1:after",  # right after the manifest
+    "netvlad.maps.manifest:write_json:1:before",  # an empty table and no manifest
+    "netvlad.maps.manifest:write_json:1:after",  # right after the manifest
     "netvlad.maps.index:Store.append:2:before",
     "lance:LanceDataset.insert:1:after",  # rows in, not yet flushed to the disk
     "4",  # anywhere
