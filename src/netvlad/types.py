@@ -6,18 +6,22 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+# those of typing evaluate properties for isinstance before Python 3.12, and `identity` hashes all weights
+from typing_extensions import Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL import Image
 
-    FloatArray: TypeAlias = NDArray[np.float32]
-    IntArray: TypeAlias = NDArray[np.int64]
-    BoolArray: TypeAlias = NDArray[np.bool_]
-    Array: TypeAlias = NDArray[Any]
-    ImageLike: TypeAlias = str | os.PathLike[str] | bytes | Array | Image.Image
+FloatArray: TypeAlias = NDArray[np.float32]
+IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+Array: TypeAlias = NDArray[Any]
+ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | Array | Image.Image"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from netvlad.benchmarks.protocol import STANDARD, Protocol
 from netvlad.benchmarks.published import PublishedResult, results_on
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, IntArray
+from netvlad.types import Array, BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

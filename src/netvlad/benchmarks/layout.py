@@ -6,14 +6,11 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import PlacesError
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray
+from netvlad.types import Array, BoolArray
 
 
 def present(paths: Sequence[str] | Array) -> BoolArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from netvlad.places.positions import AGREE
 from netvlad.places.projection import ecef, from_utm, to_utm
 from netvlad.places.table import Places
 from netvlad.places.values import floats
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, IntArray
+from netvlad.types import Array, BoolArray, IntArray
 
 CITIES = {
     "train": ("trondheim", "london", "boston", "melbourne", "amsterdam", "helsinki", "tokyo", "toronto", "saopaulo")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
@@ -13,9 +12,7 @@ from netvlad.benchmarks.dbstruct import read_struct
 from netvlad.benchmarks.layout import one_of, under
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 ZONE = 32617  # 17 N, which the structs do not state
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from netvlad.types import Describer
+from netvlad.types import Describer
 
 NETVLAD = "arXiv:1511.07247"
 SALAD = "arXiv:2311.15937"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import IntArray
+from netvlad.types import IntArray
 
 # correct, and not counted: section 3.3 of the paper
 PROTOCOLS = {

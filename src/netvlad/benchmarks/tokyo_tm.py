@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +15,7 @@ from netvlad.benchmarks.protocol import STANDARD
 from netvlad.benchmarks.tokyo_247 import ZONE
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 
 def read(root: Path, split: str) -> Split:

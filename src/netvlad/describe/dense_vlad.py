@@ -23,14 +23,13 @@ from netvlad.features.dense_sift import DIM
 from netvlad.images.read import read_image
 from netvlad.registry import register_artifact
 from netvlad.runtime.files import sha256
-from netvlad.types import Method
+from netvlad.types import Array, FloatArray, ImageLike, Method
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from netvlad.describe.wccn import WCCN
     from netvlad.runtime.artifacts import Card
-    from netvlad.types import Array, FloatArray, ImageLike
 
 CLUSTERS = 128
 CENTRES = "densevlad_rootsift_k128_centres.npy"  # the authors', in a folder of $NETVLAD_WEIGHTS

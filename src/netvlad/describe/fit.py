@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,10 +14,7 @@ from netvlad.describe.vlad import kmeans
 from netvlad.describe.whitening import fit_whitening
 from netvlad.errors import ModelError
 from netvlad.runtime.progress import progress
-from netvlad.types import Describer, Fittable
-
-if TYPE_CHECKING:
-    from netvlad.types import FloatArray, IntArray
+from netvlad.types import Describer, Fittable, FloatArray, IntArray
 
 # the authors' numbers: 50,000 local descriptors, from 500 photos; 10,000 photos for the whitening
 DESCRIPTORS, PHOTOS, WHITENING_PHOTOS = 50_000, 500, 10_000

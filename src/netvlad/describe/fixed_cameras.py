@@ -8,7 +8,7 @@ of the vectors. This is computed in closed form, without gradients or positions,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,9 +21,7 @@ from netvlad.describe.stream import decode_for
 from netvlad.describe.wccn import fit_wccn, from_covariance
 from netvlad.errors import ModelError, PlacesError
 from netvlad.runtime.progress import progress
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray, IntArray
+from netvlad.types import Array, FloatArray, IntArray
 
 PHOTOS, WINDOWS, MOST = 24, 4, 2000  # photos of a camera, windows of a photo, windows in all: bounds the memory
 LOCAL_RIDGE = 0.3  # share of the mean eigenvalue, for local descriptors

@@ -21,13 +21,12 @@ from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.images.read import read_image
 from netvlad.registry import register_artifact
-from netvlad.types import Method
+from netvlad.types import Array, FloatArray, ImageLike, Method
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from netvlad.runtime.artifacts import Card
-    from netvlad.types import Array, FloatArray, ImageLike
 
 
 @register_artifact("network")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +18,7 @@ from torch import Tensor, nn
 from netvlad.describe.vlad import VLAD, NetVLAD, Pooling
 from netvlad.errors import ModelError
 from netvlad.registry import poolings, register_pooling
-
-if TYPE_CHECKING:
-    from netvlad.types import FloatArray
+from netvlad.types import FloatArray
 
 # The largest share of a cell that may be undefined. A small gap, filled with the nearest defined colours, changes a
 # vector less than leaving its cell out. With a quarter, photos with cracks and specks have vectors 0.2 to 0.6 times as

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.images.decode import Decoded, decode_photos
 from netvlad.runtime.progress import progress
-
-if TYPE_CHECKING:
-    from netvlad.types import Describer, FloatArray
+from netvlad.types import Describer, FloatArray
 
 
 @dataclass(frozen=True)

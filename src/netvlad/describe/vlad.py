@@ -11,7 +11,6 @@ two matrix products; no residual of a location to a centre is ever stored.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netvlad.errors import ModelError
-
-if TYPE_CHECKING:
-    from netvlad.types import FloatArray
+from netvlad.types import FloatArray
 
 EPS = 1e-12
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -10,9 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netvlad.errors import ModelError
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 RIDGE = 1.0  # share of the mean eigenvalue
 LEAST = 0.1  # directions attenuated by less are left as they are and not stored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from netvlad.describe.wccn import WCCN
 from netvlad.errors import ModelError
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray
 
 EPS = 1e-9  # added to each variance, as in the authors' code
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from netvlad.types import Array, IntArray
+from netvlad.types import Array, IntArray
 
 
 def ranks_of(ids: IntArray, positives: IntArray, junk: IntArray | None = None) -> IntArray:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places
 from netvlad.places.place_matches import place_matches
-
-if TYPE_CHECKING:
-    from netvlad.types import BoolArray, IntArray
+from netvlad.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from netvlad.types import BoolArray
+from netvlad.types import BoolArray
 
 
 def recall_at(correct: BoolArray, judged: BoolArray, ns: Sequence[int]) -> dict[int, float]:

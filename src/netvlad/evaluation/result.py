@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.places import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import BoolArray, FloatArray, IntArray
+from netvlad.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,7 @@ from netvlad.errors import ImageError, NetvladError
 from netvlad.evaluation.average_precision import average_precision, precision_at, ranks_of
 from netvlad.evaluation.run import Ranked, environment, rank_each, timed
 from netvlad.images.read import read_image
-from netvlad.types import Ranker, Ranking
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray, IntArray
+from netvlad.types import Array, BoolArray, FloatArray, IntArray, Ranker, Ranking
 
 KS = (1, 5, 10)
 

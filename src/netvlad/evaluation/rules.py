@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places, dates
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray, IntArray
+from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 
 def panorama_numbers(panorama: Array) -> IntArray:

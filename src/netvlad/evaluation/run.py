@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +21,7 @@ from netvlad.evaluation.recall import recall_at
 from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.evaluation.rules import Rules
 from netvlad.places import Places
-from netvlad.types import Ranker, Ranking
-
-if TYPE_CHECKING:
-    from netvlad.types import BoolArray, IntArray
+from netvlad.types import BoolArray, IntArray, Ranker, Ranking
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from netvlad.evaluation.retrieval import Cropping, PrecisionJudge
 from netvlad.evaluation.run import RecallJudge
 from netvlad.places import Neighbours, Places, read_places
 from netvlad.places.place_matches import place_matches
+from netvlad.types import BoolArray, Ranker
 
 if TYPE_CHECKING:
     from netvlad.benchmarks.published import PublishedResult
-    from netvlad.types import BoolArray, Ranker
 
 RADIUS = 25.0  # metres within which photos may show one place, where the protocol has no radius
 

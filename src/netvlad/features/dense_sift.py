@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from netvlad.features.local_features import grey_and_defined
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray, IntArray
+from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 BIN_SIZES = (4, 6, 8, 10)  # pixels a side of a spatial bin, of which a descriptor has 4 x 4
 STEP = 2  # pixels between points

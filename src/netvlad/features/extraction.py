@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from netvlad.errors import ImageError
 from netvlad.features.local_features import as_kind
 from netvlad.features.store import FeatureStore
 from netvlad.runtime.workers import default_workers, in_chunks
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 NO_FEATURES = np.empty((0, 128), np.uint8)
 CHUNK = 16  # photos that a process takes at a time

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import ImageError, NetvladError
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray
+from netvlad.types import Array, BoolArray, FloatArray
 
 SMALLEST = 8  # pixels a side; some of OpenCV's detectors fail below
 

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +15,7 @@ from netvlad.errors import ImageError
 from netvlad.features.local_features import LocalFeatures, as_kind, kind_of, stored_features
 from netvlad.images.read import decode_image
 from netvlad.runtime.files import atomic
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 FORMAT = 1
 ARRAYS = ("points", "scale", "angle", "descriptors")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import NetvladError
 from netvlad.features.local_features import LocalFeatures, kind_of
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray, IntArray
+from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 RATIO = 0.8  # Lowe 2004, section 7.1
 MODELS = {"homography": 4, "fundamental": 8}  # matches that determine each

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from netvlad.errors import ImageError
+from netvlad.types import Array, BoolArray, ImageLike
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
-
-    from netvlad.types import Array, BoolArray, ImageLike
 
     Pixels = NDArray[np.uint8]
     Encoded = str | os.PathLike[str] | bytes | Image.Image  # every ImageLike but an array

@@ -12,10 +12,10 @@ from netvlad.errors import PlaceIndexError
 from netvlad.maps.store import FileStamp, Store
 from netvlad.places import Places
 from netvlad.runtime.progress import progress
+from netvlad.types import Describer
 
 if TYPE_CHECKING:
     from netvlad.describe.stream import Described
-    from netvlad.types import Describer
 
 SECONDS = 10.0  # work that is lost at most when an `add` is killed
 

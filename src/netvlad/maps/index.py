@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netvlad.errors import PlaceIndexError
 from netvlad.maps.adding import Added, append
@@ -20,10 +19,7 @@ from netvlad.places import Places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.locks import only_writer
 from netvlad.search.flat_index import FlatIndex, rank_vectors
-from netvlad.types import Describer, Fittable, Ranking, Saveable
-
-if TYPE_CHECKING:
-    from netvlad.types import FloatArray, ImageLike
+from netvlad.types import Describer, Fittable, FloatArray, ImageLike, Ranking, Saveable
 
 RADIUS = 25.0
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netvlad.maps.confidence import ABSENT, DEEP, RIGHT, Calibration, evidence
 from netvlad.places import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import FloatArray
+from netvlad.types import FloatArray
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ import numpy as np
 from netvlad.errors import PlaceIndexError
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
+from netvlad.types import Array, FloatArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from netvlad.types import Array, FloatArray
 from netvlad.runtime.files import flush
 
 BLOCK_BYTES = 1 << 26  # of vectors read at once

@@ -8,12 +8,10 @@ A panorama is equirectangular, twice as wide as high, and shows its `heading` in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 
 @dataclass(frozen=True)

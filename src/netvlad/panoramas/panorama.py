@@ -11,16 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import ImageError, PlacesError
 from netvlad.panoramas.camera import Camera, panorama_pixels
 from netvlad.runtime.files import atomic
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray
 
 CAP = 60.0  # degrees of elevation: rows beyond it are sampled more than twice as densely as the equator
 _RAYS_AT_ONCE = 1_000_000  # projecting these takes about 0.1 GB

@@ -14,11 +14,10 @@ import numpy as np
 
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
+from netvlad.types import Array, BoolArray, IntArray
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from netvlad.types import Array, BoolArray, IntArray
 
 EARTH_RADIUS = 6_371_008.8  # metres, mean of WGS 84; turns chords into arcs
 _PAIRS_AT_ONCE = 4_000_000  # sorting a chunk of these takes about 0.3 GB

@@ -6,15 +6,11 @@ share a place label, and different places otherwise.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from netvlad.places.neighbours import Neighbours, is_within, radius_neighbors
 from netvlad.places.table import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import BoolArray, IntArray
+from netvlad.types import BoolArray, IntArray
 
 
 def place_matches(queries: Places, database: Places, radius: float) -> Neighbours:

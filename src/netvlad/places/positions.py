@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.places.projection import ecef, from_utm, to_utm
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray
+from netvlad.types import Array, BoolArray
 
 AGREE = 100.0  # metres between lat/lon and UTM of one row: more than any rounding, less than any mix-up
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netvlad.errors import PlacesError
+from netvlad.types import Array, BoolArray
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from pyproj import Transformer
-
-    from netvlad.types import Array, BoolArray
 
 UPS_NORTH, UPS_SOUTH = 5041, 5042
 

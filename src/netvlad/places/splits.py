@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from netvlad.errors import PlacesError
 from netvlad.places.place_matches import place_matches
 from netvlad.places.sun import as_utc, elevation
 from netvlad.places.table import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, IntArray
+from netvlad.types import Array, BoolArray, IntArray
 
 _DATABASE = ("database", "db", "gallery", "reference")
 _QUERY = ("query", "queries", "q")

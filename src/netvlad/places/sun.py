@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netvlad.types import Array
+
 if TYPE_CHECKING:
     from netvlad.places.table import Places
-    from netvlad.types import Array
 
 
 def solar_offset(places: Places) -> Array:

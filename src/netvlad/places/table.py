@@ -15,10 +15,10 @@ from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.projection import ecef
 from netvlad.places.values import floats, headings, some, texts, times
 from netvlad.places.zones import zones
+from netvlad.types import Array, BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from netvlad.places.values import Cells, Column
-    from netvlad.types import Array, BoolArray, FloatArray
 
 COLUMNS: dict[str, type[Any] | str] = {
     "path": object,

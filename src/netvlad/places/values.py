@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray
+from netvlad.types import Array, BoolArray, FloatArray
 
+if TYPE_CHECKING:
     Column: TypeAlias = Sequence[Any] | Array
     Cells: TypeAlias = Column | str | float | datetime | None  # a column, or one value for every row
 

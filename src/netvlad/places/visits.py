@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from math import dist
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import PlacesError
 from netvlad.places.sun import solar_offset
 from netvlad.places.table import Places
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, IntArray
+from netvlad.types import Array, IntArray
 
 
 def dates(places: Places) -> Array:

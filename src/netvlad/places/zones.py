@@ -10,10 +10,10 @@ import numpy as np
 
 from netvlad.places.projection import is_utm
 from netvlad.places.values import is_empty, texts
+from netvlad.types import Array
 
 if TYPE_CHECKING:
     from netvlad.places.values import Column
-    from netvlad.types import Array
 
 _CODE = re.compile(r"(?:EPSG:+)?(\d{4,5})", re.IGNORECASE)
 _ZONE = re.compile(r"(?:UTM)?[\s_-]*(?:ZONE)?[\s_-]*(\d{1,2})[\s_-]*([C-HJ-NP-X]|NORTH|SOUTH)?", re.IGNORECASE)

@@ -29,12 +29,12 @@ from netvlad.pretrained.mixvpr import load_mixvpr
 from netvlad.registry import register_artifact
 from netvlad.runtime.artifacts import digest
 from netvlad.runtime.download import download
+from netvlad.types import Array, FloatArray, ImageLike
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from netvlad.runtime.artifacts import Card
-    from netvlad.types import Array, FloatArray, ImageLike
 
 
 @register_artifact("hub")

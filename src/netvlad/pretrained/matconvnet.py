@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +22,7 @@ from netvlad.pretrained.matconvnet_layers import BACKBONE_TYPES, Layer, backbone
 from netvlad.pretrained.matlab import CLASS, read_mat
 from netvlad.pretrained.simplenn import LayerBackbone, SimpleNNDescriber
 from netvlad.runtime.files import sha256
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray
 
 # custom layers, by their class, or by their name where they were converted to structs
 POOLINGS = {"layerTotalMaxPool": "max", "max:core": "max", "layerTotalAvgPool": "avg", "avg:core": "avg"}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from netvlad.errors import ModelError
 from netvlad.pretrained.matlab import CLASS
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 BACKBONE_TYPES = ("conv", "relu", "pool", "normalize", "lrn")
 WHOLE_L2 = ("layerWholeL2Normalize", "postL2", "finalL2", "wholeL2")  # by its class, or by its name in a struct

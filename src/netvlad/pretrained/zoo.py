@@ -6,7 +6,6 @@ import difflib
 import inspect
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netvlad.describe.backbone import load_backbone
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
@@ -18,9 +17,7 @@ from netvlad.pretrained.hub import load_hub
 from netvlad.pretrained.networks import load_network
 from netvlad.registry import artifacts, models, poolings
 from netvlad.runtime.artifacts import FORMAT, read_card
-
-if TYPE_CHECKING:
-    from netvlad.types import Describer
+from netvlad.types import Describer
 
 DEFAULT = "resnet18-netvlad"
 DENSE_VLAD = "densevlad"  # the one model without a backbone

@@ -12,11 +12,10 @@ import numpy as np
 from netvlad.evaluation.protocol_text import right
 from netvlad.evaluation.result import Evaluation
 from netvlad.report.drawing import COLOURS, LINES, MARKERS, new_figure, plain_text, recall_points, save_figure
+from netvlad.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from netvlad.types import Array
 
     End = tuple[int, float, str, dict[str, Any]]  # N, percent, label and look of the last point of a curve
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,7 @@ from netvlad.report.plots import recall_curves
 from netvlad.report.published import HEADLINE, compared
 from netvlad.report.values import number, plain, stage
 from netvlad.runtime.files import write_json
-
-if TYPE_CHECKING:
-    from netvlad.types import IntArray
+from netvlad.types import IntArray
 
 
 def write_report(

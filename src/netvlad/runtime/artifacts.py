@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,9 +19,7 @@ from netvlad import __version__
 from netvlad.errors import NetvladError
 from netvlad.runtime.files import atomic, flush, sha256, write_json
 from netvlad.runtime.locks import only_writer
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 Card: TypeAlias = dict[str, Any]
 FORMAT = 1

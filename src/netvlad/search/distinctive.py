@@ -20,12 +20,11 @@ import numpy as np
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours
 from netvlad.search.inverted_file import InvertedFile
+from netvlad.types import Array, FloatArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
-
-    from netvlad.types import Array, FloatArray
 
 HARDEST = 100  # negatives of a photo, the most similar ones
 RIDGE = 0.1  # a negative that is the photo itself would take 10/11 of it

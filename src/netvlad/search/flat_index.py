@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from netvlad.runtime.files import atomic
-
-if TYPE_CHECKING:
-    from netvlad.types import FloatArray, IntArray
+from netvlad.types import FloatArray, IntArray
 
 
 class VectorSource(Protocol):

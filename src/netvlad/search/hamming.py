@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netvlad.errors import NetvladError
+from netvlad.types import Array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from netvlad.types import Array
 
     Signatures = NDArray[np.uint64]
 

@@ -7,16 +7,14 @@ Jegou, Douze and Schmid (CVPR 2009, sections 3 and 4.1).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import NetvladError
 from netvlad.search.hamming import differing
 from netvlad.search.inverted_file import InvertedFile, best_of, checked_entries, checked_postings
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 THRESHOLD = 24  # bits that may differ between features that match, of 64
 SIGMA = 12.0  # bits: a vote is exp(-(distance / SIGMA)^2)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netvlad.errors import NetvladError
+from netvlad.types import Array, BoolArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from netvlad.types import Array, BoolArray
 
     FloatArray64 = NDArray[np.float64]
 

@@ -7,14 +7,12 @@ section 3): the number of times a word occurs counts by its square root.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import NetvladError
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 NORMS = ("length", "features")
 MOST = int(np.iinfo(np.uint16).max)  # times that a word counts in an entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +13,7 @@ from netvlad.errors import NetvladError
 from netvlad.places import Neighbours
 from netvlad.search.distinctive import distinctive_vectors
 from netvlad.search.flat_index import rank_vectors
-from netvlad.types import Ranking
-
-if TYPE_CHECKING:
-    from netvlad.types import Describer, FloatArray, IntArray
+from netvlad.types import Describer, FloatArray, IntArray, Ranking
 
 BLOCK = 4096  # vectors that are cropped together
 

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +14,7 @@ from netvlad.features.local_features import LocalFeatures, kind_of
 from netvlad.features.store import FeatureStore
 from netvlad.features.verification import LEAST, least_of, verify
 from netvlad.runtime.progress import progress
-from netvlad.types import Ranker, Ranking
-
-if TYPE_CHECKING:
-    from netvlad.types import IntArray
+from netvlad.types import IntArray, Ranker, Ranking
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,9 +12,7 @@ from netvlad.features.extraction import rootsift, sift_of, sift_store
 from netvlad.runtime.progress import progress
 from netvlad.search.informative import most_informative
 from netvlad.search.vocabulary_tree import VocabularyTree
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray, IntArray
+from netvlad.types import Array, FloatArray, IntArray
 
 PHOTOS, FEATURES = 2000, 1_000_000  # that a tree is fitted on at most, at random
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.registry import register_artifact
 from netvlad.runtime.artifacts import read_artifact, write_versioned
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray
 
 KIND = "vocabulary tree"
 ITERATIONS = 20  # of k-means; a node's centres hardly move after

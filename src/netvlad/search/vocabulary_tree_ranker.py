@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,10 +23,7 @@ from netvlad.search.informative import most_informative
 from netvlad.search.inverted_file import InvertedFile
 from netvlad.search.tree_fit import draw_features, fit_tree, numbered
 from netvlad.search.vocabulary_tree import VocabularyTree
-from netvlad.types import Ranking
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray
+from netvlad.types import Array, BoolArray, Ranking
 
 BLOCK = 64  # photos whose features go down the tree together
 KIND = "vocabulary tree ranker"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,9 +25,7 @@ from netvlad.town.render import MAX_RADIANCE, Scene, embree
 from netvlad.town.survey import Query, Shot, draw_query
 from netvlad.town.tables import write_tables
 from netvlad.town.world import Neighbourhood
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 T = TypeVar("T")
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from PIL import Image, ImageDraw
 
 from netvlad.town.paint import Painter, wall
 from netvlad.town.styles import DOORS, NAMES, SIGNS, STOREY, TRADES, Colour, Style
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 FINE, COARSE = 22, 8  # pixels a metre, of fronts and of blind walls
 SIGN = 254  # code of a lit sign in textures; that of a shop window is 253

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from netvlad.town.facades import posters
 from netvlad.town.mesh import LEAF, Mesh, Textures
 from netvlad.town.plan import Plan, on_crossing
 from netvlad.town.styles import DOORS, SIGNS
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 POST = 5.6  # metres from the ground to a lamp
 LEAVES = {

@@ -9,11 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from netvlad.town.plan import Plan, Street, on_crossing
+from netvlad.types import Array, FloatArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from netvlad.types import Array, FloatArray
 
     Quad = Callable[[Street, float, float, float, float, tuple[int, ...]], None]
 

@@ -12,11 +12,10 @@ from netvlad.town.mesh import Mesh, Textures
 from netvlad.town.paint import Painter, wall
 from netvlad.town.plan import Lot, Plan
 from netvlad.town.styles import NAMES, SIGNS, STOREY, STYLES, TRADES, Colour
+from netvlad.types import Array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from netvlad.types import Array
 
     BlindWalls = dict[tuple[int, int], int]  # (style, colour) -> texture
 

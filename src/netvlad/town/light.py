@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from netvlad.places.sun import sun_direction
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray
 
 WEATHERS = ("clear", "overcast", "fog", "rain", "snow")
 # elevation of the sun in degrees, and light, each red, green, blue: of the sun, the zenith, the horizon below the sun,

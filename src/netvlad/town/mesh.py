@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netvlad.types import Array, FloatArray
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from netvlad.types import Array, FloatArray
 
 PLAIN, GROUND, LEAF, WATER = range(4)  # kinds of material: how they take light and weather
 LEVELS = 6  # mipmap levels: from a wall at arm's length to one at the end of the street

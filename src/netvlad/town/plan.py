@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netvlad.town.styles import STOREY, STYLES
+from netvlad.types import Array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from netvlad.types import Array
 
     Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import NetvladError
 from netvlad.town.light import LAMP_COLOUR, SHOP_COLOUR, Moment
 from netvlad.town.mesh import GROUND, LEAF, Mesh, Textures
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray
+from netvlad.types import Array, BoolArray, FloatArray
 
 FAR = 655.0  # metres: everything beyond is sky; a depth map of 16 bits in centimetres ends here too
 MAX_RADIANCE = 4.0  # light is clipped to this before rays are averaged: brighter objects would have jagged edges

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +14,7 @@ from netvlad.town.mesh import GROUND, Mesh, Textures
 from netvlad.town.plan import Plan, draw_plan
 from netvlad.town.render import Lights, Scene
 from netvlad.town.transient_objects import add_transient_objects
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 LAT, LON = 43.5, 33.0  # in the Black Sea, on the central meridian of its UTM zone, where grid north is north
 EPSG = 32636

@@ -6,8 +6,6 @@ So a few cameras give many examples of a place in different light, without any e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,9 +20,7 @@ from netvlad.training.losses import softmax_loss
 from netvlad.training.network import TrainableNetwork
 from netvlad.training.photo_rows import PhotoRows
 from netvlad.training.split import as_map, prefix_tokens
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, IntArray
+from netvlad.types import Array, BoolArray, IntArray
 
 CAMERAS, WINDOWS, PHOTOS = 6, 3, 2  # cameras of a batch; windows of each camera, photos of each window
 SIDES = 0.45, 0.9  # least and greatest side of a window, as a share of the photo's

@@ -5,16 +5,13 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import PlacesError
 from netvlad.places import Places
 from netvlad.places.neighbours import Neighbours
-
-if TYPE_CHECKING:
-    from netvlad.types import BoolArray
+from netvlad.types import BoolArray
 
 
 def confirmed(database: Places, queries: Places, near: Neighbours, possible: BoolArray, file: str | None) -> BoolArray:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from netvlad.errors import NetvladError
 from netvlad.training.losses import Diverged
-
-if TYPE_CHECKING:
-    from netvlad.types import FloatArray, IntArray
+from netvlad.types import FloatArray, IntArray
 
 
 class DescriptorCache:

@@ -20,10 +20,9 @@ from netvlad.errors import NetvladError
 from netvlad.images.decode import Decoded
 from netvlad.runtime.progress import progress
 from netvlad.training.split import Split
+from netvlad.types import Array, BoolArray
 
 if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray
-
     Change = Callable[[int, Array], Array]
 
 AT_ONCE = 32  # kept maps in one forward pass

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from netvlad.training.config import Jitter
+from netvlad.types import Array
 
 if TYPE_CHECKING:
-    from netvlad.types import Array
-
     Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 

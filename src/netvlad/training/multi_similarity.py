@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,9 +14,7 @@ from netvlad.training.network import TrainableNetwork
 from netvlad.training.photo_rows import PhotoRows
 from netvlad.training.place_sampler import PlaceSampler
 from netvlad.training.record import StepStats
-
-if TYPE_CHECKING:
-    from netvlad.types import IntArray
+from netvlad.types import IntArray
 
 
 @register_loss("multi-similarity")

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,9 +21,7 @@ from netvlad.training.losses import Diverged
 from netvlad.training.optimizer import named, trained_parameters
 from netvlad.training.record import StepStats
 from netvlad.training.split import split
-
-if TYPE_CHECKING:
-    from netvlad.types import IntArray
+from netvlad.types import IntArray
 
 AT_ONCE = 256  # rows that each process describes before they exchange them
 

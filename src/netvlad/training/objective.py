@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from netvlad.registry import losses
 from netvlad.training.tuple_objective import TupleObjective
+from netvlad.types import IntArray
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from netvlad.training.network import TrainableNetwork
     from netvlad.training.photo_rows import PhotoRows
     from netvlad.training.record import StepStats
-    from netvlad.types import IntArray
 
 
 class Objective(Protocol):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from netvlad.errors import PlacesError
@@ -11,9 +9,7 @@ from netvlad.places import Places
 from netvlad.places.place_matches import place_matches
 from netvlad.places.visits import group_places
 from netvlad.training.config import Config
-
-if TYPE_CHECKING:
-    from netvlad.types import IntArray
+from netvlad.types import IntArray
 
 
 class PlaceSampler:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from netvlad.describe.fit import fit
 from netvlad.describe.network import NetworkDescriber
@@ -20,9 +20,7 @@ from netvlad.training.run_folder import PAIRS, START, RunFolder, refuse_missing,
 from netvlad.training.schema import flat
 from netvlad.training.settings import make_config
 from netvlad.training.trainer import Trainer
-
-if TYPE_CHECKING:
-    from netvlad.types import Describer
+from netvlad.types import Describer
 
 
 class Trained(NamedTuple):

@@ -20,11 +20,10 @@ from netvlad.training.curves import draw_curves
 from netvlad.training.devices import EXTRA
 from netvlad.training.record import Epoch, Record, StepStats
 from netvlad.training.settings import SETTINGS, write_settings
+from netvlad.types import Saveable
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-    from netvlad.types import Saveable
 
 CHECKPOINT = "checkpoint.safetensors"
 START = "start"  # the model before training

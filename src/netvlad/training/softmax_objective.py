@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 
@@ -17,9 +15,7 @@ from netvlad.training.photo_rows import PhotoRows
 from netvlad.training.record import StepStats
 from netvlad.training.tuple_objective import TupleObjective
 from netvlad.training.tuples import agree, moments
-
-if TYPE_CHECKING:
-    from netvlad.types import BoolArray, IntArray
+from netvlad.types import BoolArray, IntArray
 
 BEYOND = 4.0  # largest squared distance of unit vectors: with it as margin, every negative violates
 

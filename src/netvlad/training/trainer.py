@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -29,9 +28,7 @@ from netvlad.training.run_folder import RunFolder, fingerprint
 from netvlad.training.schedule import learning_rate
 from netvlad.training.schema import flat
 from netvlad.training.validation import NetworkValidation
-
-if TYPE_CHECKING:
-    from netvlad.types import IntArray
+from netvlad.types import IntArray
 
 
 class Trainer:

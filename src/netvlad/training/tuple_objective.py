@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +18,7 @@ from netvlad.training.optimizer import copies, put_back
 from netvlad.training.photo_rows import PhotoRows
 from netvlad.training.record import StepStats
 from netvlad.training.tuples import Tuples
-
-if TYPE_CHECKING:
-    from netvlad.types import IntArray
+from netvlad.types import IntArray
 
 TupleLoss = Callable[[Tensor, Tensor, Tensor, float], "Tensor | tuple[Tensor, int]"]
 

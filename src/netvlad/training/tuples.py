@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +19,7 @@ from netvlad.places.sun import elevation
 from netvlad.places.visits import dates
 from netvlad.training.config import Mining
 from netvlad.training.confirmed_pairs import confirmed
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray, IntArray
+from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

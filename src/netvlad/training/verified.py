@@ -27,11 +27,10 @@ from netvlad.places import Places
 from netvlad.runtime.files import atomic
 from netvlad.runtime.progress import progress
 from netvlad.runtime.workers import default_workers, in_order
+from netvlad.types import IntArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from netvlad.types import IntArray
 
 SECONDS = 20.0  # a kill loses no more work than this
 TOGETHER = 32  # pairs of a query in one job

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import PlacesError
 from netvlad.panoramas.camera import Camera, panorama_rays
 from netvlad.panoramas.panorama import cut_out
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray
 
 PITCHES = (-55.0, 0.0, 55.0)
 HEADINGS = 8  # 45 degrees apart, so that at least two views of 90 degrees see every direction

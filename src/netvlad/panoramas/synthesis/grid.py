@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
@@ -14,9 +13,7 @@ from netvlad.panoramas.synthesis.ray_casting import thin_objects
 from netvlad.places import Places, from_utm, sessions
 from netvlad.places import dates as dates_of
 from netvlad.places.projection import ecef
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray
+from netvlad.types import Array, BoolArray, FloatArray
 
 BAND = 2.0  # degrees above and below the horizon in which depth is searched for obstacles
 DATES = ("latest", "all")

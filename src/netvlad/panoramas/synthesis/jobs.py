@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netvlad.errors import NetvladError, PlacesError
 from netvlad.panoramas.camera import Camera
@@ -16,9 +15,7 @@ from netvlad.panoramas.synthesis.render import Panorama, fill_narrow, render
 from netvlad.places import Places
 from netvlad.runtime.files import atomic
 from netvlad.runtime.workers import default_workers, in_order
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray
 
 QUALITY = 90  # of WebP, whose alpha is lossless
 

@@ -14,12 +14,9 @@ for all views. What is stored is the parallax theta - alpha.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from netvlad.types import Array, BoolArray, FloatArray
+from netvlad.types import Array, BoolArray, FloatArray
 
 JUMP = 0.05  # neighbours whose inverse depths differ by more than this share may lie on two surfaces
 SLOPE = 2.0  # unless the step beside them is at least 1 / SLOPE of it: inverse depth is linear over a plane

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.synthesis.ray_casting import RayCaster, remap
-
-if TYPE_CHECKING:
-    from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray
 
 RAYS_AT_ONCE = 1_000_000  # about 0.1 GB
 NARROW = 1 / 36  # share of a view's width up to which holes, beside posts and between leaves, are filled

@@ -19,10 +19,10 @@ from netvlad.panoramas.synthesis.jobs import panorama_depth, plan_jobs, run_jobs
 from netvlad.places import Places, write_places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.progress import progress
+from netvlad.types import FloatArray
 
 if TYPE_CHECKING:
     from netvlad.panoramas.synthesis.grid import VirtualPosition
-    from netvlad.types import FloatArray
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import floats, headings, is_empty, some, texts, times
 from netvlad.places.zones import zones
+from netvlad.types import Array
 
 if TYPE_CHECKING:
     from netvlad.places.values import Column
-    from netvlad.types import Array
 
 # in order of preference, in lower case, with "_" for anything but letters and digits
 SPELLINGS = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +18,7 @@ from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.projection import from_utm
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import headings, some
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 OWN_TABLES = ("places.csv", "places.parquet", "places.geojson")
 

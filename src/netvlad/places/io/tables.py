@@ -14,10 +14,10 @@ from netvlad.errors import PlacesError
 from netvlad.places.io.columns import Raw, roles
 from netvlad.places.table import Skipped
 from netvlad.places.values import floats
+from netvlad.types import Array
 
 if TYPE_CHECKING:
     from netvlad.places.values import Column
-    from netvlad.types import Array
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".geoparquet", ".geojson", ".json")
 _PLAIN = np.dtype([("head", "S5"), ("x", "<f8"), ("y", "<f8")])  # a little-endian WKB point

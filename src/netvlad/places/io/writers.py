@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import PlacesError
 from netvlad.places.table import COLUMNS, Places
 from netvlad.runtime.files import atomic
-
-if TYPE_CHECKING:
-    from netvlad.types import Array
+from netvlad.types import Array
 
 _NAMES = tuple(name for name in COLUMNS if name != "is_utc")  # the time says it
 _TEXTS = _NAMES[8:]
