@@ -12,48 +12,33 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 import netvlad
-from common import campus
+from common import VectorRanker, campus
 from netvlad.describe.backbone import load_backbone
 from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.stream import describe_all
 from netvlad.describe.whitening import fit_whitening
 from netvlad.evaluation.run import evaluate
-from netvlad.search.flat_index import rank_vectors
-from netvlad.types import Ranking
 
 PROTOCOL = netvlad.Protocol(radius=10.0, unmatched="drop")
 WHITEN = (512, 128)
 DIRECTIONS = (("east_day", "east_night"), ("east_night", "east_day"))  # database, queries
 
 
-@dataclass
-class Given:
-    """A ranker over vectors that are there already: one set describes both directions."""
-
-    vectors: dict[str, np.ndarray]
-    database: str
-    queries: str
-    name, dim = "given", None
-
-    def rank(self, photos, k):
-        import faiss
-
-        index = faiss.IndexFlatL2(self.vectors[self.database].shape[1])
-        index.add(self.vectors[self.database])
-        return Ranking(*rank_vectors(index.search, self.vectors[self.queries], [], k, index.ntotal))
+def evaluated(places, vectors, database: str, queries: str):
+    """The evaluation of one direction."""
+    ranker = VectorRanker(vectors[database], dict(zip(places[queries].path, vectors[queries], strict=True)))
+    return evaluate({"": ranker}, places[database], places[queries], PROTOCOL)
 
 
 def one_direction(places, vectors, database: str, queries: str) -> np.ndarray:
     """recall@1/5/10 in percent."""
-    ranker = Given(vectors, database, queries)
-    result = evaluate({"": ranker}, places[database], places[queries], PROTOCOL).methods[0]
-    return np.array([100 * result.recall[n] for n in (1, 5, 10)])
+    recall = evaluated(places, vectors, database, queries).methods[0].recall
+    return np.array([100 * recall[n] for n in (1, 5, 10)])
 
 
 def both_directions(places, vectors) -> np.ndarray:

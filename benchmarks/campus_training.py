@@ -23,11 +23,10 @@ import numpy as np
 import torch
 
 import netvlad
-from campus import DIRECTIONS, PROTOCOL, WHITEN, Given, described
+from campus import DIRECTIONS, WHITEN, described, evaluated
 from common import SHARED, campus
 from netvlad.describe.fixed_cameras import fit_cameras, fit_local
 from netvlad.describe.whitening import fit_whitening
-from netvlad.evaluation.run import evaluate
 from netvlad.places import Places
 from netvlad.training import train
 from netvlad.training.settings import make_config
@@ -42,8 +41,7 @@ def judged(places: dict[str, Places], vectors: dict[str, np.ndarray], directions
     """Of each direction: whether one of the 1, 5, 10 best of each judged query is right, bool (Q, 3)."""
     out = []
     for database, queries in directions:
-        ranker = Given(vectors, database, queries)
-        found = evaluate({"": ranker}, places[database], places[queries], PROTOCOL)
+        found = evaluated(places, vectors, database, queries)
         correct = found.methods[0].correct[found.judged]
         out.append(np.stack([correct[:, :n].any(axis=1) for n in NS], axis=1))
     return out

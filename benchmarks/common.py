@@ -8,6 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from netvlad.types import Ranking
 
 SHARED = Path(os.environ.get("NETVLAD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -19,6 +27,28 @@ def campus() -> Path:
         sys.exit(f"needs the campus photos in {folder} (set NETVLAD_SHARED)")
     os.environ.setdefault("NETVLAD_WEIGHTS", str(SHARED / "weights"))
     return folder
+
+
+class VectorRanker:
+    """A ranker over vectors that are there already: database (N, D), and those of queries by their paths."""
+
+    name = "vectors"
+
+    def __init__(self, database: np.ndarray, queries: Mapping[str, np.ndarray]):
+        import faiss
+
+        self.queries, self.dim = queries, database.shape[1]
+        self.index = faiss.IndexFlatL2(self.dim)
+        self.index.add(database)
+
+    def rank(self, photos: Sequence[str], k: int) -> Ranking:
+        import numpy as np
+
+        from netvlad.search.flat_index import rank_vectors
+        from netvlad.types import Ranking
+
+        vectors = np.stack([self.queries[path] for path in photos])
+        return Ranking(*rank_vectors(self.index.search, vectors, [], k, self.index.ntotal))
 
 
 def interleaved(functions: dict[str, Callable[[], object]], rounds: int = 15, warm: int = 2) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import netvlad
+from common import VectorRanker
 from netvlad.describe.stream import describe_all
 from netvlad.describe.whitening import fit_whitening
 from netvlad.features.extraction import rootsift, sift_of, sift_store
@@ -16,7 +17,6 @@ from netvlad.features.store import FeatureStore
 from netvlad.places import Places
 from netvlad.places.place_matches import place_matches
 from netvlad.search.distinctive import distinctive_shares, distinctive_vectors
-from netvlad.search.flat_index import rank_vectors
 from netvlad.search.hamming import HammingEmbedding
 from netvlad.search.hamming_file import HammingFile
 from netvlad.search.informative import most_informative
@@ -30,20 +30,12 @@ FEATURES, TRAINING = 2000, 1_000_000  # of a photo at most; that a tree is fitte
 TIMED = 20  # photos whose local features are found anew, to time it
 
 
-class Vectors:
-    """A ranker over vectors that are there already. cost: ms for a photo's description; size: bytes of a vector."""
+class Vectors(VectorRanker):
+    """cost: ms for a photo's description; size: bytes of a vector."""
 
     def __init__(self, held: np.ndarray, asked: dict[str, np.ndarray], cost: float):
-        import faiss
-
-        self.name, self.dim = "vectors", held.shape[1]
-        self.asked, self.cost, self.size = asked, cost, 4 * held.shape[1]
-        self.index = faiss.IndexFlatL2(held.shape[1])
-        self.index.add(np.ascontiguousarray(held, np.float32))
-
-    def rank(self, photos, k):
-        vectors = np.stack([self.asked[path] for path in photos]).astype(np.float32)
-        return Ranking(*rank_vectors(self.index.search, vectors, [], k, self.index.ntotal))
+        super().__init__(held, asked)
+        self.cost, self.size = cost, 4 * held.shape[1]
 
 
 class Words:

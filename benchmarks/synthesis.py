@@ -11,12 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import faiss
 import numpy as np
 import torch
 from PIL import Image
 
 import netvlad
+from common import VectorRanker
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.describe.fit import fit
 from netvlad.describe.stream import describe_all
@@ -28,7 +28,6 @@ from netvlad.panoramas.panorama import cut_out, depth_path, read_depth, read_pan
 from netvlad.panoramas.synthesis.render import Panorama, render
 from netvlad.panoramas.synthesis.views import Settings, synthesise
 from netvlad.places import Places
-from netvlad.types import Ranking
 
 LIGHTS = ("day", "sunset", "night")
 SIZE = (256, 192)
@@ -111,22 +110,6 @@ def recall(town: Path, every: int, models: list[str], folder: Path) -> None:
         compare(name, vectors, real, made.places, panoramas, queries)
 
 
-class Ready:
-    """A ranker over vectors that are there already."""
-
-    name, dim = "given", None
-
-    def __init__(self, database: np.ndarray, queries: np.ndarray, paths):
-        self.index = faiss.IndexFlatL2(database.shape[1])
-        self.index.add(np.ascontiguousarray(database))
-        self.queries, self.row = queries, {path: row for row, path in enumerate(paths)}
-
-    def rank(self, photos, k: int) -> Ranking:
-        asked = np.ascontiguousarray(self.queries[[self.row[path] for path in photos]])
-        squared, ids = self.index.search(asked, min(k, self.index.ntotal))
-        return Ranking(ids, -squared)
-
-
 def compare(name: str, vectors: list[np.ndarray], real: Places, virtual: Places, panoramas: Places, queries: Places):
     """Over real photos and over real and virtual ones: as described, and whitened on the database that is searched."""
     light = np.array([Path(path).name.split("_")[2] for path in queries.path])
@@ -141,7 +124,8 @@ def compare(name: str, vectors: list[np.ndarray], real: Places, virtual: Places,
                 whitening = fit_whitening(held[chosen], whiten)
                 held, asked = (whitening(torch.from_numpy(x)).numpy() for x in (held, asked))
             protocol = Protocol(radius=25.0, ns=(1, 5, 10), best_per_panorama=True)
-            found = evaluate({name: Ready(held, asked, queries.path)}, database, queries, protocol)
+            ranker = VectorRanker(held, dict(zip(queries.path, asked, strict=True)))
+            found = evaluate({name: ranker}, database, queries, protocol)
             # virtual positions reach farther than real ones: both are judged on queries that a real photo is near to
             judged = found.judged & (gap <= 25)
             median = np.median(gap[judged])

@@ -21,16 +21,15 @@ from pathlib import Path
 import numpy as np
 
 import netvlad
+from common import VectorRanker
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.stream import describe_all
 from netvlad.evaluation.run import evaluate
 from netvlad.places import Places, dates
-from netvlad.search.flat_index import rank_vectors
 from netvlad.training import network, train
 from netvlad.training.frozen_maps import FrozenMaps, FrozenPhoto
 from netvlad.training.settings import make_config
-from netvlad.types import Ranking
 
 LIGHTS = ("day", "sunset", "night")
 NS = (1, 5, 10)
@@ -112,7 +111,7 @@ def judge(model: NetworkDescriber, name: str, database: Places, phones: Places) 
     light = np.array([Path(path).name.split("_")[2] for path in phones.path])
     asked = Places.concat([phones, database[later]])
     vectors = np.concatenate([found[1], found[0][later]])
-    ranker = Given(found[0], dict(zip(asked.path, vectors, strict=True)))
+    ranker = VectorRanker(found[0], dict(zip(asked.path, vectors, strict=True)))
     result = evaluate({"": ranker}, database, asked, Protocol(radius=25.0, ns=NS, other_dates=True))
     phone = np.arange(len(asked)) < len(phones)
     light = np.concatenate([light, np.full(later.sum(), "")])
@@ -126,23 +125,6 @@ def judge(model: NetworkDescriber, name: str, database: Places, phones: Places) 
         cells.append(f"{group} ({rows.sum()}) {shares}")
     print(f"{name}: {'; '.join(cells)}", flush=True)
     return correct[phone & result.judged][:, 0]
-
-
-class Given:
-    """A ranker over vectors that are there already; photos are known by their paths."""
-
-    name, dim = "given", None
-
-    def __init__(self, database: np.ndarray, queries: dict[str, np.ndarray]):
-        self.database, self.queries = database, queries
-
-    def rank(self, photos, k):
-        import faiss
-
-        index = faiss.IndexFlatL2(self.database.shape[1])
-        index.add(self.database)
-        vectors = np.stack([self.queries[photo] for photo in photos])
-        return Ranking(*rank_vectors(index.search, vectors, [], k, index.ntotal))
 
 
 def gain(after: list[np.ndarray], before: list[np.ndarray]) -> str:

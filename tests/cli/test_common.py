@@ -65,18 +65,6 @@ def test_long_lists_are_cut_and_counted(capsys):
     assert lines[5:] == [*(f"  {i}.jpg: is empty" for i in range(20)), "  ... and 5 more"]
 
 
-@pytest.mark.parametrize(
-    ("given", "want"),
-    [
-        ((None, None, None), {}),
-        ((8, "layer3", 320), {"clusters": 8, "stage": "layer3", "resize": 320}),
-        ((None, None, 0), {"resize": None}),
-    ],
-)
-def test_model_options_are_those_given(given, want):
-    assert common.model_options(*given) == want
-
-
 def test_rows_left_out_are_told_of(tmp_path, capsys):
     table = tmp_path / "t.csv"
     table.write_text("path,lat,lon,heading\na.jpg,31.2,34.8,\nb.jpg,,,\nc.jpg,31.2,34.8,1000\n")

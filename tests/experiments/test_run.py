@@ -10,7 +10,7 @@ import pytest
 import netvlad as package
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
-from netvlad.experiments.run import evaluate, labelled
+from netvlad.experiments.run import evaluate, labelled, model_options
 from netvlad.places import read_places
 from netvlad.search.rerank import RerankOptions
 from netvlad.types import Ranking
@@ -104,3 +104,15 @@ def test_labels():
     assert labelled({"x": one, "y": other}) == {"x": one, "y": other}
     with pytest.raises(NetvladError, match="two models are called shifted by 1: give them as label -> model"):
         labelled([one, other])
+
+
+@pytest.mark.parametrize(
+    ("given", "want"),
+    [
+        ((None, None, None), {}),
+        ((8, "layer3", 320), {"clusters": 8, "stage": "layer3", "resize": 320}),
+        ((None, None, 0), {"resize": None}),
+    ],
+)
+def test_model_options_are_those_given(given, want):
+    assert model_options(*given) == want

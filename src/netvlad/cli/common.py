@@ -1,4 +1,4 @@
-"""Messages, tables and model options that the commands share."""
+"""Messages and tables that the commands share."""
 
 from __future__ import annotations
 
@@ -40,13 +40,6 @@ def tell(headline: str, lines: list[str], most: int = 20) -> None:
     if lines:
         more = [f"  ... and {len(lines) - most} more"] if len(lines) > most else []
         say("\n".join([headline + ":", *(f"  {line}" for line in lines[:most]), *more]))
-
-
-def model_options(clusters: int | None, stage: str | None, resize: int | None) -> dict[str, Any]:
-    """The options of `netvlad.load` that were given; resize 0 never scales photos."""
-    from netvlad.experiments import run
-
-    return run.model_options(clusters, stage, resize)
 
 
 def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.options import Strict
+
 EXAMPLE = "Example: netvlad cutouts town/panoramas.csv --out town/cutouts --layout pittsburgh --width 320"
 
 
@@ -19,9 +21,7 @@ def run(
     width: Annotated[int | None, typer.Option(help="Pixels; alone it keeps the layout's proportions.", min=1)] = None,
     height: Annotated[int | None, typer.Option(help="Pixels; alone it keeps the layout's proportions.", min=1)] = None,
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees (60).", min=1, max=179)] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
-    ] = False,
+    strict: Strict = False,
     workers: Annotated[int | None, typer.Option(help="Processes that cut panoramas.", min=0)] = None,
 ) -> None:
     """Cut panoramas into photos of perspective cameras, with a table of their places.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli import options
+from netvlad.cli.options import Resize, Seed, Strict, Workers
 
 EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 32 --whiten 256 --out models/west"
 
@@ -31,20 +31,19 @@ def run(
         Path | None,
         typer.Option(help="Normalise (WCCN) by fixed cameras: a table with path and place."),
     ] = None,
-    resize: Annotated[
-        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of photos and local descriptors.")] = 0,
-    strict: options.Strict = False,
-    workers: options.Workers = None,
+    resize: Resize = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    workers: Workers = None,
 ) -> None:
     """Fit a model's cluster centres and whitening on photos, and save it. It needs no training and no positions."""
-    from netvlad.cli.common import model_options, read_places, say
+    from netvlad.cli.common import read_places, say
     from netvlad.describe.base import BaseDescriber
     from netvlad.describe.fit import fit
     from netvlad.describe.fixed_cameras import fit_cameras, fit_local
     from netvlad.describe.network import NetworkDescriber
     from netvlad.errors import ModelError
+    from netvlad.experiments.run import model_options
     from netvlad.pretrained.zoo import load
 
     if model and (backbone or pooling):

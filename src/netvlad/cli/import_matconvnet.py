@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.options import Resize
+
 EXAMPLE = "Example: netvlad import-matconvnet vd16_pitts30k_conv5_3_vlad_preL2_intra_white.mat --out models/pitts30k"
 
 
@@ -14,12 +16,14 @@ def run(
     file: Annotated[Path, typer.Argument(help=".mat file of MATLAB 5, 7 or 7.3.")],
     out: Annotated[Path, typer.Option(help="Folder to save the model in.")],
     dim: Annotated[int | None, typer.Option(help="Keep only this many whitened numbers, the first.", min=1)] = None,
-    resize: Annotated[
-        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never, as the authors.", min=0)
-    ] = None,
+    resize: Resize = None,
 ) -> None:
-    """Convert a network published with NetVLAD (MatConvNet, MATLAB) into a model folder."""
-    from netvlad.cli.common import model_options, say
+    """Convert a network published with NetVLAD (MatConvNet, MATLAB) into a model folder.
+
+    The authors did not scale photos: --resize 0.
+    """
+    from netvlad.cli.common import say
+    from netvlad.experiments.run import model_options
     from netvlad.pretrained.matconvnet import import_matconvnet
 
     model = import_matconvnet(file, **model_options(None, None, resize))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad.cli import options
+from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, Workers
 
 if TYPE_CHECKING:
     from netvlad.maps.index import PlaceIndex
@@ -19,20 +19,21 @@ EXAMPLE = "Example: netvlad index photos/ --out campus.vpr"
 def run(
     photos: Annotated[Path, typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON).")],
     out: Annotated[Path, typer.Option(help="Folder of the index; an existing index is added to.")],
-    model: options.Model = None,
-    radius: options.Radius = None,
-    clusters: options.Clusters = None,
-    stage: options.Stage = None,
-    resize: options.Resize = None,
-    strict: options.Strict = False,
-    workers: options.Workers = None,
+    model: Model = None,
+    radius: Radius = None,
+    clusters: Clusters = None,
+    stage: Stage = None,
+    resize: Resize = None,
+    strict: Strict = False,
+    workers: Workers = None,
 ) -> None:
     """Describe photos whose places are known, and keep them in an index.
 
     Photos that the index holds are skipped, so an interrupted run goes on where it stopped.
     """
-    from netvlad.cli.common import model_options, read_places, say, tell_unreadable
+    from netvlad.cli.common import read_places, say, tell_unreadable
     from netvlad.errors import PlaceIndexError
+    from netvlad.experiments.run import model_options
 
     places = read_places(photos, strict)
     start = time.perf_counter()

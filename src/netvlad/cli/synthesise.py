@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.options import Strict
+
 EXAMPLE = "Example: netvlad synthesise panoramas.parquet --out virtual/ --width 640 --height 480"
 
 
@@ -32,9 +34,7 @@ def run(
     max_stretch: Annotated[
         float, typer.Option(help="Surfaces that panoramas saw more than so many times smaller are undefined.", min=1)
     ] = 2.0,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
-    ] = False,
+    strict: Strict = False,
     workers: Annotated[int | None, typer.Option(help="Worker processes.", min=0)] = None,
 ) -> None:
     """Render virtual photos around panoramas with depth, to add to a database (24/7 view synthesis).

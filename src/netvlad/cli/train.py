@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from netvlad.cli.options import Clusters, Model, Resize, Stage, Strict, Workers
 from netvlad.training.config import RENAMED, Config
 from netvlad.training.schema import keys
 
@@ -27,21 +28,17 @@ def run(
     validate: Annotated[
         list[Path] | None, typer.Option(help="Photos of other places, to choose the best epoch on; may be given again.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="A model's name or folder (resnet18-netvlad).")] = None,
+    model: Model = None,
     preset: Annotated[
         str | None, typer.Option(help="paper, fast, modern, day-night, street, or a YAML file (paper).")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder for the run.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
-    clusters: Annotated[int | None, typer.Option(help="Cluster centres of a model given by name (64).")] = None,
-    stage: Annotated[str | None, typer.Option(help="Where the backbone of a model given by name is cropped.")] = None,
-    resize: Annotated[
-        int | None, typer.Option(help="Longest side to scale photos down to (640); 0: never.", min=0)
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a table with bad rows instead of skipping them.")
-    ] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode photos.", min=0)] = None,
+    clusters: Clusters = None,
+    stage: Stage = None,
+    resize: Resize = None,
+    strict: Strict = False,
+    workers: Workers = None,
     **settings: str | None,
 ) -> None:
     """Train a model on photos whose positions are known, and keep the best in a folder.
@@ -49,8 +46,9 @@ def run(
     A table with a split column gives database and queries; of others every photo is both.
     --resume goes on from the last checkpoint of an interrupted run, to the same result.
     """
-    from netvlad.cli.common import model_options, say
+    from netvlad.cli.common import say
     from netvlad.errors import NetvladError
+    from netvlad.experiments.run import model_options
     from netvlad.training.devices import rank
 
     given_settings = {name: value for name, value in settings.items() if value is not None}
