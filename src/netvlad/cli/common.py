@@ -59,6 +59,11 @@ def table(columns: list[str], rows: list[list[str]], title: str | None = None) -
     Console(width=None if console.is_terminal else 200, highlight=False, markup=False).print(grid)
 
 
+def percent(share: float | None) -> str:
+    """A share in percent, with a dash for none."""
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
 def recall_table(facts: dict[str, Any]) -> None:
     """Print recall@1/5/10 of all queries and of each group, with published results, and times.
 
@@ -69,7 +74,7 @@ def recall_table(facts: dict[str, Any]) -> None:
         times = ", ".join(_stage(name, stage) for name, stage in method["stages"].items())
         published = method.get("published") or {"row": "", "percent": {}, "off": {}}
         for group, recall in {"all": method["recall"], **method.get("groups", {})}.items():
-            shares = [_percent(recall.get(str(n))) for n in (1, 5, 10)]
+            shares = [percent(recall.get(str(n))) for n in (1, 5, 10)]
             whole = group == "all"
             rows.append([method["name"] if whole else "", str(method["dim"] or "-"), group, *shares, times * whole])
             rows += _published_row(published, group)
@@ -84,8 +89,8 @@ def map_table(facts: dict[str, Any]) -> None:
     rows = []
     for method in facts["methods"]:
         times = ", ".join(_stage(name, stage) for name, stage in method["stages"].items())
-        at = [_percent(share) for share in method["precision_at"].values()]
-        rows.append([method["name"], str(method["dim"] or "-"), _percent(method["map"]), *at, times])
+        at = [percent(share) for share in method["precision_at"].values()]
+        rows.append([method["name"], str(method["dim"] or "-"), percent(method["map"]), *at, times])
         for row in _published_row(method.get("published") or {"percent": {}}, "all"):
             rows.append([*row[:2], row[3], *["-"] * len(at), row[-1]])
     table(["method", "dim", "mAP", *(f"mP@{k}" for k in facts["methods"][0]["precision_at"]), "time"], rows)
@@ -125,10 +130,6 @@ def print_rules(rules: Mapping[str, str]) -> None:
 def _stage(name: str, stage: dict[str, Any]) -> str:
     each = stage.get("ms_per_photo")
     return f"{name} {stage['seconds']:.1f} s" + (f" ({each:.1f} ms a photo)" if each is not None else "")
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
 
 
 def _is_number(text: str) -> bool:

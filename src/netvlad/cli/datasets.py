@@ -54,10 +54,7 @@ def show(name: Name) -> None:
 
 
 @app.command(epilog=EXAMPLE)
-def check(
-    name: Name,
-    root: Root,
-) -> None:
+def check(name: Name, root: Root) -> None:
     """List what is missing or misplaced in a folder; exit code 1 if anything is."""
     from netvlad.benchmarks import family
 

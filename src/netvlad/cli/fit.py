@@ -28,8 +28,7 @@ def run(
     ] = None,
     whiten: Annotated[int | None, typer.Option(help="Whiten by PCA to this many dimensions.", min=1)] = None,
     cameras: Annotated[
-        Path | None,
-        typer.Option(help="Normalise (WCCN) by fixed cameras: a table with path and place."),
+        Path | None, typer.Option(help="Normalise (WCCN) by fixed cameras: a table with path and place.")
     ] = None,
     resize: Resize = None,
     seed: Seed = 0,

@@ -131,23 +131,19 @@ def _read(paths: list[Path], strict: bool) -> Places:
 
 def _tell(record: Record, folder: Path) -> None:
     """Print a line for each epoch on stdout, and the outcome on stderr."""
-    from netvlad.cli.common import say, table, tell_unreadable
+    from netvlad.cli.common import percent, say, table, tell_unreadable
 
     tell_unreadable(record.unreadable)
     rows = [
-        [str(e.number), f"{e.lr:.2g}", f"{e.loss:.4f}", str(e.violating), _percent(e.recall), f"{e.wall:.0f}"]
+        [str(e.number), f"{e.lr:.2g}", f"{e.loss:.4f}", str(e.violating), percent(e.recall), f"{e.wall:.0f}"]
         for e in record.epochs
     ]
     table(["epoch", "rate", "loss", "violating", "R@5 %", "seconds"], rows)
     if record.stopped:
         say(f"stopped early: {record.stopped}")
     best = record.epochs[record.best - 1]
-    gained = "" if best.recall is None else f", recall@5 {_percent(record.recall)} -> {_percent(best.recall)} %"
+    gained = "" if best.recall is None else f", recall@5 {percent(record.recall)} -> {percent(best.recall)} %"
     say(f"{folder}: the model of epoch {record.best}{gained}; use it with --model {folder}")
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
 
 
 def _with_settings(function: Callable[..., None]) -> None:
