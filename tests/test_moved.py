@@ -36,12 +36,20 @@ with warnings.catch_warnings(record=True) as told:
     from netvlad.train import trainer
     import netvlad.evaluate.recall
     from netvlad.evaluate import evaluate
+    from netvlad.places import Camera, within
+    from netvlad.train.ranking import Ranking
+    from netvlad.train import loss
 told = [str(one.message) for one in told if one.category is DeprecationWarning]
 assert any("netvlad.describe.zoo has moved to netvlad.pretrained.zoo" in text for text in told), told
 import netvlad
 from netvlad.describe.backbone import Backbone
 from netvlad.training import trainer as moved
 assert load is netvlad.load and Trunk is Backbone and trainer is moved
+from netvlad.panoramas import Camera as camera
+from netvlad.training import losses
+from netvlad.training.tuple_objective import TupleObjective
+assert Camera is camera and Ranking is TupleObjective and loss is losses
+assert any("netvlad.places.within has moved to netvlad.places.neighbours.radius_neighbors" in text for text in told)
 assert callable(netvlad.evaluate) and callable(netvlad.train)
 from netvlad.evaluation.run import evaluate as judged
 assert evaluate is judged

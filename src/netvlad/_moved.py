@@ -42,6 +42,7 @@ MODULES = dict(
     evaluate.kept experiments.cached_ranker
     evaluate.page report.page
     evaluate.plots report.plots
+    evaluate.protocols benchmarks.protocol
     evaluate.published benchmarks.published
     evaluate.report report.recall_report
     evaluate.retrieval_report report.retrieval_report
@@ -51,6 +52,7 @@ MODULES = dict(
     files runtime.files
     places.benchmarks benchmarks
     places.benchmarks.at_names benchmarks.utm_filenames
+    places.benchmarks.photos benchmarks.layout
     places.camera panoramas.camera
     places.columns places.io.columns
     places.cut_outs panoramas.cut_outs
@@ -76,10 +78,24 @@ MODULES = dict(
     search.store maps.store
     search.verify features.verification
     synthesis panoramas.synthesis
+    synthesis.cast panoramas.synthesis.ray_casting
     town.lens town.camera_pipeline
     town.orders town.capture_plan
     town.passing town.transient_objects
+    town.sheet town.contact_sheet
     train training
+    train.cache training.descriptor_cache
+    train.classes training.place_sampler
+    train.confirmed training.confirmed_pairs
+    train.contrast training.softmax_objective
+    train.frozen training.frozen_maps
+    train.keys training.schema
+    train.live runtime.progress
+    train.loss training.losses
+    train.places training.run
+    train.ranking training.tuple_objective
+    train.rows training.photo_rows
+    train.similarity training.multi_similarity
     train.trained training.optimizer
     workers runtime.workers
     """.strip().splitlines()
@@ -88,9 +104,55 @@ MODULES = dict(
 NAMES = dict(
     line.split()
     for line in """
+    describe.simplenn.AcrossChannels pretrained.simplenn.LocalResponseNorm
+    describe.simplenn.LayerTrunk pretrained.simplenn.LayerBackbone
     describe.trunk.Trunk describe.backbone.Backbone
     describe.trunk.load_trunk describe.backbone.load_backbone
+    describe.within.WithinWhitening describe.wccn.WCCN
+    describe.within.fit_cameras describe.fixed_cameras.fit_cameras
+    describe.within.fit_local describe.fixed_cameras.fit_local
+    describe.within.fit_within describe.wccn.fit_wccn
+    evaluate.Evaluation evaluation.result.Evaluation
+    evaluate.MethodResult evaluation.result.MethodResult
+    evaluate.Protocol benchmarks.protocol.Protocol
     evaluate.evaluate evaluation.run.evaluate
+    evaluate.kept.Kept experiments.cached_ranker.CachedRanker
+    evaluate.published.Method types.Method
+    evaluate.recall_at evaluation.recall.recall_at
+    evaluate.result.Protocol benchmarks.protocol.Protocol
+    evaluate.run.Ranker types.Ranker
+    evaluate.truth.Truth evaluation.ground_truth.GroundTruth
+    evaluate.write_report report.recall_report.write_report
+    places.Camera panoramas.camera.Camera
+    places.LAYOUTS panoramas.cut_outs.LAYOUTS
+    places.Layout panoramas.cut_outs.Layout
+    places.benchmarks.names benchmarks.registry.list_benchmarks
+    places.cut_out panoramas.panorama.cut_out
+    places.cut_out_depth panoramas.panorama.cut_out_depth
+    places.depth_path panoramas.panorama.depth_path
+    places.geometry.ecef places.projection.ecef
+    places.geometry.from_utm places.projection.from_utm
+    places.geometry.is_utm places.projection.is_utm
+    places.geometry.to_utm places.projection.to_utm
+    places.geometry.within places.neighbours.radius_neighbors
+    places.read_depth panoramas.panorama.read_depth
+    places.read_panorama panoramas.panorama.read_panorama
+    places.same.is_same_place places.place_matches.is_place_match
+    places.same.same_place places.place_matches.place_matches
+    places.within places.neighbours.radius_neighbors
+    places.write_cut_outs panoramas.cut_outs.write_cut_outs
+    places.write_depth panoramas.panorama.write_depth
+    places.writers.write places.io.writers.write_places
+    search.exact.Exact search.flat_index.FlatIndex
+    town.lens.Lens town.camera_pipeline.CameraSettings
+    town.lens.develop town.camera_pipeline.apply_camera
+    town.passing.dress town.transient_objects.add_transient_objects
+    train.cache.Cache training.descriptor_cache.DescriptorCache
+    train.network.Network training.network.TrainableNetwork
+    train.ranking.Ranking training.tuple_objective.TupleObjective
+    train.record.At training.record.TrainerState
+    train.record.Lesson training.record.StepStats
+    train.trainer.Training training.trainer.Trainer
     """.strip().splitlines()
 )
 DEPRECATED = "{old} has moved to {new}; the old name goes away in the next version"
@@ -106,19 +168,29 @@ def new_path(name: str) -> str | None:
     return None
 
 
+def moved_name(module: str, name: str) -> Any:
+    """What `name` of `module`, both of version 0.1, is called now, with a warning. Raises AttributeError if unknown."""
+    new = NAMES.get(f"{module}.{name}")
+    if new is None:
+        raise AttributeError(f"module 'netvlad.{module}' has no attribute {name!r}")
+    old = f"netvlad.{module}.{name}"
+    warnings.warn(DEPRECATED.format(old=old, new=f"netvlad.{new}"), DeprecationWarning, stacklevel=3)
+    where, _, attribute = new.rpartition(".")
+    return getattr(import_module(f"netvlad.{where}"), attribute)
+
+
 class _Moved(ModuleType):
     """Stands for a module that has moved. `netvlad.evaluate` and `netvlad.train`, functions today, stay callable."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        old = f"{self.__name__.removeprefix('netvlad.')}.{name}"
-        new = NAMES.get(old) or f"{new_path(self.__name__.removeprefix('netvlad.'))}.{name}"
-        module, _, attribute = new.rpartition(".")
-        try:
-            return getattr(import_module(f"netvlad.{module}"), attribute)
-        except AttributeError:
-            return import_module(f"netvlad.{module}.{attribute}")  # from netvlad.train import trainer
+        old = self.__name__.removeprefix("netvlad.")
+        if f"{old}.{name}" in NAMES:
+            return moved_name(old, name)
+        module = import_module(f"netvlad.{new_path(old)}")
+        # from netvlad.train import trainer
+        return getattr(module, name) if hasattr(module, name) else import_module(f"netvlad.{new_path(f'{old}.{name}')}")
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         import netvlad

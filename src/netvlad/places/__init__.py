@@ -1,5 +1,7 @@
 """Places: where photos were taken, read from whatever a person has, and the geometry between them."""
 
+from typing import Any
+
 from netvlad.places.io.readers import read_places
 from netvlad.places.io.writers import write_places
 from netvlad.places.neighbours import Neighbours, PlaceTree, distance, is_within, radius_neighbors
@@ -27,3 +29,9 @@ __all__ = [
     "visits",
     "write_places",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from netvlad._moved import moved_name
+
+    return moved_name("places", name)
