@@ -254,4 +254,6 @@ def test_vocabulary_trees(netvlad, refused, seen_again, tmp_path):
     assert not np.allclose(*answers)  # some votes count less
     assert "no vocabulary tree is called 'vocabtree-8'" in refused("evaluate", *given, "--model", "vocabtree-8")
     # the folder is no describer
-    assert "of kind 'vocabulary tree'" in refused("index", database, "--out", tmp_path / "i", "--model", models[2])
+    assert "holds a vocabulary tree, not a model" in refused(
+        "index", database, "--out", tmp_path / "i", "--model", models[2]
+    )

@@ -169,7 +169,7 @@ def test_tiny_panoramas_and_cameras():
 
 @pytest.mark.parametrize("shape", [(100, 100, 3), (100, 199, 3), (100, 201, 4), (0, 0, 3)])
 def test_what_is_not_twice_as_wide_as_high_is_refused(shape):
-    with pytest.raises(PlacesError, match=f"{shape[1]}x{shape[0]} is no panorama: an image twice as wide as high"):
+    with pytest.raises(PlacesError, match=f"{shape[1]}x{shape[0]} is no panorama, which is twice as wide as high"):
         cut_out(np.zeros(shape, np.uint8), Camera(0))
     with pytest.raises(PlacesError, match="is no panorama"):
         cut_out_depth(np.zeros(shape[:2]), Camera(0))
