@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from netvlad.errors import ModelError, NetvladError, PlacesError
 
 if TYPE_CHECKING:
+    from importlib import metadata
+
     from netvlad.benchmarks.base import Benchmark
     from netvlad.types import Ranker
 
@@ -106,6 +108,8 @@ class Registry(Generic[T]):
 
     def _plugins(self) -> dict[str, metadata.EntryPoint]:
         if self._points is None:
+            from importlib import metadata  # slow, and `netvlad --help` does not need it
+
             points = sorted(metadata.entry_points(group=self.group), key=lambda point: point.name)
             self._points = {point.name: point for point in points}
         return self._points

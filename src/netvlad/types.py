@@ -68,10 +68,6 @@ class Describer(Protocol):
         """Digest of everything a vector depends on: equal identities give equal vectors."""
 
     @property
-    def ready(self) -> bool:
-        """False while it has to be fitted before it can describe."""
-
-    @property
     def method(self) -> Method | None:
         """What published results it compares with; None where there can be none."""
 
@@ -89,6 +85,10 @@ class Fittable(Describer, Protocol):
     fitted_on: dict[str, Any]
 
     @property
+    def ready(self) -> bool:
+        """False while cluster centres are missing, without which it cannot describe."""
+
+    @property
     def clusters(self) -> int:
         """Number of cluster centres."""
 
@@ -104,6 +104,11 @@ class Fittable(Describer, Protocol):
 
     def local_descriptors(self, images: Sequence[ImageLike]) -> Iterator[tuple[int, FloatArray]]:
         """Yield the row of each image and its L2-normalised local descriptors, (n, D) float32."""
+
+
+def needs_fit(describer: Describer) -> bool:
+    """Whether `netvlad.fit` has to run before it can describe."""
+    return isinstance(describer, Fittable) and not describer.ready
 
 
 @runtime_checkable

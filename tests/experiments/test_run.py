@@ -54,6 +54,23 @@ def test_names_describers_and_rankers_side_by_side(weights, town):
     assert found.resized == {"by name": 640, "by object": 640}
 
 
+class MeanColours:
+    """No more than `netvlad.types.Describer` asks for: the mean colours of the two halves of a photo."""
+
+    name, dim, resize, smallest, takes_masks, method, identity = "colours", 6, None, 2, False, None, "mean colours"
+
+    def describe(self, images):
+        halves = [np.array_split(package.read_image(image), 2) for image in images]
+        vectors = np.array([[*one.mean((0, 1)), *other.mean((0, 1))] for one, other in halves], np.float32) - 127
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_a_describer_of_ones_own_needs_no_more_than_the_contract(town):
+    assert isinstance(MeanColours(), package.Describer)
+    found = evaluate(MeanColours(), database=town, queries=town, protocol=Protocol(radius=5.0), workers=0)
+    assert found.recall["colours"][1] == 1.0  # each photo finds itself
+
+
 def test_a_cache_and_a_report(weights, town, tmp_path):
     options = {"database": town, "queries": town, "cache": tmp_path / "cache", "workers": 0}
     first = evaluate(MODEL, **options)

@@ -15,7 +15,7 @@ from netvlad.benchmarks.published import row_of
 from netvlad.errors import NetvladError
 from netvlad.experiments.cached_ranker import CachedRanker, MemoizedRanker, stamp
 from netvlad.registry import ranker_named
-from netvlad.types import Describer, Fittable, Ranker
+from netvlad.types import Describer, Ranker, needs_fit
 
 if TYPE_CHECKING:
     from netvlad.benchmarks.published import PublishedResult
@@ -171,7 +171,7 @@ def _loaded(model: Model, task: Task, options: RankerOptions) -> tuple[Describer
     else:
         raise NetvladError(f"{model!r} is neither a name, a folder, a describer nor a ranker")
     key: dict[str, Any] = {"model": describer.identity}
-    if isinstance(describer, Fittable) and not describer.ready:
+    if needs_fit(describer):
         key["centres from the database by seed"] = options.seed
     return describer, key
 
@@ -179,7 +179,7 @@ def _loaded(model: Model, task: Task, options: RankerOptions) -> tuple[Describer
 def _fitted(describer: Describer, task: Task, options: RankerOptions) -> Describer:
     from netvlad.describe.fit import fit
 
-    if isinstance(describer, Fittable) and not describer.ready:
+    if needs_fit(describer):
         fit(describer, task.photos, seed=options.seed, workers=options.workers)
     return describer
 

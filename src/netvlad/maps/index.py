@@ -19,7 +19,7 @@ from netvlad.places import Places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.locks import only_writer
 from netvlad.search.flat_index import FlatIndex, rank_vectors
-from netvlad.types import Describer, Fittable, FloatArray, ImageLike, Ranking, Saveable
+from netvlad.types import Describer, FloatArray, ImageLike, Ranking, Saveable, needs_fit
 
 RADIUS = 25.0
 
@@ -58,11 +58,11 @@ class PlaceIndex:
                 f"{model.name} cannot be saved (netvlad.types.Saveable), and an index keeps its model"
             )
         index = cls(folder, model, radius)
-        if model.ready:
+        if needs_fit(model):
+            index._unwritten = model
+        else:
             with only_writer(folder):
                 index._write_first(model)
-        else:
-            index._unwritten = model
         return index
 
     @classmethod
@@ -154,7 +154,7 @@ class PlaceIndex:
 
         if (self.folder / "manifest.json").exists():
             raise PlaceIndexError("was made by another process meanwhile: open it and add to it", path=self.folder)
-        if isinstance(model, Fittable) and not model.ready:
+        if needs_fit(model):
             fit(model, places.path.tolist(), workers=workers)
         self._write_first(model)
         self._unwritten = None
