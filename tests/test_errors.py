@@ -25,3 +25,14 @@ def test_errors_come_back_whole_from_other_processes(path):
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is ImageError
     assert (str(again), again.path, again.reason) == (str(error), error.path, error.reason)
+
+
+@pytest.mark.parametrize("n", [2000, 2001, 9_000_000])
+def test_a_long_reason_is_cut_in_the_middle(n):
+    reason = "begin" + "x" * (n - 8) + "end"
+    error = NetvladError(reason, path="a.csv")
+    assert len(error.reason) <= 2000
+    assert error.reason.startswith("beginx")
+    assert error.reason.endswith("xend")
+    assert (error.reason == reason) == (n == 2000)
+    assert str(error) == f"a.csv: {error.reason}"

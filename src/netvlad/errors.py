@@ -5,18 +5,29 @@ from __future__ import annotations
 import os
 from typing import Any
 
+LONGEST = 2000  # characters of a reason: files can put megabytes into one
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """`text` with at most `longest` characters, 100 or more: of a longer one the beginning and the end."""
+    if len(text) <= longest:
+        return text
+    mark = f" [... {len(text) - longest} characters more ...] "
+    kept = longest - len(mark)
+    return text[: kept - kept // 2] + mark + text[len(text) - kept // 2 :]
+
 
 class NetvladError(Exception):
     """Any error that the input or the surroundings cause; the command line prints it without a traceback.
 
-    reason: what was wrong. path: the file or folder that it is about, None where there is none. The message is
-    "path: reason", or the reason alone.
+    reason: what was wrong, cut in the middle to `LONGEST` characters. path: the file or folder that it is about, None
+    where there is none. The message is "path: reason", or the reason alone.
     """
 
     def __init__(self, reason: str, *, path: str | os.PathLike[str] | None = None) -> None:
-        self.reason = reason
+        self.reason = shortened(reason)
         self.path = None if path is None else os.fspath(path)
-        super().__init__(reason if self.path is None else f"{self.path}: {reason}")
+        super().__init__(self.reason if self.path is None else f"{self.path}: {self.reason}")
 
     def __reduce__(self) -> tuple[Any, ...]:  # workers send errors back by pickling them
         return _remade, (type(self), self.reason, self.path)

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from netvlad.runtime.files import atomic, flush, sha256, write_json, write_text
+from netvlad.errors import PlacesError
+from netvlad.runtime.files import atomic, flush, refuse_irregular, sha256, write_json, write_text
 
 
 def test_a_new_file_takes_its_place_at_the_end(tmp_path):
@@ -85,3 +86,13 @@ def test_sha256(tmp_path):
     data = os.urandom(3_000_000)
     (tmp_path / "b").write_bytes(data)
     assert sha256(tmp_path / "b") == hashlib.sha256(data).hexdigest()
+
+
+def test_only_regular_files_up_to_a_size_pass(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"12345")
+    refuse_irregular(tmp_path / "a.csv", most=5)
+    for path, most in ((tmp_path / "a.csv", 4), (tmp_path, None), (tmp_path / "no.csv", None), (os.devnull, None)):
+        with pytest.raises(PlacesError):
+            refuse_irregular(path, error=PlacesError, most=most)
+    with pytest.raises(PlacesError):
+        refuse_irregular("a\0b", error=PlacesError)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netvlad.errors import PlacesError
+from netvlad.errors import PlacesError, shortened
 from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.projection import ecef
 from netvlad.places.values import floats, headings, some, texts, times
@@ -41,12 +41,15 @@ class Skipped:
     """A row, or a part of one, that a reader could not use.
 
     source: a table or a photo. line: of the file for a CSV, the row or feature counted from 1 for other tables, 0 for a
-    photo. reason: what is wrong with it.
+    photo. reason: what is wrong with it, cut in the middle to 300 characters.
     """
 
     source: str
     line: int
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", shortened(self.reason, 300))
 
     def __str__(self) -> str:
         where = f"{self.source}, line {self.line}" if self.line else self.source

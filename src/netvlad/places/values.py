@@ -29,11 +29,23 @@ _TIME = re.compile(
 )
 _MONTH = re.compile(r"((?:19|20)\d\d)-?(0[1-9]|1[0-2])")
 _EPOCH = datetime(1970, 1, 1)
+_YEARS = np.array(["0001-01-01", "9999-12-31T23:59:59"], "datetime64[s]")  # what datetime holds
+_NO_NUMBERS = {bool, np.bool_, list, tuple, dict, bytes}  # though numpy takes them for some
+_LONGEST_TIME = 64  # characters
 
 
-def some(lines: Sequence[str], most: int = 3) -> str:
+def some(lines: Sequence[str], most: int = 3, between: str = "; ") -> str:
     """Join the first few lines: "row 3: no position; row 9: ...; row 11: ...; and 12 more"."""
-    return "; ".join(lines[:most]) + (f"; and {len(lines) - most} more" if len(lines) > most else "")
+    return between.join(lines[:most]) + (f"{between}and {len(lines) - most} more" if len(lines) > most else "")
+
+
+def shown(cell: Any) -> str:
+    """A cell for a message: text and numbers as Python writes them, the beginning of long ones, or a kind."""
+    if isinstance(cell, str | bytes):
+        return repr(cell[:100]) + "..." * (len(cell) > 100)
+    if isinstance(cell, list | tuple | dict):
+        return f"(a {type(cell).__name__} of {len(cell)})"
+    return repr(cell)
 
 
 def is_empty(cell: Any) -> bool:
@@ -60,25 +72,27 @@ def _text(cell: Any) -> str:
 
 def floats(column: Column, decimal_comma: bool = False, what: str = "value") -> tuple[Array, dict[int, str]]:
     """float64 array, NaN where a cell is empty or not a number."""
-    try:
-        return np.array(column, np.float64), {}
-    except (TypeError, ValueError):  # an empty cell, or a word, among the numbers
-        pass
+    if not _NO_NUMBERS & set(map(type, column)):
+        try:
+            return np.array(column, np.float64), {}
+        except (TypeError, ValueError, OverflowError):  # an empty cell, or a word, among the numbers
+            pass
     out, bad = np.full(len(column), np.nan), dict[int, str]()
     for row, cell in enumerate(column):
         if is_empty(cell):
             continue
         try:
+            if type(cell) in _NO_NUMBERS:
+                raise TypeError
             out[row] = float(cell.replace(",", ".") if decimal_comma and isinstance(cell, str) else cell)
-        except (TypeError, ValueError):
-            bad[row] = f"{what} {cell!r} is not a number"
+        except (TypeError, ValueError, OverflowError):
+            bad[row] = f"{what} {shown(cell)} is not a number"
     return out, bad
 
 
 def headings(column: Column, decimal_comma: bool = False) -> tuple[FloatArray, dict[int, str]]:
     """float32 degrees, 0 <= heading < 360; -180..180 is understood as well."""
     values, bad = floats(column, decimal_comma, "heading")
-    values = np.where(np.isfinite(values), values, np.nan)
     for row in np.flatnonzero(np.abs(values) > 360):
         bad[int(row)] = f"heading {values[row]:g} is outside 0..360 degrees"
         values[row] = np.nan
@@ -94,14 +108,18 @@ def times(column: Column) -> tuple[Array, BoolArray, dict[int, str]]:
     noon of its first day, so that neither counts as night.
     """
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        return column.astype("datetime64[s]"), np.zeros(len(column), bool), {}
-    out, utc, bad = np.full(len(column), "NaT", "datetime64[s]"), np.zeros(len(column), bool), dict[int, str]()
+        seconds = column.astype("datetime64[s]")
+        far = ~np.isnat(seconds) & ((seconds < _YEARS[0]) | (seconds > _YEARS[1]))
+        bad = {int(row): f"time {seconds[row]} is outside the years 1 to 9999" for row in np.flatnonzero(far)}
+        return np.where(far, np.datetime64("NaT", "s"), seconds), np.zeros(len(column), bool), bad
+    bad = {}
+    out, utc = np.full(len(column), "NaT", "datetime64[s]"), np.zeros(len(column), bool)
     for row, cell in enumerate(column):
         if is_empty(cell):
             continue
         found = moment(cell)
         if found is None:
-            bad[row] = f"time {cell!r} is none (2025-12-22T09:52:57+02:00 would be, or Unix seconds)"
+            bad[row] = f"time {shown(cell)} is none (2025-12-22T09:52:57+02:00 would be, or Unix seconds)"
         elif found[0] is not None:
             out[row], utc[row] = np.datetime64(found[0], "s"), found[1]
     return out, utc, bad
@@ -110,16 +128,22 @@ def times(column: Column) -> tuple[Array, BoolArray, dict[int, str]]:
 def moment(cell: Any) -> tuple[datetime | None, bool] | None:
     """(time, whether it is UTC) of one cell; (None, False) for EXIF's blanks and zeros; None where it is no time."""
     if isinstance(cell, np.datetime64):
-        return cell.astype("datetime64[s]").item(), False
+        found = cell.astype("datetime64[s]").item()
+        return None if isinstance(found, int) else (found, False)  # an integer is beyond datetime's years
     if isinstance(cell, datetime):
         if cell.tzinfo is None:
             return cell, False
-        return cell.astimezone(timezone.utc).replace(tzinfo=None), True
+        try:
+            return cell.astimezone(timezone.utc).replace(tzinfo=None), True
+        except OverflowError:  # in the first or the last hours of datetime's years
+            return None
     if isinstance(cell, date):
         return datetime(cell.year, cell.month, cell.day, 12), False
     text = _text(cell).strip().strip("\0")
     if not text.strip("0:-/. T"):
         return None, False
+    if len(text) > _LONGEST_TIME:
+        return None
     for read in (_calendar, _unix):
         with suppress(ValueError, OverflowError):  # the 31st of February, a word
             if found := read(text):

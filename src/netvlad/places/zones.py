@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netvlad.places.projection import is_utm
-from netvlad.places.values import is_empty, texts
+from netvlad.places.values import is_empty, shown, texts
 from netvlad.types import Array
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _ZONE = re.compile(r"(?:UTM)?[\s_-]*(?:ZONE)?[\s_-]*(\d{1,2})[\s_-]*([C-HJ-NP-X]
 def _parse(zone: str) -> tuple[int, int, str] | None:
     """(EPSG code or 0, zone number, letter) of one spelling; None for anything else."""
     zone = zone.strip().removesuffix(".0")
+    if len(zone) > 40:
+        return None
     code = _CODE.fullmatch(zone)
     if code:
         return (int(code[1]), 0, "") if is_utm(int(code[1])) else None
@@ -67,7 +69,7 @@ def zones(column: Column, letters: Column | None, lat: Array, northing: Array) -
     for row, zone in enumerate(column):
         code = epsg_of(zone, None if letters is None else letters[row], lat[row], northing[row])
         if code is None:
-            bad[row] = f"zone {zone!r} is no UTM zone with its hemisphere; 36N or EPSG code 32636 would be"
+            bad[row] = f"zone {shown(zone)} is no UTM zone with its hemisphere; 36N or EPSG code 32636 would be"
         else:
             out[row] = code
     return out, bad

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from netvlad.errors import NetvladError
 
 
 @contextmanager
@@ -25,6 +28,27 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_irregular(
+    path: str | os.PathLike[str], *, error: type[NetvladError] = NetvladError, most: int | None = None
+) -> None:
+    """Raise `error` for what is no regular file, or one of more than `most` bytes.
+
+    A pipe or a device has no end, and one without a writer does not even open.
+    """
+    try:
+        found = os.stat(path)
+    except OSError as e:
+        raise error(f"cannot be read ({e.strerror})", path=path) from e
+    except ValueError as e:  # a path with a NUL
+        raise error(f"cannot be read ({e})", path=path) from e
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a socket or a device"
+        raise error(f"cannot be read: is {kind}, and a regular file is wanted", path=path)
+    if most is not None and found.st_size > most:
+        sizes = f"{found.st_size / 1e6:,.1f} MB, and at most {most / 1e6:,.1f} MB are read"
+        raise error(f"cannot be read: has {sizes}, as it is held in memory", path=path)
 
 
 def write_json(path: str | os.PathLike[str], data: Any) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from netvlad.errors import PlacesError
 from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.table import Places, Skipped
-from netvlad.places.values import floats, headings, is_empty, some, texts, times
+from netvlad.places.values import floats, headings, is_empty, shown, some, texts, times
 from netvlad.places.zones import zones
 from netvlad.types import Array
 
@@ -42,6 +42,8 @@ SPELLINGS = {
     "x": "x",
     "y": "y",
 }
+_SPELLED = frozenset(" ".join(SPELLINGS.values()).split())
+_LONGEST_PATH = 32_767  # of Windows; other systems allow less
 _CLOCK = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?")
 
 
@@ -51,7 +53,7 @@ class Raw:
 
     source: its path. columns: name -> cells of any kind. lines: the line of each row. broken: rows with too many or too
     few cells. unplaced: row -> why its geometry is unusable. utc: columns whose times the format states as UTC.
-    decimal_comma: whether 31,26 is a number.
+    decimal_comma: whether 31,26 is a number. unread: names of the columns that were left in the file.
     """
 
     source: str
@@ -61,6 +63,7 @@ class Raw:
     unplaced: dict[int, str] = field(default_factory=dict)
     utc: set[str] = field(default_factory=set)
     decimal_comma: bool = False
+    unread: Sequence[str] = ()
 
 
 def roles(names: Sequence[str], source: str) -> dict[str, str]:
@@ -71,7 +74,7 @@ def roles(names: Sequence[str], source: str) -> dict[str, str]:
     plain: dict[str, str] = {}
     for name in names:
         key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-        if key in plain and any(key in spelled.split() for spelled in SPELLINGS.values()):
+        if key in plain and key in _SPELLED:
             raise PlacesError(f"has two columns {plain[key]!r} and {name!r}: keep one, or rename one", path=source)
         plain.setdefault(key, name)
     found = {}
@@ -89,8 +92,9 @@ def to_places(raw: Raw, strict: bool) -> Places:
     is left and, if strict, if anything cannot be read.
     """
     named = roles(list(raw.columns), raw.source)
-    cells = {role: raw.columns[name] for role, name in named.items()}
     n = len(raw.lines)
+    compound: dict[int, str] = {}
+    cells = {role: _single(raw.columns[name], name, compound) for role, name in named.items()}
     _place_x_y(cells, raw)
     _require(cells, raw)
 
@@ -108,9 +112,11 @@ def to_places(raw: Raw, strict: bool) -> Places:
     # a label makes up for a position that is missing, not for one that is wrong
     faults |= {row: reason for row, reason in unread.items() if np.isnan(positions["easting"][row])}
     leave_planar(positions, bad_zone, faults)
+    faults |= compound
     paths = texts(cells["path"])
-    for row in np.flatnonzero(paths == ""):
-        faults.setdefault(int(row), "no path of a photo")
+    for row, path in enumerate(paths):
+        if reason := _no_path(path):
+            faults.setdefault(row, reason)
 
     angle, bad_heading = headings(cells.get("heading", [None] * n), raw.decimal_comma)
     moment, is_utc, bad_time = times(_clocks(cells, n))
@@ -171,8 +177,38 @@ def _require(cells: dict[str, Column], raw: Raw) -> None:
             "the place (place)"
         )
     if missing:
-        found = ", ".join(raw.columns) or "none"
+        found = some([*raw.columns, *raw.unread], 20, ", ") or "none"
         raise PlacesError(f"has no columns for {' and '.join(missing)}; its columns are: {found}", path=raw.source)
+
+
+def _single(column: Column, name: str, compound: dict[int, str]) -> Column:
+    """The column with None in place of lists and objects, whose rows are added to `compound` with a reason."""
+    if isinstance(column, np.ndarray) and column.dtype != object:
+        return column
+    rows = [row for row, cell in enumerate(column) if isinstance(cell, list | tuple | dict | bytes)]
+    if not rows:
+        return column
+    compound |= {row: f"{name} is {shown(column[row])}, not one value" for row in rows}
+    single = list(column)
+    for row in rows:
+        single[row] = None
+    return single
+
+
+def _no_path(text: str) -> str:
+    """Why a text is no path of a photo; "" where it is one."""
+    if not text:
+        return "no path of a photo"
+    if len(text) > _LONGEST_PATH:
+        return f"a path of {len(text)} characters"
+    if "\0" in text:
+        return f"path {shown(text)} has a NUL character"
+    try:
+        if not text.isascii():
+            os.fsencode(text)
+    except UnicodeEncodeError:
+        return f"path {shown(text)} is no text"
+    return ""
 
 
 def _clocks(cells: dict[str, Column], n: int) -> Column:

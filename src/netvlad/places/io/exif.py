@@ -89,7 +89,7 @@ def _when(more: dict[int, Any], gps: dict[int, Any]) -> dict[str, Any]:
     if found and found[0]:
         try:
             return {"time": found[0] - offset_of(_text(more.get(_OFFSET))), "is_utc": True}
-        except ValueError:  # no offset, or blanks for one
+        except (ValueError, OverflowError):  # no offset, or blanks for one; or the last hours of the year 9999
             return {"time": found[0], "is_utc": found[1]}
     clock = gps.get(_TIME)
     parts = [number(part) for part in clock] if isinstance(clock, tuple | list) else []
@@ -107,7 +107,7 @@ def number(value: Any) -> float:
         if isinstance(value, tuple | list):
             value = value[0] / value[1] if len(value) == 2 else math.nan
         return float(value) if math.isfinite(float(value)) else math.nan
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return math.nan
 
 
