@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from netvlad.errors import PlacesError
+from netvlad.runtime.files import refuse_irregular
+from netvlad.runtime.mat_files import check_sizes, is_hdf5
 from netvlad.types import Array
 
+LONGEST_TEXT = 10_000  # characters
 _NEEDED = ("dbImageFns", "utmDb", "qImageFns", "utmQ")
 
 
@@ -36,18 +39,15 @@ def read_struct(path: str | os.PathLike[str]) -> DbStruct:
 
     Raises PlacesError for another file, and for a field that is missing or not as long as its photos.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
+    refuse_irregular(path, error=PlacesError)
     try:
-        mat = loadmat(path, variable_names=["dbStruct"])
-        fields = _version_5(mat["dbStruct"])
-    except NotImplementedError:  # raised by scipy for version 7.3
-        fields = _version_73(path)
+        fields = (_version_73 if is_hdf5(path) else _version_5)(path)
+    except (PlacesError, MemoryError):
+        raise
     except KeyError:
         raise PlacesError("holds no struct dbStruct: another .mat file", path=path) from None
-    except (MatReadError, ValueError, TypeError, OSError, IndexError) as error:
-        raise PlacesError(f"cannot be read as a MATLAB file: {error}", path=path) from None
+    except Exception as error:  # scipy, zlib and HDF5 each have their own
+        raise PlacesError(f"cannot be read as a MATLAB file: {error}", path=path) from error
     missing = [name for name in _NEEDED if name not in fields]
     if missing:
         reason = f"dbStruct lacks {', '.join(missing)}; it has {', '.join(fields) or 'nothing'}"
@@ -79,7 +79,11 @@ def _columns(name: str, value: Any) -> Array:
     return columns.reshape(2, -1)
 
 
-def _version_5(struct: Array) -> dict[str, Any]:
+def _version_5(path: str | os.PathLike[str]) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    check_sizes(path)
+    struct = loadmat(path, variable_names=["dbStruct"])["dbStruct"]
     fields: dict[str, Any] = {}
     for name in struct.dtype.names or ():
         value = struct[name].flat[0]
@@ -101,22 +105,20 @@ def _version_73(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise PlacesError("is of MATLAB 7.3, which h5py reads: pip install 'netvlad[matlab]'", path=path) from None
 
     def text(codes: Any) -> str:
+        if codes.size > LONGEST_TEXT:
+            raise ValueError(f"{codes.name} is a text of {codes.size:,} characters")
         return "".join(map(chr, np.asarray(codes).ravel()))
 
+    check_sizes(path)
     fields: dict[str, Any] = {}
-    try:
-        with h5py.File(path, "r") as file:
-            for name, value in file["dbStruct"].items():
-                if name in ("dbImageFns", "qImageFns"):
-                    fields[name] = [text(file[cell]) for cell in np.asarray(value).ravel()]
-                elif name in ("utmDb", "utmQ"):
-                    fields[name] = _columns(name, np.asarray(value).T).T  # HDF5 has MATLAB's axes reversed
-                elif name in ("dbTimeStamp", "qTimeStamp"):
-                    fields[name] = np.asarray(value, np.float64).ravel()
-                elif name == "whichSet":
-                    fields[name] = text(value)
-    except KeyError:
-        raise PlacesError("holds no struct dbStruct: another .mat file", path=path) from None
-    except (OSError, ValueError, AttributeError) as error:
-        raise PlacesError(f"cannot be read as a MATLAB 7.3 file: {error}", path=path) from None
+    with h5py.File(path, "r") as file:
+        for name, value in file["dbStruct"].items():
+            if name in ("dbImageFns", "qImageFns"):
+                fields[name] = [text(file[cell]) for cell in np.asarray(value).ravel()]
+            elif name in ("utmDb", "utmQ"):
+                fields[name] = _columns(name, np.asarray(value).T).T  # HDF5 has MATLAB's axes reversed
+            elif name in ("dbTimeStamp", "qTimeStamp"):
+                fields[name] = np.asarray(value, np.float64).ravel()
+            elif name == "whichSet":
+                fields[name] = text(value)
     return fields

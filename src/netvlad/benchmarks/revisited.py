@@ -13,7 +13,9 @@ from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
-from netvlad.types import IntArray
+from netvlad.runtime.files import refuse_irregular
+from netvlad.runtime.mat_files import check_sizes
+from netvlad.types import Array, IntArray
 
 # correct, and not counted: section 3.3 of the paper
 PROTOCOLS = {
@@ -36,38 +38,51 @@ def read(root: Path, name: str, protocol: str) -> Split:
         Places.build(path=[root / "jpg" / f"{stem}.jpg" for stem in asked], place=asked),
         positives=[_rows(entry, right, len(images)) for entry in gnd],
         junk=[_rows(entry, junk, len(images)) for entry in gnd],
-        roi=np.array([np.asarray(entry["bbx"], np.float64).reshape(4) for entry in gnd]).reshape(-1, 4),
+        roi=np.array([entry["bbx"] for entry in gnd]).reshape(-1, 4),
         names=np.array(asked, object),
     )
 
 
 def _truth(root: Path, name: str) -> dict[str, Any]:
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
     path = root / f"gnd_{name}.mat"
     if not path.is_file():
         pickled = path.with_suffix(".pkl")
         why = f"; {pickled.name} is there, but a pickle can run anything and is not loaded" if pickled.is_file() else ""
         raise PlacesError(f"is not there{why}: it is at {_TRUTH_URL.format(name=name)}", path=path)
+    refuse_irregular(path, error=PlacesError)
     try:
+        check_sizes(path)
         mat = loadmat(path)
         lists = {key: [str(np.asarray(cell).item()) for cell in mat[key].ravel()] for key in ("imlist", "qimlist")}
         gnd = list(mat["gnd"].ravel())
-        entries = [{key: entry[key] for key in ("bbx", "easy", "hard", "junk")} for entry in gnd]
-    except (MatReadError, NotImplementedError, KeyError, ValueError, TypeError, IndexError) as error:
+        entries = [{key: _numbers(entry[key]) for key in ("bbx", "easy", "hard", "junk")} for entry in gnd]
+        if any(entry["bbx"].size != 4 for entry in entries):
+            raise ValueError("a bbx has not four numbers")
+    except MemoryError:
+        raise
+    except Exception as error:  # scipy and zlib each have their own
         raise PlacesError(
-            f"{path} cannot be read as the published ground truth (imlist, qimlist, gnd with bbx, easy, hard, junk): "
-            f"{error}"
-        ) from None
+            "cannot be read as the published ground truth (imlist, qimlist, gnd with bbx, easy, hard, junk): "
+            f"{type(error).__name__}: {error}",
+            path=path,
+        ) from error
     if len(entries) != len(lists["qimlist"]):
         reason = f"ground truth of {len(entries)} queries, but {len(lists['qimlist'])} names"
         raise PlacesError(reason, path=path)
     return {**lists, "gnd": entries}
 
 
+def _numbers(value: Any) -> Array:
+    numbers = np.asarray(value, np.float64).ravel()
+    if not np.isfinite(numbers).all():
+        raise ValueError("a number is not finite")
+    return numbers
+
+
 def _rows(entry: dict[str, Any], kinds: tuple[str, ...], n: int) -> IntArray:
-    numbers = np.concatenate([np.asarray(entry[kind]).ravel() for kind in kinds]).astype(np.int64)
+    numbers = np.concatenate([entry[kind] for kind in kinds]).astype(np.int64)
     if len(numbers) and not (numbers.min() >= 1 and numbers.max() <= n):
         raise PlacesError(f"ground truth names photo {numbers.max()} of {n}, counted from 1")
     return np.unique(numbers - 1)  # MATLAB counts from 1

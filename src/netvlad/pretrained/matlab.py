@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from netvlad.errors import ModelError
+from netvlad.runtime.files import refuse_irregular
+from netvlad.runtime.mat_files import check_sizes, is_hdf5
 
-HDF5 = b"\x89HDF\r\n\x1a\n"  # at byte 512 of a v7.3 file; older ones are MATLAB's own format, v5
 CLASS = "MATLAB class"  # the key that an object of a MATLAB class has, and a struct has not
 
 
@@ -21,14 +22,9 @@ def read_mat(path: Path, variable: str) -> Any:
     the name of its class under `CLASS`; function handles and struct arrays become None.
     Raises ModelError where the file cannot be read or has no such variable.
     """
+    refuse_irregular(path, error=ModelError)
     try:
-        with open(path, "rb") as file:
-            head = file.read(512 + len(HDF5))
-    except OSError as e:
-        raise ModelError(f"cannot be read ({e.strerror})", path=path) from e
-    read = _hdf5 if HDF5 in (head[512:], head[: len(HDF5)]) else _v5
-    try:
-        found = read(path, variable)
+        found = (_hdf5 if is_hdf5(path) else _v5)(path, variable)
     except _Objects as e:
         found = _with_objects(path, variable, str(e))
     except (ModelError, MemoryError):
@@ -38,6 +34,9 @@ def read_mat(path: Path, variable: str) -> Any:
     if found is None:
         raise ModelError(f"holds no struct called {variable!r}", path=path)
     return found
+
+
+_OPEN = object()
 
 
 class _Objects(Exception):
@@ -50,6 +49,7 @@ class _Objects(Exception):
 def _v5(path: Path, variable: str) -> Any:
     from scipy.io import loadmat
 
+    check_sizes(path)
     return _plain(loadmat(path, variable_names=[variable]).get(variable))
 
 
@@ -108,11 +108,25 @@ def _hdf5(path: Path, variable: str) -> Any:
         raise ModelError(
             "is a v7.3 file, and reading those needs h5py: pip install 'netvlad[matlab]'", path=path
         ) from e
+    check_sizes(path)
     with h5py.File(path, "r") as file:
-        return _of_hdf5(file, file[variable]) if variable in file else None
+        return _of_hdf5(file, file[variable], {}) if variable in file else None
 
 
-def _of_hdf5(file: Any, item: Any) -> Any:
+def _of_hdf5(file: Any, item: Any, known: dict[int, Any]) -> Any:
+    """An item as plain Python. known: address -> value of the items before, `_OPEN` of those that this one is in."""
+    import h5py
+
+    address = h5py.h5o.get_info(item.id).addr
+    if address not in known:
+        known[address] = _OPEN
+        known[address] = _of_new(file, item, known)
+    if known[address] is _OPEN:
+        raise ValueError(f"{item.name} holds itself")
+    return known[address]
+
+
+def _of_new(file: Any, item: Any, known: dict[int, Any]) -> Any:
     import h5py
 
     kind = item.attrs.get("MATLAB_class", b"").decode()
@@ -121,12 +135,15 @@ def _of_hdf5(file: Any, item: Any) -> Any:
             raise _Objects(kind)
         return None  # a function handle, or an object of before 2008
     if isinstance(item, h5py.Group):
-        return {key: _of_hdf5(file, part) for key, part in item.items()} if kind == "struct" else None
+        return {key: _of_hdf5(file, part, known) for key, part in item.items()} if kind == "struct" else None
     if item.attrs.get("MATLAB_empty", 0):  # then its shape is stored
-        return {"cell": [], "char": "", "struct": None}.get(kind, np.zeros(tuple(int(n) for n in item[()])))
+        shape = tuple(int(n) for n in item[()])
+        if np.prod(shape, dtype=object):
+            raise ValueError(f"{item.name} is empty and of {shape}")
+        return {"cell": [], "char": "", "struct": None}.get(kind, np.zeros(shape))
     values = item[()].T
     if kind == "cell":
-        return [_of_hdf5(file, file[reference]) for reference in values.ravel(order="F")]
+        return [_of_hdf5(file, file[reference], known) for reference in values.ravel(order="F")]
     if kind == "char":
         return "".join(map(chr, values.ravel(order="F")))
     return values if values.dtype.kind in "biuf" else None

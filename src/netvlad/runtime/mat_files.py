@@ -1,0 +1,187 @@
+"""What a .mat file states of its sizes, checked against its own size before memory is given for it.
+
+Readers of .mat files believe the file: a header of a few bytes makes them ask for any amount of memory. Versions 5 to 7
+are described in MathWorks' "MAT-File Format"; 7.3 is HDF5.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import zlib
+from typing import BinaryIO
+
+HDF5 = b"\x89HDF\r\n\x1a\n"  # at byte 512 of a v7.3 file; older ones are MATLAB's own format, v5
+FREE = 64 * 2**20  # bytes that any file may expand to
+RATIO = 50  # and so many times its own size: numbers that a network learnt hardly compress, names to a twentieth
+DEEPEST = 100
+_FEW = 1000  # entries that need no bytes of their own
+_MATRIX, _COMPRESSED = 14, 15
+_CELL, _STRUCT, _OBJECT, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 5, 16, 17
+
+
+def is_hdf5(path: str | os.PathLike[str]) -> bool:
+    """Whether a .mat file is of version 7.3. Raises OSError where it cannot be read."""
+    with open(path, "rb") as file:
+        head = file.read(512 + len(HDF5))
+    return HDF5 in (head[512:], head[: len(HDF5)])
+
+
+def check_sizes(path: str | os.PathLike[str]) -> None:
+    """Raise ValueError for a .mat file whose parts are larger than the whole, or expand to far more than its size.
+
+    What else may be wrong with the file is left to its reader.
+    """
+    most = FREE + RATIO * os.path.getsize(path)
+    if is_hdf5(path):
+        _check_hdf5(path, most)
+    else:
+        with open(path, "rb") as file:
+            _check_5(file, os.path.getsize(path), most)
+
+
+def _check_hdf5(path: str | os.PathLike[str], most: int) -> None:
+    import h5py
+
+    total = 0
+
+    def add(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        nonlocal total
+        if isinstance(item, h5py.Dataset):
+            total += item.size * item.dtype.itemsize if item.size else 0
+        if total > most:
+            raise ValueError(f"its arrays up to {name[:100]} state {total:,} bytes, and its size explains {most:,}")
+
+    with h5py.File(path, "r") as file:
+        file.visititems(add)
+
+
+def _check_5(file: BinaryIO, size: int, most: int) -> None:
+    head = file.read(128)
+    if len(head) < 128 or head[126:] not in (b"IM", b"MI"):
+        raise ValueError("it has no header of MATLAB 5 to 7.3")
+    order = "<" if head[126:] == b"IM" else ">"
+    while (at := file.tell()) + 8 <= size:
+        kind, n = struct.unpack(order + "II", file.read(8))
+        end = at + 8 + n
+        if end > size:
+            raise ValueError(f"it is cut off: a part of {n:,} bytes in a file of {size:,}")
+        if kind == _COMPRESSED:
+            expanded = _Expanded(file, n, most)
+            inner, n = _tag(expanded, order)[:2]
+            if inner == _MATRIX:
+                _check_matrix(expanded, order, n, 0)
+            most -= expanded.at
+        elif kind == _MATRIX:
+            _check_matrix(_Plain(file), order, n, 0)
+        file.seek(end)
+
+
+class _Plain:
+    """A file as a stream. at: bytes read so far."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.at = file, 0
+
+    def read(self, n: int) -> bytes:
+        found = self.file.read(n)
+        if len(found) < n:
+            raise ValueError("it is cut off")
+        self.at += n
+        return found
+
+    def skip(self, n: int) -> None:
+        self.file.seek(n, os.SEEK_CUR)
+        self.at += n
+
+
+class _Expanded:
+    """A compressed part of a file, `n` bytes long, as a stream of at most `most` bytes."""
+
+    def __init__(self, file: BinaryIO, n: int, most: int) -> None:
+        self.file, self.left, self.most, self.at = file, n, most, 0
+        self.inflate = zlib.decompressobj()
+        self.held, self.used = b"", 0
+
+    def read(self, n: int) -> bytes:
+        pieces = []
+        while n:
+            if self.used == len(self.held):
+                self._fill()
+            piece = self.held[self.used : self.used + n]
+            pieces.append(piece)
+            n -= len(piece)
+            self.used += len(piece)
+            self.at += len(piece)
+        return b"".join(pieces)
+
+    def skip(self, n: int) -> None:
+        while n:
+            n -= len(self.read(min(n, 1 << 16)))
+
+    def _fill(self) -> None:
+        if self.at > self.most:
+            raise ValueError(f"it expands to more than {self.most:,} bytes, which its size does not explain")
+        self.held, self.used = b"", 0
+        while not self.held:
+            packed = self.inflate.unconsumed_tail or self.file.read(min(self.left, 1 << 16))
+            if not packed:
+                raise ValueError("a compressed part is cut off")
+            if not self.inflate.unconsumed_tail:
+                self.left -= len(packed)
+            self.held = self.inflate.decompress(packed, 1 << 16)
+
+
+def _tag(stream: _Plain | _Expanded, order: str) -> tuple[int, int, bytes | None]:
+    """Kind and size of an element, and its data where they stand in the tag itself."""
+    tag = stream.read(8)
+    first, size = struct.unpack(order + "II", tag)
+    if first >> 16:  # four bytes or less
+        return first & 0xFFFF, min(first >> 16, 4), tag[4 : 4 + (first >> 16)]
+    return first, size, None
+
+
+def _check_matrix(stream: _Plain | _Expanded, order: str, size: int, depth: int) -> None:
+    """Check one array of `size` bytes, and those in it; the stream stands behind its tag and is left behind it."""
+    if depth > DEEPEST:
+        raise ValueError(f"its cells are nested more than {DEEPEST} times")
+    end = stream.at + size
+    header: list[tuple[int, bytes]] = []  # sizes and data of the elements that are no arrays themselves
+    is_checked = False
+    while stream.at + 8 <= end:
+        element, n, data = _tag(stream, order)
+        if data is None and n > end - stream.at:
+            raise ValueError(f"a part of {n:,} bytes in an array of {size:,}")
+        if element == _MATRIX:
+            if not is_checked:
+                _check_shape(header, order, size)
+            is_checked = True
+            _check_matrix(stream, order, n, depth + 1)
+            continue
+        if data is None:
+            data = stream.read(min(n, 256))
+            stream.skip(min(n - len(data) + -n % 8, end - stream.at))
+        header.append((n, data))
+    _check_shape(header, order, size)
+    stream.skip(end - stream.at)
+
+
+def _check_shape(header: list[tuple[int, bytes]], order: str, size: int) -> None:
+    """Raise ValueError for an array that states more entries than its bytes can hold."""
+    if len(header) < 2 or len(header[0][1]) < 4:
+        return
+    kind = struct.unpack(order + "I", header[0][1][:4])[0] & 0xFF
+    if kind in (_SPARSE, _FUNCTION, _OPAQUE):
+        return
+    stated = header[1][1]
+    shape = struct.unpack(f"{order}{len(stated) // 4}i", stated[: len(stated) // 4 * 4])
+    n, each = math.prod(shape), 1
+    if kind in (_CELL, _STRUCT, _OBJECT):
+        each = 8  # a tag
+    at = {_STRUCT: 3, _OBJECT: 4}.get(kind)  # the length of a name, before all names
+    if at and len(header) > at + 1 and len(header[at][1]) >= 4:
+        length = struct.unpack(order + "i", header[at][1][:4])[0]
+        n *= max(1, header[at + 1][0] // length) if length > 0 else 1
+    if min(shape, default=0) < 0 or (n > _FEW and n * each > size):
+        raise ValueError(f"an array of {' x '.join(map(str, shape))} entries in {size:,} bytes")
