@@ -130,8 +130,6 @@ def write_hdf5(path, fill) -> None:
 def huge(file, net):  # never written, so that the file has a few hundred bytes
     made = net.create_dataset("huge", (100_000, 100_000), "f8", chunks=(1000, 1000))
     made.attrs["MATLAB_class"] = np.bytes_("double")
-        "double"
-    )
 
 
 def bomb(file, net):
