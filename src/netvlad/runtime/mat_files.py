@@ -18,6 +18,7 @@ RATIO = 50  # and so many times its own size: numbers that a network learnt hard
 DEEPEST = 100
 _FEW = 1000  # entries that need no bytes of their own
 _MATRIX, _COMPRESSED = 14, 15
+_KINDS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, _MATRIX, 16, 17, 18}  # of parts of an array; for others scipy crashes
 _CELL, _STRUCT, _OBJECT, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 5, 16, 17
 
 
@@ -148,40 +149,50 @@ def _check_matrix(stream: _Plain | _Expanded, order: str, size: int, depth: int)
         raise ValueError(f"its cells are nested more than {DEEPEST} times")
     end = stream.at + size
     header: list[tuple[int, bytes]] = []  # sizes and data of the elements that are no arrays themselves
-    is_checked = False
+    inner, expected = 0, -1
     while stream.at + 8 <= end:
         element, n, data = _tag(stream, order)
-        if data is None and n > end - stream.at:
-            raise ValueError(f"a part of {n:,} bytes in an array of {size:,}")
+        if element not in _KINDS or (data is None and n > end - stream.at):
+            raise ValueError(f"a part of kind {element} and {n:,} bytes in an array of {size:,}")
         if element == _MATRIX:
-            if not is_checked:
-                _check_shape(header, order, size)
-            is_checked = True
+            expected = _expected(header, order, size) if expected < 0 else expected
+            inner += 1
             _check_matrix(stream, order, n, depth + 1)
             continue
         if data is None:
             data = stream.read(min(n, 256))
             stream.skip(min(n - len(data) + -n % 8, end - stream.at))
         header.append((n, data))
-    _check_shape(header, order, size)
-    stream.skip(end - stream.at)
+        expected = -1
+    if size and (stream.at != end or inner != (_expected(header, order, size) if expected < 0 else expected)):
+        raise ValueError(f"the parts of an array of {size:,} bytes are not those that it states")
 
 
-def _check_shape(header: list[tuple[int, bytes]], order: str, size: int) -> None:
-    """Raise ValueError for an array that states more entries than its bytes can hold."""
-    if len(header) < 2 or len(header[0][1]) < 4:
-        return
-    kind = struct.unpack(order + "I", header[0][1][:4])[0] & 0xFF
-    if kind in (_SPARSE, _FUNCTION, _OPAQUE):
-        return
+def _expected(header: list[tuple[int, bytes]], order: str, size: int) -> int:
+    """How many arrays are in one.
+
+    Raises ValueError where it states more entries than its bytes can hold, or has not the parts of its kind: scipy
+    reads on behind them, and crashes.
+    """
+    wrong = ValueError(f"an array of {size:,} bytes has not the parts of its kind")
+    if len(header) < 3 or header[0][0] != 8:
+        raise wrong
+    flags = struct.unpack(order + "I", header[0][1][:4])[0]
+    kind = flags & 0xFF
+    parts = {_CELL: 3, _STRUCT: 5, _OBJECT: 6, _SPARSE: 6, _FUNCTION: 3, _OPAQUE: 4}.get(kind, 4)
+    if kind not in range(1, 18) or len(header) != parts + (kind >= _SPARSE and kind < _FUNCTION and flags >> 11 & 1):
+        raise wrong
+    if kind in (_FUNCTION, _OPAQUE):
+        return 1
     stated = header[1][1]
     shape = struct.unpack(f"{order}{len(stated) // 4}i", stated[: len(stated) // 4 * 4])
-    n, each = math.prod(shape), 1
-    if kind in (_CELL, _STRUCT, _OBJECT):
-        each = 8  # a tag
-    at = {_STRUCT: 3, _OBJECT: 4}.get(kind)  # the length of a name, before all names
-    if at and len(header) > at + 1 and len(header[at][1]) >= 4:
-        length = struct.unpack(order + "i", header[at][1][:4])[0]
-        n *= max(1, header[at + 1][0] // length) if length > 0 else 1
-    if min(shape, default=0) < 0 or (n > _FEW and n * each > size):
+    n, entries = math.prod(shape), math.prod(shape)
+    if kind in (_STRUCT, _OBJECT):  # the length of a name, then all names
+        length = struct.unpack(order + "i", header[parts - 2][1][:4].ljust(4, b"\0"))[0]
+        if length <= 0:
+            raise wrong
+        entries *= header[parts - 1][0] // length
+    each = 8 if kind in (_CELL, _STRUCT, _OBJECT) else 1  # an array needs a tag
+    if min(shape, default=0) < 0 or (kind != _SPARSE and max(n, entries) > _FEW and max(n, entries) * each > size):
         raise ValueError(f"an array of {' x '.join(map(str, shape))} entries in {size:,} bytes")
+    return entries if each == 8 else 0
