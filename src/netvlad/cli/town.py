@@ -72,3 +72,23 @@ def build(
         say(f"{split}: {len(panoramas)} panoramas, {len(photos) - asked} cut-outs, {asked} queries")
     say(f"look at it: {write_contact_sheet(splits[-1], out / 'sheet.jpg')}")  # the test split's, where there is one
     say(f"ask it: netvlad demo {splits[-1] / 'places.parquet'}")
+
+
+@app.command(epilog="Example: netvlad town cameras --out cams/ && netvlad fit --cameras cams/places.csv ...")
+def cameras(
+    out: Annotated[Path, typer.Option(help="Folder of the photos; an interrupted build in it is resumed.")],
+    seed: Annotated[int, typer.Option(help="Seed that the town is drawn from.", min=0)] = 11,
+    neighbourhoods: Annotated[int, typer.Option(help="Number of neighbourhoods.", min=1)] = 3,
+    cameras: Annotated[int, typer.Option(help="Fixed cameras in each neighbourhood.", min=1)] = 5,
+    moments: Annotated[int, typer.Option(help="Photos by each: three quarters day, sunset, night in turn.", min=2)] = 24,
+    photo: Annotated[tuple[int, int], typer.Option(help="Width and height of a photo.")] = (320, 240),
+    workers: Annotated[int | None, typer.Option(help="Worker processes; by default one per core.", min=0)] = None,
+) -> None:
+    """Draw what fixed cameras see in every light, weather and season, as a table for `netvlad fit --cameras`."""
+    from netvlad.cli.common import say
+    from netvlad.town.fixed_cameras import build_fixed_cameras
+
+    table = build_fixed_cameras(
+        out, seed, neighbourhoods=neighbourhoods, cameras=cameras, moments=moments, photo=photo, workers=workers
+    )
+    say(f"{table}: {neighbourhoods * cameras} cameras, {moments} photos of each")

