@@ -33,6 +33,11 @@ class NetvladError(Exception):
         return _remade, (type(self), self.reason, self.path)
 
 
+def first_line(error: BaseException) -> str:
+    """First line of an error's message, at most 200 characters; its type where there is none."""
+    return shortened((str(error).splitlines() or [type(error).__name__])[0], 200)
+
+
 def _remade(kind: type[NetvladError], reason: str, path: str | None) -> NetvladError:
     return kind(reason, path=path)
 
@@ -51,3 +56,7 @@ class ModelError(NetvladError):
 
 class PlaceIndexError(NetvladError):
     """An index is missing, does not fit the model, or cannot do what is asked."""
+
+
+class PlaceIndexWarning(UserWarning):
+    """A part of an index was damaged, missing or behind, and what was done about it."""

@@ -13,6 +13,7 @@ def test_info_of_an_index(netvlad, index):
     facts = json.loads(ran.out)
     opened = PlaceIndex.open(index)
     assert facts.pop("bytes") == sum(f.stat().st_size for f in index.rglob("*") if f.is_file())
+    assert facts.pop("map") == opened.store.map_id
     assert facts == {
         "index": str(index),
         "format": 1,

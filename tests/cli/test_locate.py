@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from netvlad.maps.index import PlaceIndex
+from netvlad.runtime.files import write_sealed
 
 
 @pytest.fixture
@@ -18,7 +19,8 @@ def sure(index, tmp_path):
         copy = shutil.copytree(index, tmp_path / "sure.vpr")
         weights = [[float(np.log(p)), 0.0, 0.0, 0.0] for p in probabilities]
         learnt = {"weights": weights, "centre": [0.0] * 3, "scale": [1.0] * 3, "how": "by hand", "asked": 8}
-        (copy / "calibration.json").write_text(json.dumps({"photos": 8, **learnt}))
+        rows = PlaceIndex.open(copy).store.fingerprint(8).hex()
+        write_sealed(copy / "calibration.json", {"photos": 8, "rows": rows, **learnt})
         return copy
 
     return make

@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import lance
 import numpy as np
 import pytest
 
 from netvlad.errors import PlaceIndexError
 from netvlad.maps import store as module
 from netvlad.maps.store import FileStamp, Store
-from netvlad.maps.store import _schema as schema
 from netvlad.places import Places
 
 
@@ -68,19 +68,23 @@ def test_planar_places_come_back(assert_same_places, tmp_path):
     assert not store.places().geodetic
 
 
-def test_a_table_of_before_there_were_place_labels(assert_same_places, tmp_path, monkeypatch):
-    older = {name: kind for name, kind in module.COLUMNS.items() if name != "place"}
-    with monkeypatch.context() as before:
-        before.setattr(module, "COLUMNS", older)
-        before.setattr(module, "_schema", lambda dim, columns=older: schema(dim, older))
-        store = Store.create(tmp_path / "t", 2)
-        store.append(some_places(2), stamps(2), digests(2), np.eye(2))
+def test_a_table_of_before_there_were_place_labels_and_checksums(assert_same_places, tmp_path):
+    later = ("place", "place_sum", "vector_sum")
+    new = Store.create(tmp_path / "new", 2)
+    new.append(some_places(2), stamps(2), digests(2), np.eye(2))
+    table = lance.dataset(str(tmp_path / "new")).to_table().drop_columns(list(later)).replace_schema_metadata()
+    lance.write_dataset(table, str(tmp_path / "t"))
     store = Store(tmp_path / "t")
-    assert "place" not in store._table.schema.names
+    assert not set(later) & set(store._table.schema.names)
+    assert (store.has_sums, store.fingerprint(2), store.map_id) == (False, b"", "")
     assert_same_places(store.places(), some_places(2))
+    np.testing.assert_array_equal(np.concatenate(list(store.vectors())), np.eye(2))
     store.append(some_places(1, first=2), stamps(1), digests(1, first=2), np.ones((1, 2)))
+    assert store.has_sums
+    assert len(store.fingerprint(3)) == 16
     assert_same_places(store.places(), some_places(3))
     assert_same_places(store.places(np.array([2, 0])), some_places(3)[[2, 0]])
+    np.testing.assert_array_equal(np.concatenate(list(store.vectors())), [[1, 0], [0, 1], [1, 1]])
 
 
 def test_rows_are_taken_in_the_order_asked_for(tmp_path, assert_same_places):
@@ -187,7 +191,7 @@ def test_a_folder_that_is_no_table(kind, tmp_path):
             manifest.write_bytes(b"garbage")
     elif kind == "empty":
         folder.mkdir()
-    with pytest.raises(PlaceIndexError, match=r"t\.lance: the table of places cannot be opened"):
+    with pytest.raises(PlaceIndexError, match=r"t\.lance: the table of places cannot be read"):
         Store(folder)
 
 

@@ -21,6 +21,7 @@ from netvlad.cli.options import (
     Seed,
     Stage,
     Strict,
+    TrustCode,
     WholeQueries,
     Workers,
 )
@@ -61,6 +62,7 @@ def run(
     clusters: Clusters = None,
     stage: Stage = None,
     resize: Resize = None,
+    trust_code: TrustCode = False,
     strict: Strict = False,
     seed: Seed = 0,
     workers: Workers = None,
@@ -89,7 +91,8 @@ def run(
         else:
             tasks = [own_task(database, queries, protocol, strict)]
         labels = labelled(names or COMPARED, short=True)
-        options = RankerOptions(model_options(clusters, stage, resize), seed, workers, out / "answers", cut)
+        loading = model_options(clusters, stage, resize, trust_code=trust_code)
+        options = RankerOptions(loading, seed, workers, out / "answers", cut)
         results = []
         for task in tasks:
             results.append(run_task(task, labels, options))

@@ -23,6 +23,7 @@ from netvlad.cli.options import (
     Seed,
     Stage,
     Strict,
+    TrustCode,
     WholeQueries,
     Workers,
 )
@@ -47,6 +48,7 @@ def run(
     clusters: Clusters = None,
     stage: Stage = None,
     resize: Resize = None,
+    trust_code: TrustCode = False,
     rerank: Annotated[
         int | None,
         typer.Option(help="Evaluate each model once more, with its best N matches re-ranked by geometry.", min=1),
@@ -74,9 +76,8 @@ def run(
     from netvlad.experiments.run import COMPARED, labelled, model_options
     from netvlad.experiments.run import run as run_task
 
-    options = RankerOptions(
-        model_options(clusters, stage, resize), seed, workers, rerank=_rerank(rerank, local, geometry, budget)
-    )
+    loading = model_options(clusters, stage, resize, trust_code=trust_code)
+    options = RankerOptions(loading, seed, workers, rerank=_rerank(rerank, local, geometry, budget))
     protocol = own_protocol(benchmark, radius, keep_unmatched, best_per_panorama, other_dates)
     if benchmark:
         tasks = benchmark_tasks(benchmark, root, whole_queries)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import Resize, Seed, Strict, Workers
+from netvlad.cli.options import Resize, Seed, Strict, TrustCode, Workers
 
 EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 32 --whiten 256 --out models/west"
 
@@ -31,6 +31,7 @@ def run(
         Path | None, typer.Option(help="Normalise (WCCN) by fixed cameras: a table with path and place.")
     ] = None,
     resize: Resize = None,
+    trust_code: TrustCode = False,
     seed: Seed = 0,
     strict: Strict = False,
     workers: Workers = None,
@@ -50,7 +51,7 @@ def run(
     if whiten and cameras:
         raise ModelError("--whiten and --cameras are two ways to whiten: choose one")
     name = model or f"{backbone or 'resnet18'}-{pooling or 'netvlad'}"
-    describer = load(name, **model_options(clusters, stage, resize))
+    describer = load(name, **model_options(clusters, stage, resize, trust_code=trust_code))
     if not isinstance(describer, BaseDescriber):
         raise ModelError(f"{name} of another package cannot be fitted here: use it as it is")
     seen = read_places(cameras, strict) if cameras else None

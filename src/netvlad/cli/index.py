@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, Workers
+from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, TrustCode, Workers
 
 if TYPE_CHECKING:
     from netvlad.maps.index import PlaceIndex
@@ -26,20 +26,22 @@ def run(
     resize: Resize = None,
     strict: Strict = False,
     workers: Workers = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Describe photos whose places are known, and keep them in an index.
 
     Photos that the index holds are skipped, so an interrupted run goes on where it stopped.
     """
-    from netvlad.cli.common import read_places, say, tell_unreadable
+    from netvlad.cli.common import read_places, say, tell, tell_unreadable
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
 
     places = read_places(photos, strict)
     start = time.perf_counter()
-    index = open_or_create(out, model, radius, model_options(clusters, stage, resize))
+    index = open_or_create(out, model, radius, model_options(clusters, stage, resize), trust_code)
     added = index.add(places, workers=workers)
     tell_unreadable(added.unreadable)
+    tell(f"{out}: {len(added.replaced)} photos had changed; their new rows replace the old ones", added.replaced)
     say(
         f"{out}: {added.new} photos added, {added.known} were in it already, {len(index)} in all "
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
@@ -50,7 +52,9 @@ def run(
         say(f"answers will carry no confidence: {index.uncalibrated}")
 
 
-def open_or_create(out: Path, model: str | None, radius: float | None, given: dict[str, Any]) -> PlaceIndex:
+def open_or_create(
+    out: Path, model: str | None, radius: float | None, given: dict[str, Any], trust_code: bool = False
+) -> PlaceIndex:
     """The index at `out`; refused where it was built with another model or settings than those asked for."""
     from netvlad.errors import PlaceIndexError
     from netvlad.maps.index import RADIUS, PlaceIndex
@@ -58,12 +62,13 @@ def open_or_create(out: Path, model: str | None, radius: float | None, given: di
     from netvlad.runtime.artifacts import read_card
 
     if not (out / "manifest.json").exists():
-        return PlaceIndex.create(out, load(model or DEFAULT, **given), radius=RADIUS if radius is None else radius)
+        describer = load(model or DEFAULT, **given, trust_code=trust_code)
+        return PlaceIndex.create(out, describer, radius=RADIUS if radius is None else radius)
     wanted: dict[str, Any] = {} if radius is None else {"radius": radius}
     if model is not None and Path(model).is_dir():
-        index = PlaceIndex.open(out, load(model))  # refused by its identity
+        index = PlaceIndex.open(out, load(model, trust_code=trust_code))  # refused by its identity
     else:
-        index = PlaceIndex.open(out)
+        index = PlaceIndex.open(out, trust_code=trust_code)
         wanted = {**({"model": model} if model else {}), **given, **wanted}
     has = {
         "model": index.model.name,

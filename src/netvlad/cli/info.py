@@ -46,7 +46,7 @@ def _index(path: Path) -> dict[str, Any]:
     times = places.time[~np.isnat(places.time)]
     return {
         "index": str(path),
-        **read_manifest(path),
+        **read_manifest(path).to_dict(),
         "photos": len(index),
         "bytes": sum(f.stat().st_size for f in path.rglob("*") if f.is_file()),
         "lat": _range(places.lat),

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.options import TrustCode
+
 EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html"
 
 
@@ -18,6 +20,7 @@ def run(
         int | None, typer.Option(help="Put so many best in order by geometry: local features that agree.", min=1)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    trust_code: TrustCode = False,
     page: Annotated[Path | None, typer.Option("--map", help="Write a page with a map and the matches.")] = None,
 ) -> None:
     """Say where photos were taken: a position, a radius, a confidence, and the matches behind them."""
@@ -30,7 +33,7 @@ def run(
     from netvlad.search.rerank import RerankOptions
 
     paths = _expand(photos)
-    located = PlaceIndex.open(index).locate_all(paths, max(top, rerank or 0))
+    located = PlaceIndex.open(index, trust_code=trust_code).locate_all(paths, max(top, rerank or 0))
     found, unreadable = located.locations, located.unreadable
     if rerank:
         verified = rerank_locations(found, RerankOptions(best=rerank))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from io import TextIOWrapper
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import typer
 
 from netvlad.cli import (
+    check,
     compare,
     cutouts,
     datasets,
@@ -44,8 +46,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-commands = (index, locate, evaluate, compare, fit, models, import_matconvnet, info, demo, cutouts, synthesise, train)
-for module in commands:
+finding = (index, locate, info, check, demo)
+measuring = (evaluate, compare, models, fit, train, import_matconvnet, cutouts, synthesise)
+for module in finding + measuring:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)
 app.add_typer(town.app, name="town")
 app.add_typer(datasets.app, name="datasets")
@@ -68,6 +71,7 @@ def main() -> None:
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
+    warnings.showwarning = _show_warning
     try:
         code = app(standalone_mode=False, prog_name="netvlad")
         sys.stdout.flush()
@@ -91,6 +95,11 @@ def main() -> None:
         again = "" if sys.argv[1:2] == ["train"] else "; run the same command again to go on"  # train says how itself
         print(f"netvlad: interrupted{again}", file=sys.stderr)
     sys.exit(code)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as a sentence, without the line of code that it comes from."""
+    print(f"netvlad: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -47,4 +47,8 @@ Stage = Annotated[str | None, typer.Option(help="Layer at which the backbone of 
 Resize = Annotated[
     int | None, typer.Option(help="Longest side in pixels to scale photos down to (640); 0 never scales.", min=0)
 ]
+TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", help="Let a saved model run code of the repository that it names (torch.hub)."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of the random choices: photos, local descriptors, cluster centres.")]

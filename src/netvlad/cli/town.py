@@ -80,7 +80,9 @@ def cameras(
     seed: Annotated[int, typer.Option(help="Seed that the town is drawn from.", min=0)] = 11,
     neighbourhoods: Annotated[int, typer.Option(help="Number of neighbourhoods.", min=1)] = 3,
     cameras: Annotated[int, typer.Option(help="Fixed cameras in each neighbourhood.", min=1)] = 5,
-    moments: Annotated[int, typer.Option(help="Photos by each: three quarters day, sunset, night in turn.", min=2)] = 24,
+    moments: Annotated[
+        int, typer.Option(help="Photos by each: three quarters day, sunset, night in turn.", min=2)
+    ] = 24,
     photo: Annotated[tuple[int, int], typer.Option(help="Width and height of a photo.")] = (320, 240),
     workers: Annotated[int | None, typer.Option(help="Worker processes; by default one per core.", min=0)] = None,
 ) -> None:

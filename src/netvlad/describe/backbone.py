@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from netvlad.describe import weights
 from netvlad.describe.alexnet import AlexNet
-from netvlad.errors import ModelError
+from netvlad.errors import ModelError, first_line
 from netvlad.runtime.files import sha256
 
 # The default stage is the paper's for its two backbones, and for others the deepest with a stride of 16, which keeps
@@ -97,7 +97,7 @@ class Backbone(nn.Module):
 
 
 def load_backbone(name: str, stage: str | None = None) -> Backbone:
-    """A backbone with its weights, from $NETVLAD_WEIGHTS, else from a package, else downloaded. Raises ModelError if there are none."""
+    """A backbone with its weights: from $NETVLAD_WEIGHTS, a package, or downloaded. Raises ModelError without any."""
     backbone = Backbone(name, stage)
     file, packaged = weights.find_weights(name), weights.PACKAGED.get(name)
     path = packaged.path if packaged else None
@@ -105,8 +105,12 @@ def load_backbone(name: str, stage: str | None = None) -> Backbone:
         state = weights.packaged_state(backbone.body, packaged, path)
         backbone.crop()
         weights.load_into(backbone.body, state, path)
-        source = {"package": packaged.package, "file": path.name}
-        backbone.provenance = {**source, "sha256": packaged.sha256, "licence": packaged.licence}
+        backbone.provenance = {
+            "package": packaged.package,
+            "file": path.name,
+            "sha256": packaged.sha256,
+            "licence": packaged.licence,
+        }
     elif file:
         state = weights.local_state(backbone.body, file)
         backbone.crop()
@@ -199,7 +203,7 @@ def _download(backbone: Backbone) -> None:
             weights.notice_offline()
             load_pretrained(backbone.body, num_classes=0)
     except Exception as e:  # the hub, the network and the disk each fail in their own way
-        raise weights.no_weights(backbone.name, f"{type(e).__name__}: {weights.first_line(e)}") from e
+        raise weights.no_weights(backbone.name, f"{type(e).__name__}: {first_line(e)}") from e
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from netvlad.describe.wccn import WCCN
 from netvlad.describe.whitening import Whitening, make_whitening
-from netvlad.errors import ModelError
+from netvlad.errors import ModelError, first_line
 from netvlad.runtime.artifacts import FILE, Card, digest, read_arrays, read_card, write_in_place
 from netvlad.types import Array, FloatArray, ImageLike, Method
 
@@ -143,9 +143,9 @@ class BaseDescriber(nn.Module):
                 model.set_whitening(make_whitening(model.pooled_dim, card["architecture"]["whitening"]))
             model._fill(arrays, folder)
             model.fitted_on = card["fitted_on"]
-        except (KeyError, TypeError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as e:
             file = Path(folder) / "card.json"
-            raise ModelError(f"lacks or garbles an entry ({type(e).__name__}: {e})", path=file) from e
+            raise ModelError(f"lacks or garbles an entry ({type(e).__name__}: {first_line(e)})", path=file) from e
         return model
 
     @classmethod

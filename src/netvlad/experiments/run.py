@@ -178,10 +178,14 @@ def labelled(models: Models, *, short: bool = False) -> dict[str, Model]:
     return {(s if labels.count(s) == 1 else name): names[name] for s, name in zip(labels, names, strict=True)}
 
 
-def model_options(clusters: int | None, stage: str | None, resize: int | None) -> dict[str, Any]:
+def model_options(
+    clusters: int | None, stage: str | None, resize: int | None, *, trust_code: bool = False
+) -> dict[str, Any]:
     """The options of `netvlad.load` that are given; resize 0 means never."""
     given = {"clusters": clusters, "stage": stage}
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if trust_code:
+        options["trust_code"] = True
     return options if resize is None else {**options, "resize": resize or None}
 
 

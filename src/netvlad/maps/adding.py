@@ -22,11 +22,15 @@ SECONDS = 10.0  # work that is lost at most when an `add` is killed
 
 @dataclass
 class Added:
-    """Number of `new` photos, number of photos `known` already, and unreadable path -> reason."""
+    """Number of `new` photos, number of photos `known` already, and unreadable path -> reason.
+
+    replaced: paths whose photo had changed, so that its row gave way to a new one.
+    """
 
     new: int = 0
     known: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
+    replaced: list[str] = field(default_factory=list)
 
 
 def append(store: Store, model: Describer, places: Places, *, workers: int | None = None) -> Added:

@@ -49,6 +49,23 @@ class Calibration:
         x = (np.asarray(features) - self.centre) / self.scale
         return _softmax(np.c_[np.ones(len(x)), x] @ np.array(self.weights).T)
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Calibration:
+        """What `to_dict` gave. Raises ValueError for anything else."""
+        names = ("weights", "centre", "scale")
+        try:
+            numbers = [np.array(data[name], np.float64) for name in names]
+            how, asked = data["how"], data["asked"]
+        except (KeyError, TypeError, ValueError) as e:
+            raise ValueError(f"lacks or garbles an entry ({type(e).__name__}: {e})") from e
+        shapes = [array.shape for array in numbers] == [(3, 4), (3,), (3,)]
+        if not shapes or not all(np.isfinite(array).all() for array in numbers) or not (numbers[2] > 0).all():
+            raise ValueError("has weights, centres or scales that are no finite numbers of the right count")
+        if not isinstance(how, str) or type(asked) is not int:
+            raise ValueError("does not say how many photos were asked, and how")
+        weights, centre, scale = (array.tolist() for array in numbers)
+        return cls(weights, centre, scale, how, asked)
+
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""
         return asdict(self)

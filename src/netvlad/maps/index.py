@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from netvlad.errors import PlaceIndexError
 from netvlad.maps.adding import Added, append
-from netvlad.maps.confidence import DEEP, Calibration, calibrate
+from netvlad.maps.calibration_file import kept_calibration
+from netvlad.maps.confidence import DEEP, Calibration
 from netvlad.maps.location import Located, Location, locate
-from netvlad.maps.manifest import read_manifest, write_manifest
+from netvlad.maps.manifest import new_manifest, read_manifest, write_manifest
+from netvlad.maps.opening import open_model, open_store
 from netvlad.maps.store import Store
 from netvlad.places import Places
-from netvlad.runtime.files import write_json
 from netvlad.runtime.locks import only_writer
 from netvlad.search.flat_index import FlatIndex, rank_vectors
 from netvlad.types import Describer, FloatArray, ImageLike, Ranking, Saveable, needs_fit
@@ -31,10 +30,14 @@ class PlaceIndex:
     over its own rows.
     """
 
-    def __init__(self, folder: Path, model: Describer | None = None, radius: float = RADIUS) -> None:
+    def __init__(
+        self, folder: Path, model: Describer | None = None, radius: float = RADIUS, *, trust_code: bool = False
+    ) -> None:
         self.folder = folder
         self.radius = radius
+        self.trust_code = trust_code
         self._model = model
+        self._process = os.getpid()
         self._unwritten: Saveable | None = None  # the model of an index that waits for its first places
 
     # -- making and opening -------------------------------------------------------------------------------------
@@ -66,35 +69,37 @@ class PlaceIndex:
         return index
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str], model: Describer | None = None) -> PlaceIndex:
+    def open(
+        cls, folder: str | os.PathLike[str], model: Describer | None = None, *, trust_code: bool = False
+    ) -> PlaceIndex:
         """Open an index. model: refused unless it is the one that the index was built with (default: the index's own).
 
+        trust_code: whether the index's own model may run code of the repository that it names (models of torch.hub).
         Raises PlaceIndexError where there is no index, or one of another format or model.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        if model is not None and model.identity != manifest["model"]["identity"]:
+        if model is not None and model.identity != manifest.identity:
             raise PlaceIndexError(
-                f"was built with {manifest['model']['name']} ({manifest['model']['identity'][:12]}); {model.name} "
+                f"was built with {manifest.model} ({manifest.identity[:12]}); {model.name} "
                 f"({model.identity[:12]}) makes other vectors. Ask it with its own model, which is in "
                 f"{folder / 'model'}, or build another index",
                 path=folder,
             )
-        return cls(folder, model, manifest["radius"])
+        return cls(folder, model, manifest.radius, trust_code=trust_code)
 
     def _write_first(self, model: Saveable) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         model.save(self.folder / "model")
-        Store.create(self.folder / "places.lance", model.dim)
-        write_manifest(self.folder, model, self.radius)
+        manifest = new_manifest(model, self.radius)
+        Store.create(self.folder / "places.lance", model.dim, manifest.map_id)
+        write_manifest(self.folder, manifest)
 
     @property
     def model(self) -> Describer:
-        """The describer that the index was built with."""
+        """The describer that the index was built with. Raises PlaceIndexError where model/ holds another."""
         if self._model is None:
-            from netvlad.pretrained.zoo import load_folder
-
-            self._model = load_folder(self.folder / "model")
+            self._model = open_model(self.folder, read_manifest(self.folder), trust_code=self.trust_code)
         return self._model
 
     @property
@@ -110,7 +115,7 @@ class PlaceIndex:
     @cached_property
     def store(self) -> Store:
         """The table of places and vectors."""
-        return Store(self.folder / "places.lance")
+        return open_store(self.folder, read_manifest(self.folder))
 
     @cached_property
     def _flat_index(self) -> FlatIndex:
@@ -139,12 +144,16 @@ class PlaceIndex:
                 f"{len(nowhere)} of {len(places)} photos have no position but a place label (the first: {nowhere[0]}), "
                 "and an index answers with positions: add positions, or evaluate by labels with `netvlad evaluate`"
             )
+        self._check_process()
         with only_writer(self.folder):
             if self._unwritten is not None:
                 self._fit_and_write(self._unwritten, places, workers)
             self._forget("store")  # another process may have added since it was opened
             result = append(self.store, self.model, places, workers=workers)
+            result.replaced = self.store.remove_replaced()
             self.store.merge()
+            if result.replaced:  # rows have moved up
+                (self.folder / "search.faiss").unlink(missing_ok=True)
             self._forget("_flat_index", "_calibrated")
             _ = self._flat_index, self._calibrated  # brought up to date while the lock is held
         return result
@@ -177,16 +186,7 @@ class PlaceIndex:
     @cached_property
     def _calibrated(self) -> tuple[Calibration | None, str]:
         """The calibration and the reason for none, kept in calibration.json."""
-        file = self.folder / "calibration.json"
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            saved = json.loads(file.read_text(encoding="utf-8"))
-            if saved.pop("photos") == len(self.store):
-                return (None, saved["reason"]) if "reason" in saved else (Calibration(**saved), "")
-        learnt, reason = calibrate(self.places, self.store.vectors, self.radius)
-        what = {"reason": reason} if learnt is None else learnt.to_dict()
-        with suppress(OSError):  # an index on a read-only disk can still be asked
-            write_json(file, {"photos": len(self.store), **what})
-        return learnt, reason
+        return kept_calibration(self.folder / "calibration.json", self.store, self.radius)
 
     # -- asking -------------------------------------------------------------------------------------------------
 
@@ -207,15 +207,25 @@ class PlaceIndex:
 
     def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> Ranking:
         """Rank the rows of the index for each of `photos`; none for a photo that cannot be read."""
+        self._check_process()
         vectors, bad = self._describe(photos, "describing queries", workers)
         ids, scores = rank_vectors(self._flat_index.search, vectors, list(bad), k, len(self))
         return Ranking(ids, scores, unreadable={photos[i]: reason for i, reason in bad.items()})
 
     def _check_askable(self, top: int) -> None:
+        self._check_process()
         if len(self) == 0:
             raise PlaceIndexError("holds no photos yet; add some first", path=self.folder)
         if top < 1:
             raise PlaceIndexError(f"the number of matches must be at least 1, got {top}")
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:  # threads of faiss, torch and Lance do not survive a fork: it would hang
+            raise PlaceIndexError(
+                "was opened before this process was forked: open it in each process, and start processes with "
+                'multiprocessing.get_context("spawn")',
+                path=self.folder,
+            )
 
     def _describe(self, photos: Sequence[str], what: str, workers: int | None) -> tuple[FloatArray, dict[int, str]]:
         from netvlad.describe.stream import describe_all

@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
-import json
+import math
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from netvlad.errors import PlaceIndexError
-from netvlad.runtime.files import write_json
+from netvlad.runtime.files import read_sealed, write_sealed
 from netvlad.types import Describer
 
 FORMAT = 1
+FILE = "manifest.json"
+REMEDY = "restore it from a copy, or make the index anew from the photos"
 
 
-def write_manifest(folder: Path, model: Describer, radius: float) -> None:
-    """Write the manifest of an index of vectors by `model`."""
-    built_with = {"name": model.name, "identity": model.identity, "dim": model.dim}
-    write_json(folder / "manifest.json", {"format": FORMAT, "radius": radius, "model": built_with})
+@dataclass(frozen=True)
+class Manifest:
+    """radius: metres. model, identity, dim: of its describer. map_id: which table it belongs to, "" in older ones."""
+
+    radius: float
+    model: str
+    identity: str
+    dim: int
+    map_id: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `netvlad info` prints it and the file holds it."""
+        built_with = {"name": self.model, "identity": self.identity, "dim": self.dim}
+        return {"format": FORMAT, "map": self.map_id, "radius": self.radius, "model": built_with}
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def new_manifest(model: Describer, radius: float) -> Manifest:
+    """The manifest of a new index of vectors by `model`."""
+    return Manifest(radius, model.name, model.identity, model.dim, uuid.uuid4().hex)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write it into the folder of the index."""
+    write_sealed(folder / FILE, manifest.to_dict())
+
+
+def read_manifest(folder: Path) -> Manifest:
     """Read it. Raises PlaceIndexError where there is none that this version reads."""
-    file = folder / "manifest.json"
+    file = folder / FILE
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        version = manifest["format"]
+        found = read_sealed(file)
     except FileNotFoundError as e:
         reason = "is not an index (no manifest.json in it); make one with `netvlad index`"
         raise PlaceIndexError(reason, path=folder) from e
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise PlaceIndexError(f"cannot be read ({type(e).__name__}: {e})", path=file) from e
-    if version != FORMAT:
+    except (OSError, ValueError) as e:
+        raise PlaceIndexError(f"cannot be read ({type(e).__name__}: {e}): {REMEDY}", path=file) from e
+    if found.get("format") != FORMAT:
+        version = found.get("format")
         raise PlaceIndexError(f"is an index of format {version!r}; this version reads format {FORMAT}", path=folder)
-    return manifest
+    radius, model, map_id = found.get("radius"), found.get("model"), found.get("map", "")
+    if not (_is_length(radius) and isinstance(model, dict) and _is_model(model) and isinstance(map_id, str)):
+        raise PlaceIndexError(f"lacks a radius above 0, or the name, identity and dim of a model: {REMEDY}", path=file)
+    return Manifest(float(radius), model["name"], model["identity"], model["dim"], map_id)
+
+
+def _is_length(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_model(model: dict[str, Any]) -> bool:
+    texts = all(isinstance(model.get(key), str) for key in ("name", "identity"))
+    return texts and type(model.get("dim")) is int and model["dim"] > 0

@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, arrays_of, same_size
-from netvlad.describe.weights import find_file, first_line
-from netvlad.errors import ModelError, NetvladError
+from netvlad.describe.weights import find_file
+from netvlad.errors import ModelError, NetvladError, first_line
 from netvlad.images.read import read_image
 from netvlad.pretrained.catalogue import HUBS, IMAGENET, Hub
 from netvlad.pretrained.mixvpr import load_mixvpr
@@ -109,6 +109,14 @@ class HubDescriber(BaseDescriber):
             "resize": self.resize,
             "whitening": self.whitening.card if self.whitening else None,
         }
+
+    @staticmethod
+    def repository(card: Card) -> str:
+        """The repository whose code a saved model runs."""
+        architecture = card.get("architecture")
+        name = str(architecture.get("hub")) if isinstance(architecture, dict) else "?"
+        spec = HUBS.get(name.partition(":")[0])
+        return spec.page if spec else repr(name)
 
     @classmethod
     def _check(cls, architecture: dict[str, Any], folder: str | os.PathLike[str]) -> None:

@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netvlad.describe.weights import first_line
-from netvlad.errors import ModelError
+from netvlad.errors import ModelError, first_line
 
 SIDE = 20  # of the maps of a photo of 320x320, the only size that the mixers take
 CHANNELS, DEPTH = 1024, 4

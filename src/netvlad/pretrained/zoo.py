@@ -13,7 +13,7 @@ from netvlad.describe.dense_vlad import load_dense_vlad
 from netvlad.describe.network import NetworkDescriber
 from netvlad.errors import ModelError
 from netvlad.pretrained.catalogue import BACKBONES, HUBS, NETWORKS
-from netvlad.pretrained.hub import load_hub
+from netvlad.pretrained.hub import HubDescriber, load_hub
 from netvlad.pretrained.networks import load_network
 from netvlad.registry import artifacts, models, poolings
 from netvlad.runtime.artifacts import FORMAT, read_card
@@ -31,6 +31,7 @@ def load(
     stage: str | None = None,
     resize: int | None = LONGEST_SIDE,
     dim: int | None = None,
+    trust_code: bool = False,
 ) -> Describer:
     """Load a describer by name or from a saved folder.
 
@@ -40,12 +41,13 @@ def load(
     clusters: number of cluster centres, by default 64, for DenseVLAD 128. stage: where the backbone is cropped. resize:
     longest side in pixels that photos are scaled down to. These are for names; a folder has its own, and a published
     model takes only `resize`. dim: crop a whitened model to its first `dim` numbers.
-    A model of torch.hub ("megaloc", "salad" ...) runs code of the repository it is published in.
+    A model of torch.hub ("megaloc", "salad" ...) runs code of the repository it is published in; one in a folder, which
+    may come from somebody else, only with `trust_code`.
     A NetVLAD or VLAD by name comes with the backbone's weights but without centres: fit it, or let an index fit it; so
     does DenseVLAD, unless $NETVLAD_WEIGHTS has its authors' centres.
     Raises ModelError: unknown name, no weights, a folder that does not fit.
     """
-    model = _load(name, clusters, stage, resize, dim)
+    model = _load(name, clusters, stage, resize, dim, trust_code)
     if not dim:
         return model
     if not isinstance(model, BaseDescriber):
@@ -54,10 +56,15 @@ def load(
 
 
 def _load(
-    name: str | os.PathLike[str], clusters: int | None, stage: str | None, resize: int | None, dim: int | None
+    name: str | os.PathLike[str],
+    clusters: int | None,
+    stage: str | None,
+    resize: int | None,
+    dim: int | None,
+    trust_code: bool,
 ) -> Describer:
     if (Path(name) / "card.json").is_file():
-        return load_folder(name)
+        return load_folder(name, trust_code=trust_code)
     name = os.fspath(name)
     hub = name.partition(":")[0] in HUBS
     if hub or name in NETWORKS:
@@ -90,13 +97,22 @@ def _load_registered(name: str, clusters: int | None, stage: str | None, resize:
     return model
 
 
-def load_folder(folder: str | os.PathLike[str]) -> BaseDescriber:
-    """Read a saved model. Raises ModelError where the folder holds none, or one that this version cannot read."""
+def load_folder(folder: str | os.PathLike[str], *, trust_code: bool = False) -> BaseDescriber:
+    """Read a saved model. Raises ModelError where the folder holds none, or one that this version cannot read.
+
+    trust_code: whether it may run code of the repository that its card names. Without, such a model is refused.
+    """
     card = read_card(folder, error=ModelError)
     kind, version = card["kind"], card["format"]
     if version != FORMAT or kind not in artifacts:
         known = f"this version reads format {FORMAT} of {', '.join(artifacts)}"
         raise ModelError(f"a model of kind {kind!r}, format {version!r}; {known}", path=folder)
+    if kind == HubDescriber.kind and not trust_code:
+        raise ModelError(
+            f"is a model whose code is fetched from {HubDescriber.repository(card)} and run with your rights; if you "
+            "trust it and whoever made this folder, say --trust-code (trust_code=True)",
+            path=folder,
+        )
     model = artifacts.get(kind).load(folder)
     if not isinstance(model, BaseDescriber):
         raise ModelError(f"holds a {kind}, not a model", path=folder)

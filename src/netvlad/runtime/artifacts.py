@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from netvlad import __version__
-from netvlad.errors import NetvladError
+from netvlad.errors import NetvladError, first_line
 from netvlad.runtime.files import atomic, flush, sha256, write_json
 from netvlad.runtime.locks import only_writer
 from netvlad.types import Array
@@ -76,18 +76,32 @@ def read_artifact(
     return read_arrays(folder, card, error=error), card
 
 
+def read_artifact_checksum(folder: str | os.PathLike[str], *, error: type[NetvladError]) -> str | None:
+    """The checksum of a saved folder, compared with its arrays; None where its card has none.
+
+    Raises `error` as `read_arrays`.
+    """
+    card = read_card(folder, error=error)
+    if "checksum" not in card:
+        return None
+    read_arrays(folder, card, error=error)
+    return str(card["checksum"])
+
+
 def read_card(folder: str | os.PathLike[str], *, error: type[NetvladError], kinds: Sequence[str] | None = None) -> Card:
     """card.json of a folder. Raises `error` where it cannot be read, is of another format, or none of `kinds`."""
     file = Path(folder) / "card.json"
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
         kind, version = card["kind"], card["format"]
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise error(f"cannot be read as a card ({type(e).__name__}: {e})", path=file) from e
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+        raise error(f"cannot be read as a card ({type(e).__name__}: {first_line(e)})", path=file) from e
+    if not isinstance(card, dict) or not isinstance(kind, str):
+        raise error("cannot be read as a card (no object with a kind)", path=file)
     if kinds is not None and (version != FORMAT or kind not in kinds):
         wanted = f"this version reads format {FORMAT} of {', '.join(kinds)}"
         raise error(f"is a {kind!r} of format {version!r}; {wanted}", path=folder)
-    return card  # type: ignore[no-any-return]  # a dict, as its entries were found by name
+    return card
 
 
 def read_arrays(folder: str | os.PathLike[str], card: Card, *, error: type[NetvladError]) -> dict[str, Array]:
@@ -95,14 +109,14 @@ def read_arrays(folder: str | os.PathLike[str], card: Card, *, error: type[Netvl
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    file = Path(folder) / str(card.get("file", FILE))
+    file = Path(folder) / Path(str(card.get("file", FILE))).name  # of this folder, whatever the card says
     try:
         found = sha256(file) if "file" in card else None
         arrays: dict[str, Array] = load_file(file)
         found = found or digest(card["architecture"], arrays)
         expected = card["checksum"]
-    except (OSError, SafetensorError) as e:
-        raise error(f"cannot be read ({e})", path=file) from e
+    except (OSError, SafetensorError, ValueError, MemoryError) as e:
+        raise error(f"cannot be read ({first_line(e)})", path=file) from e
     except KeyError as e:
         raise error(f"lacks an entry ({e})", path=Path(folder) / "card.json") from e
     if found != expected:

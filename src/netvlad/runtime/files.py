@@ -56,6 +56,31 @@ def write_json(path: str | os.PathLike[str], data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_sealed(path: str | os.PathLike[str], data: dict[str, Any]) -> None:
+    """Write `data` as JSON with an entry "checksum", which `read_sealed` compares."""
+    write_json(path, {**data, "checksum": _seal(data)})
+
+
+def read_sealed(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a JSON object without its "checksum". Raises OSError, or ValueError for anything but what was written.
+
+    An object without a checksum, as earlier versions wrote it, is returned as it is.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError as e:
+        raise ValueError("is nested too deep") from e
+    if not isinstance(data, dict):
+        raise ValueError(f"is a {type(data).__name__}, not an object")
+    if "checksum" in data and data.pop("checksum") != _seal(data):
+        raise ValueError("was changed: its checksum differs")
+    return data
+
+
+def _seal(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8."""
     with atomic(path) as temporary:

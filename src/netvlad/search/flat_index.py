@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from netvlad.errors import PlaceIndexWarning
 from netvlad.runtime.files import atomic
 from netvlad.types import FloatArray, IntArray
 
+# A file ends in XXH3 of all that precedes it (16 bytes), and this; faiss reads neither.
+SEAL = b"netvlad1"
+
 
 class VectorSource(Protocol):
-    """Vectors on disk, in rows that are only ever appended to."""
+    """Vectors on disk, in rows that are appended to."""
 
     @property
     def dim(self) -> int:
@@ -25,11 +30,15 @@ class VectorSource(Protocol):
     def vectors(self, start: int = 0) -> Iterator[FloatArray]:
         """Yield blocks (n, dim) float32 from row `start` on, in order."""
 
+    def fingerprint(self, rows: int) -> bytes:
+        """16 bytes that tell the first `rows` rows apart from any others; empty if there is no telling."""
+
 
 class FlatIndex:
     """Exhaustive search over float16 vectors by squared L2 distance.
 
-    `file` holds a copy of `source`: rows it lacks are added on opening, and a broken file is rebuilt.
+    `file` holds a copy of `source`, its fingerprint and a checksum. Rows it lacks are added on opening; a file that is
+    damaged or is not of these rows is made anew, with a PlaceIndexWarning.
     """
 
     def __init__(self, source: VectorSource, file: Path) -> None:
@@ -38,28 +47,33 @@ class FlatIndex:
         if done < len(source):
             for block in source.vectors(done):
                 self._index.add(block)
-            with suppress(OSError):  # on a read-only disk it is made again next time
-                self._write(file)
+            self._write(file, source)
 
     def _opened(self, source: VectorSource, file: Path) -> Any:
         import faiss
 
-        if file.is_file():
-            try:
-                index = faiss.read_index(str(file))
-                if _is_copy(index, source):
-                    return index
-            except RuntimeError:  # not a faiss file, or half of one
-                pass
+        if file.exists():
+            index, reason = read_copy(file, source)
+            if index is not None:
+                return index
+            warnings.warn(f"{file}: {reason}; it is made anew", PlaceIndexWarning, stacklevel=4)
         index = faiss.IndexScalarQuantizer(source.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_L2)
         index.train(np.zeros((1, source.dim), np.float32))  # float16 learns nothing, but faiss refuses to skip this
         return index
 
-    def _write(self, file: Path) -> None:
+    def _write(self, file: Path, source: VectorSource) -> None:
         import faiss
 
-        with atomic(file) as temporary:
-            faiss.write_index(self._index, str(temporary))
+        try:
+            with atomic(file) as temporary:
+                faiss.write_index(self._index, str(temporary))
+                with open(temporary, "ab") as opened:
+                    opened.write(source.fingerprint(self._index.ntotal).ljust(16, b"\0"))
+                checksum = _checksum(temporary)
+                with open(temporary, "ab") as opened:
+                    opened.write(checksum + SEAL)
+        except (OSError, RuntimeError):  # faiss's own; on a read-only or full disk it is made again next time
+            return
 
     def search(self, vectors: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
         """The k nearest rows of each of `vectors` (Q, dim): squared distances (Q, k) and rows (Q, k).
@@ -70,18 +84,51 @@ class FlatIndex:
         return np.where(rows < 0, np.inf, np.maximum(squared, 0)), rows
 
 
-def _is_copy(index: Any, source: VectorSource) -> bool:
-    """Whether a file that was read belongs to `source`, by its kind and its last row."""
+def read_copy(file: Path, source: VectorSource) -> tuple[Any, str]:
+    """The faiss index in `file`, or None and the reason why it is no copy of the first rows of `source`."""
     import faiss
 
+    sealed = bool(source.fingerprint(0))
+    try:
+        written = _fingerprint(file) if sealed else b""
+        if written is None:
+            return None, "is damaged (its checksum differs)"
+        index = faiss.read_index(str(file))
+    except (OSError, RuntimeError, ValueError, MemoryError) as e:  # not a faiss file, or half of one
+        return None, f"cannot be read ({type(e).__name__})"
     if type(index) is not faiss.IndexScalarQuantizer or not index.is_trained or index.d != source.dim:
-        return False
+        return None, "is not the search file of this index"
     if index.sq.qtype != faiss.ScalarQuantizer.QT_fp16 or index.metric_type != faiss.METRIC_L2:
-        return False
-    last = index.ntotal - 1
-    if last < 0 or index.ntotal > len(source):
-        return bool(last < 0)
-    return np.array_equal(index.reconstruct(last), next(source.vectors(last))[0])
+        return None, "is not the search file of this index"
+    if index.ntotal > len(source):
+        return None, f"covers {index.ntotal} photos where the table holds {len(source)}"
+    if sealed and written != source.fingerprint(index.ntotal):
+        return None, "is not of the photos in the table"
+    if not sealed and index.ntotal:  # a table of before there were checksums
+        last = index.ntotal - 1
+        if not np.array_equal(index.reconstruct(last), next(source.vectors(last))[0]):
+            return None, "is not of the photos in the table"
+    return index, ""
+
+
+def _fingerprint(file: Path) -> bytes | None:
+    """The fingerprint that a file was written with; None where the file is not what was written."""
+    with open(file, "rb") as opened:
+        size = opened.seek(0, 2)
+        if size < 40:
+            return None
+        opened.seek(-40, 2)
+        end = opened.read()
+    intact = end[32:] == SEAL and end[16:32] == _checksum(file, size - 24)
+    return end[:16] if intact else None
+
+
+def _checksum(file: Path, size: int | None = None) -> bytes:
+    """XXH3 (16 bytes) of the first `size` bytes of a file, by default all."""
+    import xxhash
+
+    with open(file, "rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as data, memoryview(data) as view:
+        return xxhash.xxh3_128_digest(view[:size])
 
 
 def rank_vectors(

@@ -19,7 +19,6 @@ from netvlad.town.render import embree
 from netvlad.town.survey import Query, draw_camera_settings, draw_query, query_moments, survey_moments
 from netvlad.town.world import Neighbourhood
 
-STREETS = (2, 2)
 DISTANT, NEAR = 8.0, 2.0  # metres: half of a camera's view is farther away, nearly all of it is not nearer
 BY_CAR = 4  # one moment of so many is of the survey's dates, which cover other years and hours
 FORMAT = 1
@@ -29,6 +28,7 @@ FORMAT = 1
 class _Job:
     seed: int
     number: int
+    streets: tuple[int, int]
     moments: int
     cameras: int
     photo: tuple[int, int]
@@ -44,23 +44,25 @@ def build_fixed_cameras(
     cameras: int = 5,
     moments: int = 24,
     photo: tuple[int, int] = (320, 240),
+    streets: tuple[int, int] = (2, 2),
     workers: int | None = None,
 ) -> Path:
     """Draw `moments` photos by each of `cameras` fixed cameras in each neighbourhood, into `out`; return its table.
 
-    photo: (width, height). workers: processes; 0 draws here, by default one per core. The table, places.csv, has the
-    columns path, place (the camera) and time (UTC); `netvlad fit --cameras` takes it. The same seed gives the same
-    photos, and a killed build goes on. Raises NetvladError for counts below 1, fewer than two moments, a folder that
-    holds something else, and if the extra `town` is missing.
+    photo: (width, height). streets: along each axis of a neighbourhood. workers: processes; 0 draws here, by default
+    one per core. The table, places.csv, has the columns path, place (the camera) and time (UTC); `netvlad fit
+    --cameras` takes it. The same seed gives the same photos, and a killed build goes on. Raises NetvladError for counts
+    below 1, fewer than two moments, a folder that holds something else, and if the extra `town` is missing.
     """
     embree()
-    if min(neighbourhoods, cameras, *photo) < 1 or moments < 2 or seed < 0:
+    if min(neighbourhoods, cameras, *photo, *streets) < 1 or moments < 2 or seed < 0:
         raise NetvladError("fixed cameras need a neighbourhood, a camera, two moments and a size; a seed is 0 or more")
     out = Path(out)
-    counts = {"neighbourhoods": neighbourhoods, "cameras": cameras, "moments": moments, "photo": list(photo)}
-    claim(out, "cameras.json", {"format": FORMAT, "seed": seed, **counts})
+    counts = {"neighbourhoods": neighbourhoods, "cameras": cameras, "moments": moments}
+    sizes = {"photo": list(photo), "streets": list(streets)}
+    claim(out, "cameras.json", {"format": FORMAT, "seed": seed, **counts, **sizes})
     jobs = [
-        _Job(seed, number, moments, cameras, photo, moment, out)
+        _Job(seed, number, streets, moments, cameras, photo, moment, out)
         for number in range(neighbourhoods)
         for moment in range(moments)
     ]
@@ -93,9 +95,11 @@ def _moments(seed: int, number: int, count: int) -> tuple[tuple[str, Moment], ..
 
 
 @lru_cache(maxsize=2)
-def _windows(seed: int, number: int, count: int, photo: tuple[int, int]) -> tuple[Neighbourhood, tuple[Query, ...]]:
+def _windows(
+    seed: int, number: int, streets: tuple[int, int], count: int, photo: tuple[int, int]
+) -> tuple[Neighbourhood, tuple[Query, ...]]:
     """A neighbourhood, and what each of its cameras looks at."""
-    place = Neighbourhood.draw(seed, number, STREETS)
+    place = Neighbourhood.draw(seed, number, streets)
     moment = _moments(seed, number, 2)[0][1]
     scene, rng = place.scene(moment), np.random.default_rng([seed, number, 77])
     windows: list[Query] = []
@@ -108,7 +112,7 @@ def _windows(seed: int, number: int, count: int, photo: tuple[int, int]) -> tupl
 
 
 def _draw(job: _Job) -> int:
-    place, windows = _windows(job.seed, job.number, job.cameras, job.photo)
+    place, windows = _windows(job.seed, job.number, job.streets, job.cameras, job.photo)
     light, moment = _moments(job.seed, job.number, job.moments)[job.moment]
     scene = place.scene(moment)
     for (name, _), window in zip(_names(job), windows, strict=True):
