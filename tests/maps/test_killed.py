@@ -74,13 +74,13 @@ print(ended(run(table, killed, "")))
 MOMENTS = [
     "netvlad.describe.fit:sample_locals:1:after",  # centres half fitted
     "netvlad.maps.index:Store.create:1:before",  # a model and nothing else
-    "netvlad.maps.manifest:write_json:1:before",  # an empty table and no manifest
-    "netvlad.maps.manifest:write_json:1:after",  # right after the manifest
+    "netvlad.maps.manifest:write_sealed:1:before",  # an empty table and no manifest
+    "netvlad.maps.manifest:write_sealed:1:after",  # right after the manifest
     "netvlad.maps.index:Store.append:2:before",
     "lance:LanceDataset.insert:1:after",  # rows in, not yet flushed to the disk
     "4",  # anywhere
     "netvlad.search.flat_index:FlatIndex._write:1:before",  # all rows, no faiss file
-    "netvlad.maps.index:calibrate:1:after",  # no calibration
+    "netvlad.maps.calibration_file:calibrate:1:after",  # no calibration
 ]
 
 
