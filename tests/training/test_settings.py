@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -58,6 +59,49 @@ def test_faults_name_the_file(tmp_path):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(NetvladError, match=rf"bad\.yaml: {message}"):
             make_config(tmp_path / "bad.yaml")
+
+
+LAUGHS = "\n".join(["a0: &a0 [ha, ha]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12))])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LAUGHS,
+        f"lr: {LAUGHS.splitlines()[0][4:]}\nmargin: *a0",
+        "lr: " + "[" * 20_000,
+        "\n".join(" " * i + "a:" for i in range(300)),
+        "x" * 200_000,
+        "lr: 0.1\nlr: 0.2",
+        "run: {places: [a], places: [b]}",
+        "1: 2",
+        "? [lr, margin]\n: 3",
+        "lr: 2020-01-01",
+        "lr: 2020-13-45",
+        f"batch: {'9' * 5000}",
+        f"batch: 0x{'f' * 50_000}",
+        f"0x{'f' * 50_000}: 1",
+        "lr: !!timestamp nonsense",
+        "lr: !!bool nonsense",
+        "lr: !!int ''",
+        "lr: {a: b}",
+        "lr: 1\n---\nlr: 2",
+        "lr: \0",
+    ],
+)
+def test_any_other_yaml_is_refused_at_once(tmp_path, text):
+    (tmp_path / "bad.yaml").write_text(text)
+    start = time.process_time()
+    with pytest.raises(NetvladError, match=r"bad\.yaml"):
+        make_config(tmp_path / "bad.yaml")
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("about", ["places: a.csv", "places: [1]", "places: {}", "{places: [a.csv], validate: 3}"])
+def test_a_run_that_names_no_tables(tmp_path, about):
+    (tmp_path / "config.yaml").write_text(f"run: {about if about.startswith('{') else '{' + about + '}'}")
+    with pytest.raises(NetvladError, match="no list of paths"):
+        read_run(tmp_path)
 
 
 def test_without_yaml(monkeypatch):

@@ -185,7 +185,9 @@ def _expected(header: list[tuple[int, bytes]], order: str, size: int) -> int:
     if kind in (_FUNCTION, _OPAQUE):
         return 1
     stated = header[1][1]
-    shape = struct.unpack(f"{order}{len(stated) // 4}i", stated[: len(stated) // 4 * 4])
+    if len(stated) % 4 or not 2 <= len(stated) // 4 <= 32:
+        raise wrong
+    shape = struct.unpack(f"{order}{len(stated) // 4}i", stated)
     n, entries = math.prod(shape), math.prod(shape)
     if kind in (_STRUCT, _OBJECT):  # the length of a name, then all names
         length = struct.unpack(order + "i", header[parts - 2][1][:4].ljust(4, b"\0"))[0]
@@ -193,6 +195,6 @@ def _expected(header: list[tuple[int, bytes]], order: str, size: int) -> int:
             raise wrong
         entries *= header[parts - 1][0] // length
     each = 8 if kind in (_CELL, _STRUCT, _OBJECT) else 1  # an array needs a tag
-    if min(shape, default=0) < 0 or (kind != _SPARSE and max(n, entries) > _FEW and max(n, entries) * each > size):
+    if min(shape) < 0 or (kind != _SPARSE and max(n, entries) > _FEW and max(n, entries) * each > size):
         raise ValueError(f"an array of {' x '.join(map(str, shape))} entries in {size:,} bytes")
     return entries if each == 8 else 0

@@ -101,6 +101,8 @@ def _nested(each: Field[Any]) -> type[DataclassInstance] | None:
 
 def _typed(known: Field[Any], value: Any, source: str) -> Any:
     wanted, _, rest = str(known.type).partition(" | ")
+    if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to write out thousands of digits
+        value = "(a number of hundreds of digits)"
     text = str(value).strip()
     if rest == "None" and (value is None or text.lower() in NONE):
         return None

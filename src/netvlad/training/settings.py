@@ -10,13 +10,15 @@ from types import ModuleType
 from typing import Any
 
 from netvlad.errors import NetvladError
-from netvlad.runtime.files import write_text
+from netvlad.runtime.files import refuse_irregular, write_text
 from netvlad.training.config import RENAMED, Config
 from netvlad.training.devices import EXTRA
 from netvlad.training.schema import build
 
 FOLDER = Path(__file__).parent / "presets"
 SETTINGS = "config.yaml"  # of a run
+MOST = 100_000  # bytes; the presets have some 300
+DEEPEST = 10
 RUN = "run"  # its section on the tables and the model of the run; presets have none
 
 
@@ -38,15 +40,48 @@ def make_config(preset: str | os.PathLike[str] | None = None, **values: Any) -> 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys of a YAML file, and its section `run`. Raises NetvladError for any other file."""
+    refuse_irregular(path, most=MOST)
     yaml = _yaml()
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
-        raise NetvladError(f"{path}: cannot be read as YAML ({e})") from e
+        text = path.read_text(encoding="utf-8")
+        _check_events(yaml, text)
+        _check_keys(yaml, yaml.compose(text, yaml.SafeLoader))
+        content = yaml.safe_load(text) or {}
+    except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, yaml.YAMLError) as e:
+        # besides its own errors PyYAML lets those of `int`, `float` and `datetime` through
+        raise NetvladError(f"cannot be read as YAML ({e})", path=path) from e
     if not isinstance(content, dict) or not isinstance(content.get(RUN, {}), dict):
-        raise NetvladError(f"{path}: lines of `key: value` are wanted")
+        raise NetvladError("lines of `key: value` are wanted", path=path)
     values = {k: v for k, v in content.items() if k != RUN}
     return rename_keys(values, str(path)), content.get(RUN, {})
+
+
+def _check_events(yaml: ModuleType, text: str) -> None:
+    """Raise ValueError for aliases, a few of which expand to billions of values, and for deep nesting."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"line {event.start_mark.line + 1}: *{event.anchor} is an alias; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"line {event.start_mark.line + 1}: values are nested more than {DEEPEST} times")
+
+
+def _check_keys(yaml: ModuleType, node: Any) -> None:
+    """Raise ValueError for keys that are no words, or given twice: PyYAML takes the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                raise ValueError(f"line {line}: a key is no word")
+            if key.value in seen:
+                raise ValueError(f"line {line}: the key {key.value} is given twice")
+            seen.add(key.value)
+            _check_keys(yaml, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _check_keys(yaml, value)
 
 
 def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
@@ -60,6 +95,10 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
     values, about = read_settings(file)
     if "places" not in about:
         raise NetvladError(f"{file} does not say on which places: the run was begun from Python, so resume it there")
+    for name in ("places", "validate"):
+        paths = about.get(name, [])
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            raise NetvladError(f"{name} of its section {RUN} is no list of paths", path=file)
     return build(Config, values, str(file)), about
 
 
