@@ -107,9 +107,10 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(netvlad, monkeypatch):
 
 
 def test_what_the_disk_refuses_is_told_in_a_line(refused, town, index):
-    assert "Not a directory" in refused("index", town, "--out", town / "0.jpg" / "a.vpr", "--model", "test_resnet-max")
-    assert "File exists" in refused("locate", town / "0.jpg", "--index", index, "--map", town / "0.jpg" / "m.html")
-    assert "Is a directory" in refused("locate", town / "0.jpg", "--index", index, "--map", town)
+    photo = town / "0.jpg"
+    assert "is a file" in refused("index", town, "--out", photo / "a.vpr", "--model", "test_resnet-max")
+    assert "is a file" in refused("locate", photo, "--index", index, "--map", photo / "m.html")
+    assert "is a folder" in refused("locate", photo, "--index", index, "--map", town)
 
 
 def test_an_error_of_the_program_is_not_hidden(monkeypatch):

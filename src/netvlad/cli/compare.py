@@ -25,6 +25,7 @@ from netvlad.cli.options import (
     WholeQueries,
     Workers,
 )
+from netvlad.cli.outputs import out_folder
 from netvlad.errors import NetvladError
 
 EXAMPLE = (
@@ -34,7 +35,9 @@ EXAMPLE = (
 
 
 def run(
-    out: Annotated[Path, typer.Option(help="Folder for the figure, the tables and cached rankings.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the figure, the tables and cached rankings.", callback=out_folder)
+    ],
     models: Annotated[
         list[str] | None,
         typer.Option(help="Names or folders of models, as for evaluate: --models a b c."),

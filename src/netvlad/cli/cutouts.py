@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from netvlad.cli.options import Strict
+from netvlad.cli.outputs import out_folder
 
 EXAMPLE = "Example: netvlad cutouts town/panoramas.csv --out town/cutouts --layout pittsburgh --width 320"
 
 
 def run(
     panoramas: Annotated[Path, typer.Argument(help="Equirectangular panoramas: a folder or a table.")],
-    out: Annotated[Path, typer.Option(help="The folder for photos/ and places.parquet.")],
+    out: Annotated[Path, typer.Option(help="The folder for photos/ and places.parquet.", callback=out_folder)],
     layout: Annotated[
         str, typer.Option(help="pittsburgh: 12 headings x pitches 4 and 26.5; tokyo: 12 headings, pitch 12.")
     ] = "pittsburgh",

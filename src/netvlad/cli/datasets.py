@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netvlad.cli.outputs import out_table
+
 if TYPE_CHECKING:
     from netvlad.benchmarks import Benchmark
 
@@ -77,7 +79,8 @@ def export(
         Path,
         typer.Option(
             help="A folder: database.parquet and queries.parquet, as evaluate takes them. Or a table (.parquet, .csv, "
-            ".geojson): both in one with a split column, as train and demo take them."
+            ".geojson): both in one with a split column, as train and demo take them.",
+            callback=out_table,
         ),
     ],
 ) -> None:

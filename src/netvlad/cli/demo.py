@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netvlad.cli.options import Models, Workers
+from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
     from netvlad.places import Places
@@ -21,7 +22,9 @@ def run(
         Path | None,
         typer.Argument(help="A folder of geotagged photos, or a table; by default a generated town (netvlad town)."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the report and the indexes.")] = Path("out/demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the report and the indexes.", callback=out_folder)] = Path(
+        "out/demo"
+    ),
     model: Models = None,
     radius: Annotated[
         float | None,

@@ -27,6 +27,7 @@ from netvlad.cli.options import (
     WholeQueries,
     Workers,
 )
+from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
     from netvlad.search.rerank import RerankOptions
@@ -57,7 +58,8 @@ def run(
     geometry: Annotated[str | None, typer.Option(help="Geometry for --rerank: homography or fundamental.")] = None,
     budget: Annotated[float | None, typer.Option(help="Time limit of --rerank in seconds per query.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for results.json, the curve, a page and cached rankings.")
+        Path | None,
+        typer.Option(help="Folder for results.json, the curve, a page and cached rankings.", callback=out_folder),
     ] = None,
     strict: Strict = False,
     seed: Seed = 0,

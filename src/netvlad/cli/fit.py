@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from netvlad.cli.options import Resize, Seed, Strict, TrustCode, Workers
+from netvlad.cli.outputs import out_folder
 
 EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 32 --whiten 256 --out models/west"
 
 
 def run(
     places: Annotated[Path, typer.Option(help="Photos to fit on: a folder or a table.")],
-    out: Annotated[Path, typer.Option(help="Folder to save the model in.")],
+    out: Annotated[Path, typer.Option(help="Folder to save the model in.", callback=out_folder)],
     model: Annotated[
         str | None, typer.Option(help="Name of a model, such as densevlad, instead of --backbone and --pooling.")
     ] = None,

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from netvlad.cli.options import Resize
+from netvlad.cli.outputs import out_folder
 
 EXAMPLE = "Example: netvlad import-matconvnet vd16_pitts30k_conv5_3_vlad_preL2_intra_white.mat --out models/pitts30k"
 
 
 def run(
     file: Annotated[Path, typer.Argument(help=".mat file of MATLAB 5, 7 or 7.3.")],
-    out: Annotated[Path, typer.Option(help="Folder to save the model in.")],
+    out: Annotated[Path, typer.Option(help="Folder to save the model in.", callback=out_folder)],
     dim: Annotated[int | None, typer.Option(help="Keep only this many whitened numbers, the first.", min=1)] = None,
     resize: Resize = None,
 ) -> None:

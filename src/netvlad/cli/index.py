@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, TrustCode, Workers
+from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
     from netvlad.maps.index import PlaceIndex
@@ -18,7 +19,7 @@ EXAMPLE = "Example: netvlad index photos/ --out campus.vpr"
 
 def run(
     photos: Annotated[Path, typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON).")],
-    out: Annotated[Path, typer.Option(help="Folder of the index; an existing index is added to.")],
+    out: Annotated[Path, typer.Option(help="Folder of the index; an existing index is added to.", callback=out_folder)],
     model: Model = None,
     radius: Radius = None,
     clusters: Clusters = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from netvlad.cli.options import TrustCode
+from netvlad.cli.outputs import out_file
 
 EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html"
 
@@ -21,7 +22,9 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     trust_code: TrustCode = False,
-    page: Annotated[Path | None, typer.Option("--map", help="Write a page with a map and the matches.")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--map", help="Write a page with a map and the matches.", callback=out_file)
+    ] = None,
 ) -> None:
     """Say where photos were taken: a position, a radius, a confidence, and the matches behind them."""
     import json

@@ -27,6 +27,7 @@ from netvlad.cli import (
     town,
     train,
 )
+from netvlad.cli.limits import explained
 
 
 @runtime_checkable
@@ -83,14 +84,15 @@ def main() -> None:
     except (BrokenPipeError, SystemExit):  # the reader of a pipe has gone, as with `| head`; typer exits on that
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except OSError as e:  # a folder that may not be written, a full disk
-        print(f"netvlad: {e}", file=sys.stderr)
-        code = 1
     except Exception as e:
-        if not isinstance(e, WrongUse):
+        if isinstance(e, WrongUse):
+            e.show()
+            code = e.exit_code
+        elif words := explained(e) or (str(e) if isinstance(e, OSError) else ""):
+            print(f"netvlad: {words}", file=sys.stderr)
+            code = 1
+        else:
             raise
-        e.show()
-        code = e.exit_code
     if code == 130:  # also what typer makes of Ctrl-C
         again = "" if sys.argv[1:2] == ["train"] else "; run the same command again to go on"  # train says how itself
         print(f"netvlad: interrupted{again}", file=sys.stderr)

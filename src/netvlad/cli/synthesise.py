@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from netvlad.cli.options import Strict
+from netvlad.cli.outputs import out_folder
 
 EXAMPLE = "Example: netvlad synthesise panoramas.parquet --out virtual/ --width 640 --height 480"
 
 
 def run(
     panoramas: Annotated[Path, typer.Argument(help="Table of panoramas: path, lat, lon, heading, time.")],
-    out: Annotated[Path, typer.Option(help="Folder for the photos and their table, places.parquet.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the photos and their table, places.parquet.", callback=out_folder)
+    ],
     spacing: Annotated[float, typer.Option(help="Metres between virtual positions.", min=0.1)] = 5.0,
     reach: Annotated[
         float, typer.Option(help="Largest distance in metres from a panorama to a virtual position.", min=0.1)

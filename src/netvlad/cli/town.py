@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from netvlad.cli.outputs import out_folder
+
 app = typer.Typer(
     help="A street-view town drawn from a seed: panoramas with depth, several dates, ground truth.",
     no_args_is_help=True,
@@ -18,7 +20,9 @@ Three = tuple[int, int, int]
 
 @app.command(epilog=EXAMPLE)
 def build(
-    out: Annotated[Path, typer.Option(help="Folder of the town; an interrupted build in it is resumed.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the town; an interrupted build in it is resumed.", callback=out_folder)
+    ],
     seed: Annotated[int, typer.Option(help="Seed that the town is drawn from.", min=0)] = 7,
     size: Annotated[
         str, typer.Option(help="tiny (a test), small (the demo) or city (thousands of panoramas).")
@@ -76,7 +80,9 @@ def build(
 
 @app.command(epilog="Example: netvlad town cameras --out cams/ && netvlad fit --cameras cams/places.csv ...")
 def cameras(
-    out: Annotated[Path, typer.Option(help="Folder of the photos; an interrupted build in it is resumed.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the photos; an interrupted build in it is resumed.", callback=out_folder)
+    ],
     seed: Annotated[int, typer.Option(help="Seed that the town is drawn from.", min=0)] = 11,
     neighbourhoods: Annotated[int, typer.Option(help="Number of neighbourhoods.", min=1)] = 3,
     cameras: Annotated[int, typer.Option(help="Fixed cameras in each neighbourhood.", min=1)] = 5,

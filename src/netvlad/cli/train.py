@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netvlad.cli.options import Clusters, Model, Resize, Stage, Strict, Workers
+from netvlad.cli.outputs import out_folder
 from netvlad.training.config import RENAMED, Config
 from netvlad.training.schema import keys
 
@@ -32,7 +33,7 @@ def run(
     preset: Annotated[
         str | None, typer.Option(help="paper, fast, modern, day-night, street, or a YAML file (paper).")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="A new folder for the run.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder for the run.", callback=out_folder)] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     clusters: Clusters = None,
     stage: Stage = None,
