@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from netvlad.benchmarks.layout import one_of, present, read_rows, under
+from netvlad.benchmarks.layout import is_number, one_of, present, read_rows, read_text, under
 from netvlad.errors import PlacesError
 
 
@@ -52,3 +54,24 @@ def test_rows_of_a_table(tmp_path):
     table.write_text("key,lat\n")
     with pytest.raises(PlacesError, match=r"t\.csv: holds no rows$"):
         read_rows(table, ("key",))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a,b\n", b"a,c\n1,2\n", b"a,b\n1,2\n3\n", b"a,b\n\xff,1\n", b"a,b\n1,2\n" + b"x" * 200_000, b"\0" * 99],
+)
+def test_rows_of_the_wrong_shape(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(PlacesError, match=r"t\.csv"):
+        read_rows(tmp_path / "t.csv", ("a", "b"))
+
+
+def test_lists_are_files_of_text(tmp_path):
+    (tmp_path / "list.txt").write_bytes("ä b".encode("latin-1"))
+    for path in (tmp_path / "list.txt", tmp_path, tmp_path / "none.txt", tmp_path / os.devnull):
+        with pytest.raises(PlacesError):
+            read_text(path)
+
+
+def test_numbers_are_digits_that_int_takes():
+    assert [is_number(text) for text in ("0012", "\u00b2", "", "-1", "9" * 300)] == [True, False, False, False, False]

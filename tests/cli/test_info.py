@@ -53,3 +53,9 @@ def test_info_of_something_else(refused, tmp_path, name):
 def test_info_of_a_broken_card(refused, tmp_path):
     (tmp_path / "card.json").write_text("{")
     assert "card.json: is not a model card" in refused("info", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[1]", "3", "[" * 100_000, "{"])
+def test_a_card_of_another_shape(refused, tmp_path, text):
+    (tmp_path / "card.json").write_text(text)
+    assert "is not a model card" in refused("info", tmp_path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -77,3 +78,39 @@ def test_other_files_are_refused(checkpoint, tmp_path):
     with pytest.raises(NetvladError, match="is not a checkpoint") as refusal:
         read_checkpoint(path)
     assert refusal.value.path == str(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("settings", [1]),
+        ("at", {"epoch": 1, "else": 2}),
+        ("at", [1]),
+        ("epoch", {"number": 1}),
+        ("record", None),
+        ("record", {"recall": None, "best": 0}),
+        ("record", {"recall": None, "best": 0, "epochs": [{"number": 1}]}),
+        ("record", {"recall": None, "best": 0, "epochs": [3]}),
+        (None, [1, 2]),
+        (None, "text"),
+    ],
+)
+def test_a_state_of_another_shape_is_refused(checkpoint, tmp_path, part, value):
+    path = tmp_path / "c.safetensors"
+    write_checkpoint(path, checkpoint)
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+    state = {**json.loads(about["state"]), part: value} if part else value
+    save_file({"now.w": torch.zeros(1)}, path, {**about, "state": json.dumps(state)})
+    with pytest.raises(NetvladError, match="is not a checkpoint"):
+        read_checkpoint(path)
+
+
+def test_a_state_of_nested_brackets_is_refused(checkpoint, tmp_path):
+    path = tmp_path / "c.safetensors"
+    write_checkpoint(path, checkpoint)
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+    save_file({"now.w": torch.zeros(1)}, path, {**about, "state": "[" * 100_000})
+    with pytest.raises(NetvladError, match="is not a checkpoint"):
+        read_checkpoint(path)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.layout import read_rows
+from netvlad.benchmarks.layout import is_number, read_rows
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
 
@@ -61,7 +61,7 @@ def _named(folder: Path, city: str) -> dict[_Key, str]:
     found: dict[_Key, str] = {}
     for name in os.listdir(folder) if folder.is_dir() else ():
         pieces = os.path.splitext(name)[0].removeprefix(f"{city}_").split("_", 6)
-        if len(pieces) == 7 and all(piece.isdigit() for piece in pieces[:4]):
+        if len(pieces) == 7 and all(map(is_number, pieces[:4])):
             place, year, month, degrees = map(int, pieces[:4])
             found[place, year, month, degrees, pieces[6]] = name
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.layout import one_of
+from netvlad.benchmarks.layout import is_number, one_of
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.readers import photos_below
@@ -27,7 +27,7 @@ def read(root: Path) -> Split:
     if not paths:
         raise PlacesError("holds no photos", path=folder)
     stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
-    odd = [stem for stem in stems if not stem.isdigit()]
+    odd = [stem for stem in stems if not is_number(stem)]
     if odd:
         raise PlacesError(f"{len(odd)} of {len(paths)} photos in {folder} are not named by a number: {some(odd)}")
     number = np.array([int(stem) for stem in stems])

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.errors import PlacesError
+from netvlad.runtime.files import refuse_irregular
 from netvlad.types import Array, BoolArray
+
+MOST = 4 * 10**9  # bytes of a list, which is held in memory
 
 
 def present(paths: Sequence[str] | Array) -> BoolArray:
@@ -58,10 +61,31 @@ def under(root: Path, folders: Sequence[str], names: Sequence[str], which: str, 
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a CSV table. Raises PlacesError if it has no rows or lacks some of `columns`."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    """The rows of a CSV table. Raises PlacesError if it has no rows, lacks some of `columns` or has a row cut off."""
+    refuse_irregular(path, error=PlacesError, most=MOST)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise PlacesError(f"cannot be read as a CSV table: {error}", path=path) from None
     missing = [name for name in columns if not rows or name not in rows[0]]
     if missing:
         raise PlacesError(f"has no columns {', '.join(missing)}" if rows else "holds no rows", path=path)
+    short = next((i for i, row in enumerate(rows, 1) if any(row[name] is None for name in columns)), None)
+    if short:
+        raise PlacesError(f"its row {short} is cut off", path=path)
     return rows
+
+
+def read_text(path: Path) -> str:
+    """The text of a list. Raises PlacesError for anything but a file of UTF-8 text."""
+    refuse_irregular(path, error=PlacesError, most=MOST)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlacesError(f"cannot be read as a list in UTF-8: {error}", path=path) from None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number of up to 15 digits; `str.isdigit` is true of a superscript, which `int` refuses."""
+    return text.isdecimal() and len(text) <= 15

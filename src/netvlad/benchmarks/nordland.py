@@ -10,7 +10,7 @@ import numpy as np
 
 from netvlad.benchmarks import utm_filenames
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.layout import one_of
+from netvlad.benchmarks.layout import is_number, one_of, read_text
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.table import Places
@@ -26,7 +26,7 @@ def read(root: Path, database: str, queries: str, tolerance: int, every: int) ->
     of a photo is the number of its frame.
     """
     if (root / LIST).is_file() or not (root / "images/test").is_dir():
-        listed = one_of(root, LIST, "images/test").read_text(encoding="utf-8").split()
+        listed = read_text(one_of(root, LIST, "images/test")).split()
         frames = {season: [str(root / season / name) for name in listed] for season in (database, queries)}
     else:
         frames = {season: _frames(root / "images/test" / _DOWNLOADED[season]) for season in (database, queries)}
@@ -50,8 +50,9 @@ def _frames(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise PlacesError(f"is not there; {LIST} beside the seasons' folders is not either", path=folder)
     places = utm_filenames.read_labels(folder)
-    if not all(label.isdigit() for label in places.place):
-        reason = f"the seventh field of a name is the frame's number; {places.place[0]!r} is none"
+    if not all(map(is_number, places.place)):
+        odd = next(label for label in places.place if not is_number(label))
+        reason = f"the seventh field of a name is the frame's number; {odd!r} is none"
         raise PlacesError(reason, path=folder)
     numbers = np.array([int(label) for label in places.place])
     order = np.argsort(numbers, kind="stable")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.layout import one_of
+from netvlad.benchmarks.layout import one_of, read_text
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.readers import photos_below
@@ -50,7 +50,7 @@ def _photos(folder: Path, corrupt: Path) -> dict[str, str]:
     """Paths of photos by name without suffix, sorted, without those listed in corrupt.txt."""
     bad: set[str] = set()
     if corrupt.is_file():
-        bad = {Path(line).stem for line in corrupt.read_text(encoding="utf-8").split()}
+        bad = {Path(line).stem for line in read_text(corrupt).split()}
     photos: dict[str, str] = {}
     for path in photos_below(folder):
         stem = Path(path).stem
@@ -65,12 +65,12 @@ def _photos(folder: Path, corrupt: Path) -> dict[str, str]:
 
 def _query(path: Path) -> tuple[str, list[float]]:
     """The name of a query's photo, and left, top, right, bottom, from the line of a *_query.txt."""
-    pieces = path.read_text(encoding="utf-8").split()
+    pieces = read_text(path).split()
     try:
         stem, box = pieces[0], [float(piece) for piece in pieces[1:]]
     except (IndexError, ValueError):
         stem, box = "", []
-    if len(box) != 4:
+    if len(box) != 4 or not np.isfinite(box).all():
         reason = f"expected a photo's name and left, top, right, bottom, not {' '.join(pieces)!r}"
         raise PlacesError(reason, path=path)
     return stem.removeprefix("oxc1_"), box
@@ -79,7 +79,7 @@ def _query(path: Path) -> tuple[str, list[float]]:
 def _rows_of(path: Path, rows: dict[str, int]) -> list[int]:
     if not path.is_file():
         raise PlacesError("is not there", path=path)
-    return _rows(path.read_text(encoding="utf-8").split(), rows, path)
+    return _rows(read_text(path).split(), rows, path)
 
 
 def _rows(stems: list[str], rows: dict[str, int], path: Path) -> list[int]:

@@ -51,7 +51,7 @@ def _places(paths: list[str], utm: Array, panorama: list[str] | None = None) -> 
 def _downloaded(root: Path) -> Split:
     """Read the downloader's layout: numbers 00010.jpg, 00011.jpg, 00012.jpg in names mean day, sunset, night."""
     split = utm_filenames.read(root, "test")
-    found = [re.fullmatch(r"(\d+)(?:\.jpg)?", name) for name in split.queries.panorama]
+    found = [re.fullmatch(r"(\d{1,15})(?:\.jpg)?", name) for name in split.queries.panorama]
     odd = [os.path.basename(path) for path, n in zip(split.queries.path, found, strict=True) if n is None]
     if odd:
         raise PlacesError(

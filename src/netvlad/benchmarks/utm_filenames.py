@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from netvlad.benchmarks.base import Benchmark, Split
-from netvlad.benchmarks.layout import one_of
+from netvlad.benchmarks.layout import one_of, read_text
 from netvlad.benchmarks.protocol import STANDARD
 from netvlad.errors import PlacesError
 from netvlad.places.io.exif import Shot
@@ -77,7 +77,7 @@ def named_photos(folder: Path) -> tuple[list[str], list[Shot]]:
 def _paths(folder: Path) -> list[str]:
     listed = folder.with_name(f"{folder.name}_images_paths.txt")
     if listed.is_file():
-        lines = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in read_text(listed).splitlines()]
         return [os.path.join(folder, line) for line in lines if line]
     return photos_below(folder)
 

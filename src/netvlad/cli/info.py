@@ -27,9 +27,12 @@ def describe(path: Path) -> dict[str, Any]:
         return _index(path)
     if (path / "card.json").is_file():
         try:
-            return {"model": json.loads((path / "card.json").read_text(encoding="utf-8"))}
-        except ValueError as e:
+            card = json.loads((path / "card.json").read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as e:
             raise NetvladError(f"is not a model card ({e})", path=path / "card.json") from e
+        if not isinstance(card, dict):
+            raise NetvladError(f"is not a model card (a {type(card).__name__})", path=path / "card.json")
+        return {"model": card}
     raise NetvladError("is neither an index (no manifest.json) nor a model (no card.json)", path=path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,5 +98,5 @@ def _read(file: Path) -> Ranking | None:
         with np.load(file, allow_pickle=False) as held:
             facts = json.loads(str(held["facts"]))
             return Ranking(held["ids"], held["scores"], facts["seconds"], facts["unreadable"])
-    except (OSError, ValueError, KeyError, BadZipFile, EOFError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, BadZipFile, EOFError, zlib.error):
         return None

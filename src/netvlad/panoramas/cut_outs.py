@@ -123,7 +123,7 @@ def _claim(out: Path, layout: Layout) -> None:
     if mark.exists():
         try:
             there = json.loads(mark.read_text("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             there = None
         if there != mine:
             raise PlacesError(

@@ -77,7 +77,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if about.get("format") != FORMAT:
             raise NetvladError(f"a checkpoint of format {about.get('format')}; this version reads {FORMAT}", path=path)
         return _made(json.loads(about["state"]), tensors)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as e:
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
         raise NetvladError(f"is not a checkpoint ({type(e).__name__}: {e})", path=path) from e
 
 
@@ -86,13 +86,17 @@ def _made(header: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
     for stored, tensor in _part(tensors, OPTIMIZER).items():
         what, _, name = stored.partition(".")
         optimizer.setdefault(name, {})[what] = tensor
+    progress = header["record"]
+    epochs = [Epoch(**epoch) for epoch in progress["epochs"]]  # as `Record.restore` will
+    if not all(isinstance(part, dict) for part in (header["settings"], progress, *(e.seconds for e in epochs))):
+        raise TypeError("its settings or its record have another shape")
     others = {name: t for name, t in tensors.items() if not name.startswith((NOW, BEST, OPTIMIZER))}
     return Checkpoint(
         settings=header["settings"],
         data=header["data"],
         state=TrainerState(**header["at"]),
         epoch=Epoch(**header["epoch"]) if header["epoch"] else None,
-        progress=header["record"],
+        progress=progress,
         now=_part(tensors, NOW),
         best=_part(tensors, BEST),
         optimizer=optimizer,

@@ -11,6 +11,7 @@ import numpy as np
 from netvlad.errors import PlacesError
 from netvlad.places import Places
 from netvlad.places.neighbours import Neighbours
+from netvlad.runtime.files import refuse_irregular
 from netvlad.types import BoolArray
 
 
@@ -40,6 +41,7 @@ def confirmed(database: Places, queries: Places, near: Neighbours, possible: Boo
 
 
 def _read(path: Path) -> set[tuple[str, str]]:
+    refuse_irregular(path, error=PlacesError)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))

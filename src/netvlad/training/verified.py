@@ -81,10 +81,12 @@ class VerifiedPairs:
             table = pq.read_table(file, columns=["query", "database", "inliers"])
             told = json.loads(table.schema.metadata[b"verified"])
             query, database, inliers = (table[name].to_numpy() for name in ("query", "database", "inliers"))
+            if not all(column.dtype.kind in "iu" for column in (query, database, inliers)):
+                raise TypeError("its columns are no integers")
             return cls(query, database, inliers, told["least"], told["how"], told["unreadable"])
         except FileNotFoundError:
             raise NetvladError(f"{file}: no such file of verified pairs") from None
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as e:
+        except (pa.ArrowException, OSError, LookupError, TypeError, ValueError, RecursionError) as e:
             raise NetvladError(f"{file} is not a file of verified pairs ({type(e).__name__})") from e
 
 

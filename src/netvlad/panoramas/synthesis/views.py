@@ -114,7 +114,12 @@ def _check_settings(path: Path, settings: Settings) -> None:
     """Raise NetvladError if the folder was made with other settings."""
     wanted = asdict(settings)
     if path.exists():
-        has = json.loads(path.read_text("utf-8"))
+        try:
+            has = json.loads(path.read_text("utf-8"))
+        except (ValueError, RecursionError) as e:
+            raise NetvladError(f"cannot be read as the settings of these views ({e})", path=path) from e
+        if not isinstance(has, dict):
+            raise NetvladError(f"is no object with the settings of these views but a {type(has).__name__}", path=path)
         differs = [f"{key} {has.get(key)}, not {value}" for key, value in wanted.items() if has.get(key) != value]
         if differs:
             raise NetvladError(
