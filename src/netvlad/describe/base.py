@@ -6,19 +6,17 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from netvlad.describe.wccn import WCCN
 from netvlad.describe.whitening import Whitening, make_whitening
 from netvlad.errors import ModelError, first_line
 from netvlad.runtime.artifacts import FILE, Card, digest, read_arrays, read_card, write_in_place
 from netvlad.types import Array, FloatArray, ImageLike, Method
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 LONGEST_SIDE = 640  # pixels; Pittsburgh and Tokyo 24/7 cut-outs are 640x480
 # pixels of one forward pass, so that VGG-16 at 640x480 fits a small machine

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import Self
 
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
 from netvlad.describe.vlad import EPS, VLAD
+from netvlad.describe.wccn import WCCN
 from netvlad.describe.weights import find_file
 from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
@@ -22,14 +24,9 @@ from netvlad.features import dense_sift
 from netvlad.features.dense_sift import DIM
 from netvlad.images.read import read_image
 from netvlad.registry import register_artifact
+from netvlad.runtime.artifacts import Card
 from netvlad.runtime.files import sha256
 from netvlad.types import Array, FloatArray, ImageLike, Method
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from netvlad.describe.wccn import WCCN
-    from netvlad.runtime.artifacts import Card
 
 CLUSTERS = 128
 CENTRES = "densevlad_rootsift_k128_centres.npy"  # the authors', in a folder of $NETVLAD_WEIGHTS

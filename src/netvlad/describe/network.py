@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from netvlad.describe.backbone import Backbone
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, same_size
@@ -21,12 +22,8 @@ from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.images.read import read_image
 from netvlad.registry import register_artifact
+from netvlad.runtime.artifacts import Card
 from netvlad.types import Array, FloatArray, ImageLike, Method
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from netvlad.runtime.artifacts import Card
 
 
 @register_artifact("network")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.linalg import eigh
 from torch import Tensor, nn
 
 from netvlad.describe.wccn import WCCN
@@ -83,8 +84,6 @@ def fit_whitening(vectors: FloatArray, dim: int) -> Whitening:
 
 def _principal(x: Array, dim: int) -> tuple[Array, Array]:
     """The `dim` largest variances (descending) of centred x (n, D), and their directions (dim, D)."""
-    from scipy.linalg import eigh
-
     n, d = x.shape
     if d <= n:
         variance, u = eigh(x.T @ x / (n - 1), subset_by_index=[d - dim, d - 1])

@@ -6,21 +6,17 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netvlad.benchmarks import Benchmark, benchmark, list_benchmarks
+from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
 from netvlad.experiments.ranker_factory import RankerOptions
-from netvlad.experiments.run import COMPARED, Result, labelled, make_task, model_options, run
+from netvlad.experiments.run import COMPARED, Models, Result, labelled, make_task, model_options, run
+from netvlad.places import Places
 from netvlad.report.comparison import MAP, Panel, panels_of, published_panels, sweep_panels
 from netvlad.report.figures import draw_map, draw_recall, draw_sweep
 from netvlad.report.tables import latex, markdown
 from netvlad.runtime.files import write_json, write_text
-
-if TYPE_CHECKING:
-    from netvlad.benchmarks.protocol import Protocol
-    from netvlad.experiments.run import Models
-    from netvlad.places import Places
 
 TITLE = 32  # letters of a benchmark's title over a panel
 

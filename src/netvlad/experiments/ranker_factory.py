@@ -8,22 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from netvlad import __version__
-from netvlad.benchmarks.published import row_of
+from netvlad.benchmarks.published import PublishedResult, row_of
 from netvlad.errors import NetvladError
 from netvlad.experiments.cached_ranker import CachedRanker, MemoizedRanker, stamp
+from netvlad.experiments.tasks import Task
+from netvlad.places import Neighbours
 from netvlad.registry import ranker_named
+from netvlad.search.named_trees import is_tree_folder, vocabulary_tree_ranker
+from netvlad.search.rankers import MemoryRanker, Sweep
+from netvlad.search.rerank import Reranker, RerankOptions
 from netvlad.types import Describer, Ranker, needs_fit
 
-if TYPE_CHECKING:
-    from netvlad.benchmarks.published import PublishedResult
-    from netvlad.experiments.tasks import Task
-    from netvlad.places import Neighbours
-    from netvlad.search.rerank import RerankOptions
-
-    Model: TypeAlias = str | os.PathLike[str] | Describer | Ranker
+Model: TypeAlias = str | os.PathLike[str] | Describer | Ranker
 
 DISTINCT = "-distinct"
 
@@ -81,8 +80,6 @@ def build_rankers(label: str, model: Model, task: Task, options: RankerOptions) 
     if options.rerank is None:
         yield built
         return
-    from netvlad.search.rerank import Reranker
-
     memoized = MemoizedRanker(built.ranker)  # queries are described once for both
     yield replace(built, ranker=memoized)
     yield BuiltRanker(f"{label} + rerank", Reranker(memoized, task.photos, options.rerank))
@@ -101,8 +98,6 @@ def _build(label: str, model: Model, task: Task, options: RankerOptions) -> Buil
         key["near"] = _digest(near)
 
     def make() -> Ranker:
-        from netvlad.search.rankers import MemoryRanker
-
         return MemoryRanker(_fitted(describer, task, options), task.photos, near=near, workers=options.workers)
 
     ranker, cache = _cached(label, make, key, task, options, describer.dim)
@@ -127,8 +122,6 @@ def _registered(
 
 def _sweep(label: str, model: Model, task: Task, options: RankerOptions) -> Iterator[BuiltRanker]:
     """The rankers of the first numbers of a whitened model: photos are described once for all dimensions."""
-    from netvlad.search.rankers import MemoryRanker, Sweep
-
     if is_distinct(model):
         raise NetvladError(f"{label} is worked out in all dimensions: give --dims without {DISTINCT}")
     if isinstance(model, Ranker) or ranker_of(model) is not None:
@@ -202,8 +195,6 @@ def _cached(
 
 def ranker_of(model: Model) -> Callable[..., Ranker] | None:
     """What makes the ranker that a registered name or the folder of a vocabulary tree stands for; None for others."""
-    from netvlad.search.named_trees import is_tree_folder, vocabulary_tree_ranker
-
     if not isinstance(model, str | os.PathLike):
         return None
     name = os.fspath(model)

@@ -7,24 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from netvlad.benchmarks.protocol import Protocol
+from netvlad.benchmarks.published import PublishedResult
 from netvlad.errors import NetvladError
+from netvlad.evaluation.result import Evaluation
 from netvlad.evaluation.retrieval import Retrieval
-from netvlad.experiments.ranker_factory import RankerOptions, build_rankers
+from netvlad.experiments.ranker_factory import Model, RankerOptions, build_rankers
 from netvlad.experiments.tasks import Task, benchmark_task, table_task
+from netvlad.places import Places
 from netvlad.report import recall_report, retrieval_report
+from netvlad.search.rerank import RerankOptions
 from netvlad.types import Describer, Ranker
 
-if TYPE_CHECKING:
-    from netvlad.benchmarks.protocol import Protocol
-    from netvlad.benchmarks.published import PublishedResult
-    from netvlad.evaluation.result import Evaluation
-    from netvlad.experiments.ranker_factory import Model
-    from netvlad.places import Places
-    from netvlad.search.rerank import RerankOptions
-
-    Models: TypeAlias = Model | Sequence[Model] | Mapping[str, Model]
+Models: TypeAlias = Model | Sequence[Model] | Mapping[str, Model]
 
 COMPARED = ("resnet18-max", "resnet18-netvlad")  # the paper's question, where no models are named
 

@@ -8,19 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netvlad.benchmarks import Benchmark, Split, benchmark
 from netvlad.benchmarks.protocol import Protocol
+from netvlad.benchmarks.published import PublishedResult
 from netvlad.errors import NetvladError
 from netvlad.evaluation.retrieval import Cropping, PrecisionJudge
 from netvlad.evaluation.run import RecallJudge
 from netvlad.places import Neighbours, Places, read_places
 from netvlad.places.place_matches import place_matches
 from netvlad.types import BoolArray, Ranker
-
-if TYPE_CHECKING:
-    from netvlad.benchmarks.published import PublishedResult
 
 RADIUS = 25.0  # metres within which photos may show one place, where the protocol has no radius
 

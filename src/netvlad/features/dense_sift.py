@@ -12,7 +12,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import cv2
 import numpy as np
+import torch
 
 from netvlad.features.local_features import grey_and_defined
 from netvlad.types import Array, BoolArray, FloatArray, IntArray
@@ -113,16 +115,12 @@ def _blocks(indices: IntArray) -> Iterator[IntArray]:
 
 def smoothed(grey: FloatArray, sigma: float) -> Array:
     """(H, W) float32 after a Gaussian of standard deviation `sigma` pixels, cut at 4 of them."""
-    import cv2
-
     side = 2 * math.ceil(4 * sigma) + 1
     return cv2.GaussianBlur(grey, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
 
 
 def orientation_maps(grey: Array) -> FloatArray:
     """(H, W) float32 -> (H, W, 8): each pixel's gradient, shared between the two nearest directions."""
-    import torch
-
     dy, dx = np.gradient(grey)
     length = np.sqrt(dx * dx + dy * dy)
     angle = torch.atan2(torch.from_numpy(dy), torch.from_numpy(dx)).numpy()  # numpy's takes five times as long
@@ -142,8 +140,6 @@ def binned(maps: FloatArray, size: int) -> Array:
 
     This is the bilinear sharing of gradients between spatial bins, from the bin's side.
     """
-    import cv2
-
     triangle = 1 - np.abs(np.arange(1 - size, size, dtype=np.float32)) / size
     return cv2.sepFilter2D(maps, cv2.CV_32F, triangle, triangle, borderType=cv2.BORDER_REPLICATE)
 
@@ -162,7 +158,5 @@ def untouched(defined: BoolArray, size: int) -> BoolArray:
     It depends on the pixels under its bins (1.5 + 1 bin sizes from the centre), under the gradients at their edge, and
     under the smoothing. The triangle is zero at a bin size's distance, which offsets the pixel that a gradient adds.
     """
-    import cv2
-
     reach = 3 * size // 2 + size + math.ceil(4 * size / SMOOTHING)
     return cv2.erode(defined.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)).astype(bool)

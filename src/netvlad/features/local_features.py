@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from netvlad.errors import ImageError, NetvladError
@@ -53,21 +54,15 @@ class Kind:
 
 
 def _sift(most: int) -> Any:
-    import cv2
-
     # without the precise doubling all points lie a quarter pixel off
     return cv2.SIFT.create(contrastThreshold=CONTRAST, enable_precise_upscale=True)
 
 
 def _orb(most: int) -> Any:
-    import cv2
-
     return cv2.ORB.create(nfeatures=most, fastThreshold=10)
 
 
 def _akaze(most: int) -> Any:
-    import cv2
-
     modules: list[Any] = [cv2, getattr(cv2, "xfeatures2d", None)]  # OpenCV 5 moved it to the contributed modules
     for module in modules:
         if hasattr(module, "AKAZE_create"):
@@ -146,8 +141,6 @@ def as_kind(stored: Array, kind: str) -> Array:
 
 def _untouched(defined: BoolArray, x: FloatArray, y: FloatArray, reach: FloatArray) -> BoolArray:
     """Whether each point has no undefined pixel within `reach` pixels; those outside of the image do not count."""
-    import cv2
-
     far = cv2.distanceTransform(defined.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     height, width = defined.shape
     column, row = (np.clip(np.rint(v).astype(int), 0, side - 1) for v, side in ((x, width), (y, height)))
@@ -160,8 +153,6 @@ def grey_and_defined(image: Array) -> tuple[Array, BoolArray | None]:
 
     Raises ImageError for anything but (H, W), (H, W, 1), (H, W, 3) and (H, W, 4) uint8.
     """
-    import cv2
-
     channels = image.shape[2] if image.ndim == 3 else 1
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or channels not in (1, 3, 4) or image.size == 0:
         raise ImageError(f"an image array must be HxW, HxWx3 or HxWx4 uint8, got {image.shape} {image.dtype}")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from netvlad.errors import ImageError
@@ -109,8 +110,6 @@ class FeatureStore:
 
 def doubled(image: Array) -> Array:
     """Double the sides of an (H, W, C) uint8 image by cubic interpolation, of its alpha by repetition."""
-    import cv2
-
     size = (2 * image.shape[1], 2 * image.shape[0])
     colours = cv2.resize(np.ascontiguousarray(image[..., :3]), size, interpolation=cv2.INTER_CUBIC)
     if image.shape[2] == 3:

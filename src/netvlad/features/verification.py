@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from netvlad.errors import NetvladError
@@ -112,8 +113,6 @@ def least_of(model: str) -> int:
 
 def _estimate(a: Array, b: Array, model: str, threshold: float) -> tuple[Array | None, BoolArray]:
     """The matrix, None where there is none, and whether each pair of points agrees with it."""
-    import cv2
-
     # OpenCV's USAC seeds a generator of its own for each call and runs on one thread; cv2.setRNGSeed does not affect it
     try:
         if model == "homography":

@@ -13,18 +13,14 @@ that an inverted file keeps its size. Queries stay as they are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csc_array, csr_array
 
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours
 from netvlad.search.inverted_file import InvertedFile
 from netvlad.types import Array, FloatArray
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from scipy.sparse import csr_array
 
 HARDEST = 100  # negatives of a photo, the most similar ones
 RIDGE = 0.1  # a negative that is the photo itself would take 10/11 of it
@@ -98,8 +94,6 @@ def _shares(rows: csr_array, mine: slice, likeness: Array) -> Array:
 
 def _rows(inverted: InvertedFile) -> tuple[csr_array, Array]:
     """Entries as sparse rows (size, V) of unit length, and the posting (M,) of each of their numbers."""
-    from scipy.sparse import csc_array
-
     shape, ends = (inverted.size, inverted.words), inverted.starts
     posting = csc_array((np.arange(len(inverted.entries)), inverted.entries, ends), shape=shape).tocsr()
     weights = inverted.weights()
@@ -110,8 +104,6 @@ def _rows(inverted: InvertedFile) -> tuple[csr_array, Array]:
 
 def _same(near: Neighbours, entry: Array, size: int) -> csr_array:
     """Sparse (size, size): which entries may show the place of an entry, itself included."""
-    from scipy.sparse import coo_array
-
     if len(near) != len(entry):
         raise NetvladError(f"neighbours of {len(entry)} photos are needed, got those of {len(near)}")
     one = np.concatenate([np.repeat(entry, np.diff(near.offsets)), np.arange(size)])

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad.errors import NetvladError
 from netvlad.types import Array
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Signatures = NDArray[np.uint64]
+Signatures: TypeAlias = NDArray[np.uint64]
 
 BITS = 64  # of a signature
 LEAST = 8  # training descriptors from which on a word has medians of its own

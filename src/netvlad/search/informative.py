@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad.errors import NetvladError
 from netvlad.types import Array, BoolArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    FloatArray64 = NDArray[np.float64]
+FloatArray64: TypeAlias = NDArray[np.float64]
 
 
 def information_gain(at: Array, elsewhere: Array, photos_at: Array, photos: int) -> FloatArray64:

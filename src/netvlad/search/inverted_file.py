@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array, csc_array
 
 from netvlad.errors import NetvladError
 from netvlad.types import Array
@@ -71,8 +72,6 @@ class InvertedFile:
         entry: the entry of each photo, from 0 up, where photos share entries (default: each photo its own).
         Raises NetvladError for words out of range, or entries that do not fit.
         """
-        from scipy.sparse import coo_array
-
         entry, size, column = checked_entries(words, vocabulary, entry)
         row = np.repeat(entry.astype(np.int32), [len(w) for w in words])
         table = coo_array((np.ones(len(row), np.int32), (row, column)), shape=(size, vocabulary)).tocsc()
@@ -100,8 +99,6 @@ class InvertedFile:
 
     def _votes(self, words: Array, weights: Array) -> Array:
         """Sum of weights (u,) * tf over the postings of words (u,): (size,) float32."""
-        from scipy.sparse import csc_array
-
         spans = [slice(*self.starts[word : word + 2]) for word in words]
         if not spans:
             return np.zeros(self.size, np.float32)

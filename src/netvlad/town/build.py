@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from netvlad import __version__
 from netvlad.errors import NetvladError
 from netvlad.panoramas.camera import Camera, panorama_rays
+from netvlad.panoramas.panorama import write_depth
 from netvlad.runtime.files import atomic, write_json
 from netvlad.runtime.progress import progress
 from netvlad.runtime.workers import cores, in_order
@@ -153,8 +155,6 @@ def _work(job: _Job) -> int:
 
 
 def _panorama(place: Neighbourhood, scene: Scene, shot: Shot, job: _Job) -> None:
-    from netvlad.panoramas.panorama import write_depth
-
     width = job.size.width
     rays = panorama_rays(width, shot.heading)
     light, distance = scene.render(place.to_world(np.array(shot.position)), rays, 2 * np.pi / width)
@@ -197,8 +197,6 @@ def _rays(origin: Array, camera: Camera) -> tuple[Array, Array]:
 
 def save_photo(path: Path, image: Array, shot: Shot) -> None:
     """Write the photo with its ground truth in the JPEG comment, so that neither exists without the other."""
-    from PIL import Image
-
     moment = shot.moment
     ground_truth = {"at": shot.position, "heading": shot.heading, "time": str(moment.time), "weather": moment.weather}
     ground_truth["sun"] = round(moment.elevation, 3)

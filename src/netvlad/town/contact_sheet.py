@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
-from netvlad.places.table import Places
+from netvlad.places import Places, read_places
 from netvlad.runtime.files import atomic
 
 CELL = (256, 192)  # pixels
@@ -18,10 +19,6 @@ def write_contact_sheet(folder: Path, out: Path) -> Path:
 
     It shows two stops of the survey on up to three dates, then queries by day, at sunset and by night.
     """
-    from PIL import Image, ImageOps
-
-    from netvlad.places import read_places
-
     database = read_places(folder / "database" / "places.parquet")
     queries = read_places(folder / "queries" / "places.parquet")
     paths = [*_stops(database), *_queries_by_light(queries)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -11,10 +12,7 @@ from PIL import Image, ImageDraw
 from netvlad.town.plan import Plan, Street, on_crossing
 from netvlad.types import Array, FloatArray
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Quad = Callable[[Street, float, float, float, float, tuple[int, ...]], None]
+Quad: TypeAlias = Callable[[Street, float, float, float, float, tuple[int, ...]], None]
 
 SCALE = 12  # pixels a metre
 

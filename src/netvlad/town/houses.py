@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 from netvlad.town.facades import COARSE, FINE, SIGN, facade
@@ -14,10 +15,7 @@ from netvlad.town.plan import Lot, Plan
 from netvlad.town.styles import NAMES, SIGNS, STOREY, STYLES, TRADES, Colour
 from netvlad.types import Array
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    BlindWalls = dict[tuple[int, int], int]  # (style, colour) -> texture
+BlindWalls: TypeAlias = dict[tuple[int, int], int]  # (style, colour) -> texture
 
 ROOFS = ((112, 58, 44), (74, 70, 70), (92, 82, 74), (58, 66, 78))
 SPILL = 2.4  # metres above the pavement of the light of a shop

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from netvlad.types import Array, FloatArray
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 PLAIN, GROUND, LEAF, WATER = range(4)  # kinds of material: how they take light and weather
 LEVELS = 6  # mipmap levels: from a wall at arm's length to one at the end of the street

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
 
 from netvlad.town.styles import STOREY, STYLES
 from netvlad.types import Array
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    Box = tuple[float, float, float, float]  # x0, y0, x1, y1
+Box: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1
 
 MARGIN = 46.0  # metres that streets and houses extend beyond the last crossing
 DEPTH = 11.0  # metres from the front of a house to its back

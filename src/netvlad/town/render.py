@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from netvlad.errors import NetvladError
 from netvlad.town.light import LAMP_COLOUR, SHOP_COLOUR, Moment
@@ -39,8 +40,6 @@ class Scene:
     """One neighbourhood at one moment, ready to be rendered. Coordinates in metres: east, north, up."""
 
     def __init__(self, mesh: Mesh, textures: Textures, lights: Lights, moment: Moment, skyline: Array) -> None:
-        from scipy.spatial import cKDTree
-
         make_scene, add_triangles = embree()
         self.corners = np.concatenate(mesh.corners)
         self.uv = np.concatenate(mesh.uv)

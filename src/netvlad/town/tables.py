@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from netvlad.panoramas.cut_outs import LAYOUTS, write_cut_outs
 from netvlad.places import Places, write_places
 from netvlad.runtime.files import atomic
 from netvlad.town.capture_plan import SPLITS, Size, neighbourhoods, outline, planned_queries, surveys
@@ -18,8 +20,6 @@ Row = dict[str, Any]  # column -> value
 
 def write_tables(folder: Path, split: str, seed: int, size: Size, gps: float, compass: float, workers: int) -> None:
     """Write the tables and the cut-outs of a split, whose photos are in `folder`; see `build_town`."""
-    from netvlad.panoramas.cut_outs import LAYOUTS, write_cut_outs
-
     surveyed = [
         (s.name, n) for n in neighbourhoods(size)[split] for _, shots in surveys(seed, n, size, split) for s in shots
     ]
@@ -41,8 +41,6 @@ def write_tables(folder: Path, split: str, seed: int, size: Size, gps: float, co
 
 def _ground_truth(folder: Path, seed: int, size: Size, path: str, name: str, number: int) -> Row:
     """Ground truth of a photo, of which a part is in its JPEG comment."""
-    from PIL import Image
-
     with Image.open(folder / path) as image:
         ground_truth = json.loads(image.info["comment"])
     place = outline(seed, number, size.streets)

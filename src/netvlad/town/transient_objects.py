@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from netvlad.town.mesh import Mesh, Textures, axes
 from netvlad.town.plan import Lot, Plan, Street, on_crossing
 from netvlad.town.styles import SIGNS, rgb
 
-if TYPE_CHECKING:
-    Parts = tuple[int, int, int, int]  # materials of a car's glass, tyres, headlights and rear lights
+Parts: TypeAlias = tuple[int, int, int, int]  # materials of a car's glass, tyres, headlights and rear lights
 
 CAR_COLOURS = rgb("b4181c 1e3c78 282c30 ced0d2 ececea 787e82 18503c c4a03c 5a1e28")
 CLOTHES_COLOURS = rgb("282a3c 78282c 3c5a46 b4a078 1e1e22 c8c4be 466ea0 d27828")

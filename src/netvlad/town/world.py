@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netvlad.places.projection import to_utm
 from netvlad.town.furniture import grow_leaves, place_furniture, place_lamps, plant_trees
 from netvlad.town.ground import paint_ground
 from netvlad.town.houses import SPILL, build_houses
@@ -62,8 +63,6 @@ class Neighbourhood:
     @property
     def origin(self) -> Array:
         """Easting and northing (UTM zone of EPSG) of the plan's middle."""
-        from netvlad.places.projection import to_utm
-
         east, north, _ = to_utm(np.array([LAT]), np.array([LON]))
         row, column = divmod(self.number, 8)
         return np.array([east[0] + APART * column, north[0] + APART * row])

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import Tensor
 
 from netvlad.errors import NetvladError
 from netvlad.runtime.files import atomic
 from netvlad.training.record import Epoch, TrainerState
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 FORMAT = "1"
 NOW, BEST, OPTIMIZER = "now.", "best.", "optimizer."  # prefixes of tensor names; the objective's have none of these

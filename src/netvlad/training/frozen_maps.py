@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -22,8 +22,7 @@ from netvlad.runtime.progress import progress
 from netvlad.training.split import Split
 from netvlad.types import Array, BoolArray
 
-if TYPE_CHECKING:
-    Change = Callable[[int, Array], Array]
+Change: TypeAlias = Callable[[int, Array], Array]
 
 AT_ONCE = 32  # kept maps in one forward pass
 THREADS = 8  # decode the photos of one step

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
 
 from netvlad.training.config import Jitter
 from netvlad.types import Array
 
-if TYPE_CHECKING:
-    Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Transform: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def jitterer(jitter: Jitter, seed: int, epoch: int, query: int) -> Callable[[int, Array], Array]:
@@ -35,8 +37,6 @@ def jitterer(jitter: Jitter, seed: int, epoch: int, query: int) -> Callable[[int
 
 
 def _transforms(jitter: Jitter) -> list[Transform]:
-    from torchvision.transforms import v2
-
     parts: list[Transform] = []
     if jitter.perspective:
         parts.append(v2.RandomPerspective(jitter.perspective, p=1.0))
@@ -49,9 +49,6 @@ def _transforms(jitter: Jitter) -> list[Transform]:
 
 
 def _apply(transforms: list[Transform], jitter: Jitter, flip: bool, image: Array) -> Array:
-    from torchvision import tv_tensors
-    from torchvision.transforms.v2 import functional as F
-
     x = torch.tensor(image).permute(2, 0, 1)
     geometric = jitter.perspective or jitter.rotation
     mask = x[3:] if len(x) == 4 else torch.full_like(x[:1], 255)
@@ -70,8 +67,6 @@ def _apply(transforms: list[Transform], jitter: Jitter, flip: bool, image: Array
 
 def _cropped(share: float, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Crop down to 1 - share of the area and scale back; the proportions stay, so no place changes its shape."""
-    from torchvision.transforms.v2 import functional as F
-
     height, width = image.shape[-2:]
     side = float(1 - share * torch.rand(1)) ** 0.5
     h, w = max(1, round(side * height)), max(1, round(side * width))
@@ -81,8 +76,6 @@ def _cropped(share: float, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _coloured(jitter: Jitter, image: Tensor) -> Tensor:
-    from torchvision.transforms.v2 import functional as F
-
     if jitter.gamma:
         image = F.adjust_gamma(image, float(1 + jitter.gamma * (2 * torch.rand(1) - 1)))
     if jitter.white_balance:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+import torch
+
+from netvlad.places import Places
 from netvlad.registry import losses
+from netvlad.training.network import TrainableNetwork
+from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.record import StepStats
 from netvlad.training.tuple_objective import TupleObjective
 from netvlad.types import IntArray
-
-if TYPE_CHECKING:
-    import torch
-
-    from netvlad.places import Places
-    from netvlad.training.network import TrainableNetwork
-    from netvlad.training.photo_rows import PhotoRows
-    from netvlad.training.record import StepStats
 
 
 class Objective(Protocol):

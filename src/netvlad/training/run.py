@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netvlad.describe.fit import fit
+from netvlad.describe.fixed_cameras import fit_local
 from netvlad.describe.network import NetworkDescriber
 from netvlad.errors import ModelError, NetvladError, PlacesError
 from netvlad.places import Places, read_places
@@ -120,8 +121,6 @@ def _trainable(model: str | os.PathLike[str] | Describer, run: str | os.PathLike
 
 def _fit(model: NetworkDescriber, database: Places, config: Config, sources: list[str], workers: int | None) -> None:
     """Fit cluster centres, and before them the normalisation of local descriptors by fixed cameras."""
-    from netvlad.describe.fixed_cameras import fit_local
-
     if config.cameras:
         cameras = read_places(config.cameras)
         fit_local(model, cameras.path.tolist(), cameras.place.tolist(), seed=config.seed, workers=workers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from netvlad.describe.backbone import KEEP, STAGE_ALIASES, Backbone
 from netvlad.describe.network import evaluating
@@ -125,8 +126,6 @@ def _entering(backbone: Backbone, module: nn.Module, x: Tensor) -> Tensor:
 
 
 def _recomputed(module: nn.Module, x: Tensor) -> Tensor:
-    from torch.utils.checkpoint import checkpoint
-
     for part in module if isinstance(module, nn.Sequential) else [module]:
         x = checkpoint(part, x, use_reentrant=False)
     return x

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,10 +12,8 @@ from netvlad.errors import NetvladError, PlacesError
 from netvlad.evaluation.recall import recall_at
 from netvlad.places import Places, dates
 from netvlad.places.place_matches import is_place_match, place_matches
-
-if TYPE_CHECKING:
-    from netvlad.training.network import TrainableNetwork
-    from netvlad.training.photo_rows import PhotoRows
+from netvlad.training.network import TrainableNetwork
+from netvlad.training.photo_rows import PhotoRows
 
 N = 5
 

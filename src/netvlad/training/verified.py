@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad.errors import ImageError, NetvladError
 from netvlad.features.store import FeatureStore
@@ -28,9 +29,6 @@ from netvlad.runtime.files import atomic
 from netvlad.runtime.progress import progress
 from netvlad.runtime.workers import default_workers, in_order
 from netvlad.types import IntArray
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SECONDS = 20.0  # a kill loses no more work than this
 TOGETHER = 32  # pairs of a query in one job

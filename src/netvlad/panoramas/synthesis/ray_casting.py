@@ -14,6 +14,7 @@ for all views. What is stored is the parallax theta - alpha.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from netvlad.types import Array, BoolArray, FloatArray
@@ -76,8 +77,6 @@ class RayCaster:
 
 def remap(image: Array, x: Array, y: Array) -> Array:
     """Sample an image bilinearly at x, y (...): (...) or (..., C). OpenCV needs rows shorter than 2^15."""
-    import cv2
-
     n = x.size
     width = min(n, 4096)
     padded = -(-n // width) * width if n else 0
@@ -102,8 +101,6 @@ def _polar(depth: Array, heading: float, axes: Array, n: int) -> Array:
 
     Bilinear on one surface, that of the nearest pixel between two, whose mean would be a third surface.
     """
-    import cv2
-
     phi = np.arange(n, dtype=np.float32) * np.float32(2 * np.pi / n)
     alpha = _alphas(n // 2)
     around = np.stack([np.cos(phi), np.sin(phi)], axis=-1) @ axes[:2].astype(np.float32)
@@ -222,8 +219,6 @@ def thin_objects(inverse: Array, step: float) -> BoolArray:
 
     inverse: (rows, columns) of inverse depths, NaN unknown, `step` radians from column to column.
     """
-    import cv2
-
     near = np.nan_to_num(inverse)
     thin: BoolArray = np.zeros(near.shape, bool)
     for width in WIDTHS:

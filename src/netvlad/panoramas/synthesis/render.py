@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from netvlad.panoramas.camera import Camera
@@ -74,8 +75,6 @@ def _turned(rays: Array, heading: float) -> Array:
 
 def _prepare(photo: Array, shrink: int) -> Array:
     """RGBA, `shrink` times smaller, with one more column on either side, where it wraps around."""
-    import cv2
-
     if photo.shape[2] == 3:
         photo = np.concatenate([photo, np.full_like(photo[..., :1], 255)], axis=-1)
     if shrink > 1:
@@ -131,8 +130,6 @@ def fill_narrow(view: Array) -> Array:
 
     Local features that touch a hole are dropped, so without this they would be lost in front of every tree.
     """
-    import cv2
-
     size = round(NARROW * view.shape[1]) // 2 * 2 + 1
     defined = (view[..., 3] > 0).astype(np.uint8)
     if size < 3 or defined.all() or not defined.any():

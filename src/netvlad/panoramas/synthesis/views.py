@@ -7,22 +7,19 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
 from netvlad.errors import NetvladError, PlacesError
 from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.panorama import depth_path
-from netvlad.panoramas.synthesis.grid import clear_view, virtual_positions
+from netvlad.panoramas.synthesis.grid import VirtualPosition, clear_view, virtual_positions
 from netvlad.panoramas.synthesis.jobs import panorama_depth, plan_jobs, run_jobs, view_name
 from netvlad.places import Places, write_places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.progress import progress
 from netvlad.types import FloatArray
-
-if TYPE_CHECKING:
-    from netvlad.panoramas.synthesis.grid import VirtualPosition
 
 
 @dataclass(frozen=True)
