@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from netvlad.town.paint import Painter, font, grain, wall
 
@@ -10,9 +10,8 @@ from netvlad.town.paint import Painter, font, grain, wall
 @pytest.fixture
 def board():
     """A painter of 10 pixels a metre on 4 x 3 metres, and what it painted: colours and codes."""
-    picture, codes = Image.new("RGB", (40, 30)), Image.new("L", (40, 30), 0)
-    paint = Painter(ImageDraw.Draw(picture), ImageDraw.Draw(codes), picture, 10, 30)
-    return paint, lambda: (np.asarray(picture), np.asarray(codes))
+    paint = Painter(Image.new("RGB", (40, 30)), 10)
+    return paint, lambda: (paint.texture()[..., :3], paint.texture()[..., 3])
 
 
 def test_metres_from_the_lower_left(board):

@@ -135,8 +135,7 @@ def as_kind(stored: Array, kind: str) -> Array:
     sift = stored.astype(np.float32)
     if kind == "sift":
         return sift
-    root: Array = np.sqrt(sift / np.maximum(sift.sum(axis=1, keepdims=True), 1))
-    return root
+    return np.asarray(np.sqrt(sift / np.maximum(sift.sum(axis=1, keepdims=True), 1)))
 
 
 def _untouched(defined: BoolArray, x: FloatArray, y: FloatArray, reach: FloatArray) -> BoolArray:
@@ -144,8 +143,7 @@ def _untouched(defined: BoolArray, x: FloatArray, y: FloatArray, reach: FloatArr
     far = cv2.distanceTransform(defined.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     height, width = defined.shape
     column, row = (np.clip(np.rint(v).astype(int), 0, side - 1) for v, side in ((x, width), (y, height)))
-    untouched: BoolArray = far[row, column] > reach + 0.5
-    return untouched
+    return np.asarray(far[row, column] > reach + 0.5)
 
 
 def grey_and_defined(image: Array) -> tuple[Array, BoolArray | None]:

@@ -76,8 +76,7 @@ def _hardest(likeness: Array) -> Array:
 
 def _coefficients(gram: Array, likeness: Array) -> Array:
     """a (h,), of the products `gram` (h, h) among the negatives and `likeness` (h,) with the photo."""
-    found: Array = np.linalg.solve(gram + RIDGE * np.eye(len(gram)), likeness.astype(np.float64))
-    return found
+    return np.asarray(np.linalg.solve(gram + RIDGE * np.eye(len(gram)), likeness.astype(np.float64)))
 
 
 def _shares(rows: csr_array, mine: slice, likeness: Array) -> Array:
@@ -88,8 +87,7 @@ def _shares(rows: csr_array, mine: slice, likeness: Array) -> Array:
     negatives = rows[hardest]
     a = _coefficients((negatives @ negatives.T).toarray(), likeness[hardest])
     explained, own = (negatives.T @ a)[rows.indices[mine]], rows.data[mine]
-    shares: Array = np.clip(1 - np.divide(explained, own, out=np.zeros(len(own)), where=own > 0), 0, 1)
-    return shares
+    return np.asarray(np.clip(1 - np.divide(explained, own, out=np.zeros(len(own)), where=own > 0), 0, 1))
 
 
 def _rows(inverted: InvertedFile) -> tuple[csr_array, Array]:

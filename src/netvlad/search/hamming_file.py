@@ -127,8 +127,7 @@ class HammingFile:
             votes = votes * (share / 255)
         features = np.count_nonzero(words[:, 0] >= 0) if words.size else 0
         total = np.bincount(entry, votes, self.size)
-        scores: Array = (total * self._inverse / np.sqrt(max(features, 1))).astype(np.float32)
-        return scores
+        return np.asarray(total * self._inverse / np.sqrt(max(features, 1)), np.float32)
 
     def _matches(self, words: Array, signatures: Array) -> tuple[Array, Array, Array, Array | None]:
         """The query's feature (t,), the entry (t,), the vote (t,) and the share (t,) or None of each match."""
@@ -172,5 +171,4 @@ _VOTES = np.exp(-np.square(np.arange(THRESHOLD + 1) / SIGMA))
 
 def _parts(votes: Array, group: Array) -> Array:
     """Votes as parts of the sums of their groups, which are numbers from 0."""
-    parts: Array = votes / np.bincount(group, votes)[group]
-    return parts
+    return np.asarray(votes / np.bincount(group, votes)[group])

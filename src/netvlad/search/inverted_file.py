@@ -94,8 +94,7 @@ class InvertedFile:
         weights = self._tf(times) * self._idf[words]
         norm = np.sqrt(weights @ weights) if self.norm == "length" else times.sum()
         votes = self._votes(words, (weights * self._idf[words] / max(norm, 1e-12)).astype(np.float32))
-        scores: Array = votes * self._inverse
-        return scores
+        return np.asarray(votes * self._inverse)
 
     def _votes(self, words: Array, weights: Array) -> Array:
         """Sum of weights (u,) * tf over the postings of words (u,): (size,) float32."""
@@ -108,8 +107,7 @@ class InvertedFile:
         tf = self._tf(np.concatenate([self.counts[span] for span in spans])).astype(np.float32)
         if self.shares is not None:
             tf *= np.concatenate([self.shares[span] for span in spans]) / np.float32(255)
-        votes: Array = csc_array((tf, entries, ends), shape=(self.size, len(words))) @ weights
-        return votes
+        return np.asarray(csc_array((tf, entries, ends), shape=(self.size, len(words))) @ weights)
 
     def _tf(self, times: Array) -> Array:
         return np.sqrt(times, dtype=np.float32) if self.bursts else times
@@ -124,8 +122,7 @@ class InvertedFile:
             norms = np.bincount(self.entries, self.counts, self.size)
         else:
             norms = np.sqrt(np.bincount(self.entries, np.square(self.weights()), self.size))
-        inverse: Array = np.divide(1, norms, out=np.zeros(self.size), where=norms > 0).astype(np.float32)
-        return inverse
+        return np.asarray(np.divide(1, norms, out=np.zeros(self.size), where=norms > 0), np.float32)
 
     # -- on disk ------------------------------------------------------------------------------------------------
 

@@ -138,5 +138,4 @@ class CroppedRanker:
 def cropped(vectors: FloatArray, dim: int) -> FloatArray:
     """The first `dim` numbers of each vector (n, D), normalised again: (n, dim) float32."""
     first = np.ascontiguousarray(vectors[:, :dim])
-    unit: FloatArray = first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12)
-    return unit
+    return np.asarray(first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12))

@@ -74,7 +74,10 @@ def build_town(
     described = json.loads(json.dumps(asdict(size)))
     claim(out, "town.json", {"format": FORMAT, "seed": seed, **described, "gps": gps, "compass": compass})
     workers = cores() if workers is None else workers
-    _take_photos(list(_jobs(out, seed, size)), workers)
+    jobs = list(_jobs(out, seed, size))
+    with progress("building the town", sum(len(job.shots) + len(job.queries) for job in jobs)) as advance:
+        for done in in_order(_work, jobs, workers if len(jobs) > 1 else 0):
+            advance(done)
     for split in SPLITS:
         if neighbourhoods(size)[split]:
             write_tables(out / split, split, seed, size, gps, compass, workers)
@@ -133,12 +136,6 @@ def _parts(wanted: list[T]) -> Iterator[tuple[T, ...]]:
         yield tuple(wanted[i : i + CHUNK])
 
 
-def _take_photos(jobs: list[_Job], workers: int) -> None:
-    with progress("building the town", sum(len(j.shots) + len(j.queries) for j in jobs)) as advance:
-        for done in in_order(_work, jobs, workers if len(jobs) > 1 else 0):
-            advance(done)
-
-
 @lru_cache(maxsize=2)
 def _neighbourhood(seed: int, number: int, streets: tuple[int, int]) -> Neighbourhood:
     return Neighbourhood.draw(seed, number, streets)
@@ -178,7 +175,9 @@ def sees(place: Neighbourhood, scene: Scene, shot: Query) -> FloatArray:
     """Distances (n,) in metres along some rays of a photo."""
     camera = shot.camera
     glance = Camera(camera.heading, camera.pitch, camera.roll, camera.fov, 24, 18)
-    return scene.intersect(*_rays(place.to_world(np.array(shot.position)), glance))[1]
+    rays = np.ascontiguousarray(glance.rays().reshape(-1, 3), np.float32)
+    origins = np.tile(np.float32(place.to_world(np.array(shot.position))), (len(rays), 1))
+    return scene.intersect(origins, rays)[1]
 
 
 def take_photo(place: Neighbourhood, scene: Scene, shot: Query, rng: np.random.Generator) -> Array:
@@ -188,11 +187,6 @@ def take_photo(place: Neighbourhood, scene: Scene, shot: Query, rng: np.random.G
     seen = scene.radiance(origin, fine.rays().reshape(-1, 3), np.radians(camera.fov) / fine.width)[0]
     halved = np.minimum(seen, MAX_RADIANCE).reshape(camera.height, 2, camera.width, 2, 3).mean(axis=(1, 3))
     return apply_camera(halved, shot.settings, rng)
-
-
-def _rays(origin: Array, camera: Camera) -> tuple[Array, Array]:
-    rays = np.ascontiguousarray(camera.rays().reshape(-1, 3), np.float32)
-    return np.ascontiguousarray(np.broadcast_to(np.float32(origin), rays.shape)), rays
 
 
 def save_photo(path: Path, image: Array, shot: Shot) -> None:

@@ -46,8 +46,7 @@ def apply_camera(light: Array, settings: CameraSettings, rng: np.random.Generato
     light = np.where(light > 0.6, 0.6 + 0.4 * np.tanh((light - 0.6) / 0.55), light)
     light = np.clip(light, 0, 1)
     coded = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    srgb: Array = (coded * 255 + 0.5).astype(np.uint8)
-    return srgb
+    return np.asarray(coded * 255 + 0.5, np.uint8)
 
 
 def _blur_kernel(length: float, angle: float) -> FloatArray:
@@ -65,5 +64,4 @@ def _blur_kernel(length: float, angle: float) -> FloatArray:
 def _vignetting(height: int, width: int, loss: float) -> FloatArray:
     """Factor (height, width, 1): 1 in the middle, 1 - loss in the corners."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    factor: FloatArray = (1 - loss * ((x**2 + y**2) / 2) ** 1.5)[..., None].astype(np.float32)
-    return factor
+    return np.asarray((1 - loss * ((x**2 + y**2) / 2) ** 1.5)[..., None], np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from netvlad.town.paint import Painter, wall
 from netvlad.town.styles import DOORS, NAMES, SIGNS, STOREY, TRADES, Colour, Style
@@ -19,9 +19,7 @@ def facade(
     """Paint a front with windows and a door, or a shop on the ground floor: (h, w, 4) uint8."""
     height = storeys * STOREY + 0.6
     base = wall(rng, colour, width, height, scale, style.courses)
-    picture = Image.fromarray(base[..., :3])
-    codes = Image.new("L", picture.size, 0)
-    paint = Painter(ImageDraw.Draw(picture), ImageDraw.Draw(codes), picture, scale, picture.size[1])
+    paint = Painter(Image.fromarray(base[..., :3]), scale)
     bays = max(1, round((width - 0.6) / style.bay))
     step = width / bays
     number = int(rng.integers(1, 200))
@@ -40,14 +38,13 @@ def facade(
         _door(rng, paint, (bays // 2 + 0.5) * step, colour)
     paint.rect(0, height - 0.45, width, height, _lighter(colour, -28 if style.band else 24))
     paint.rect(0, height - 0.55, width, height - 0.45, _lighter(colour, -50))
-    return np.dstack([np.asarray(picture), np.asarray(codes)])
+    return paint.texture()
 
 
 def posters(rng: np.random.Generator, width: float, height: float, ground: Colour) -> Array:
     """Paint boards with posters on them: (h, w, 4) uint8."""
     size = max(4, round(width * 20)), round(height * 20)
-    picture, codes = Image.new("RGB", size, ground), Image.new("L", size, 0)
-    paint = Painter(ImageDraw.Draw(picture), ImageDraw.Draw(codes), picture, 20, size[1])
+    paint = Painter(Image.new("RGB", size, ground), 20)
     for x in np.arange(0.2, width - 1.0, 1.25):
         if rng.random() < 0.75:
             colour, low = DOORS[rng.integers(len(DOORS))], rng.uniform(0.3, 0.6)
@@ -56,7 +53,7 @@ def posters(rng: np.random.Generator, width: float, height: float, ground: Colou
             word = (TRADES + NAMES)[rng.integers(len(TRADES) + len(NAMES))]
             ink = (240, 238, 230) if sum(colour) < 450 else (30, 30, 34)
             paint.word(word, x + 0.05, low + 0.85, x + 1.05, low + 1.3, ink, 0)
-    return np.dstack([np.asarray(picture), np.asarray(codes)])
+    return paint.texture()
 
 
 def _window(

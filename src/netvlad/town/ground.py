@@ -92,8 +92,7 @@ def _wear(rng: np.random.Generator, height: int, width: int) -> FloatArray:
         shape = max(2, int(height / SCALE / cell)), max(2, int(width / SCALE / cell))
         noise = rng.standard_normal(shape).astype(np.float32) * strength
         total += cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
-    factor: FloatArray = total[..., None]
-    return factor
+    return np.asarray(total[..., None])
 
 
 def _occlusion(plan: Plan, height: int, width: int) -> FloatArray:
@@ -109,5 +108,4 @@ def _occlusion(plan: Plan, height: int, width: int) -> FloatArray:
         ]
         draw.polygon([tuple(c / 4 for c in _pixel(plan, p, height)) for p in corners], fill=255)
     blurred = cv2.GaussianBlur(np.asarray(walls), (0, 0), 1.6 * SCALE / 4).astype(np.float32) / 255
-    factor: FloatArray = 1 - 0.6 * cv2.resize(blurred, (width, height))[..., None]
-    return factor
+    return np.asarray(1 - 0.6 * cv2.resize(blurred, (width, height))[..., None])

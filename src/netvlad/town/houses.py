@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from netvlad.town.facades import COARSE, FINE, SIGN, facade
 from netvlad.town.mesh import Mesh, Textures
@@ -152,8 +152,7 @@ def _awning(rng: np.random.Generator) -> Array:
 
 
 def _sign(rng: np.random.Generator) -> Array:
-    picture, codes = Image.new("RGB", (36, 48)), Image.new("L", (36, 48), SIGN)
-    paint = Painter(ImageDraw.Draw(picture), ImageDraw.Draw(codes), picture, 40, 48)
+    paint = Painter(Image.new("RGB", (36, 48)), 40, SIGN)
     ground = SIGNS[rng.integers(len(SIGNS))]
     ink: Colour = (244, 240, 226) if sum(ground) < 420 else (26, 26, 30)
     paint.rect(0, 0, 0.9, 1.2, ground, SIGN)
@@ -161,14 +160,13 @@ def _sign(rng: np.random.Generator) -> Array:
     paint.word(text[:5], 0.05, 0.7, 0.85, 1.1, ink, SIGN)
     shape = int(rng.integers(3))
     box = (8, 24, 28, 44)
-    draw = ImageDraw.Draw(picture)
     if shape == 0:
-        draw.ellipse(box, fill=ink)
+        paint.colours.ellipse(box, fill=ink)
     elif shape == 1:
-        draw.rectangle(box, fill=ink)
+        paint.colours.rectangle(box, fill=ink)
     else:
-        draw.polygon([(18, box[1]), (box[2], box[3]), (box[0], box[3])], fill=ink)
-    return np.dstack([np.asarray(picture), np.asarray(codes)])
+        paint.colours.polygon([(18, box[1]), (box[2], box[3]), (box[0], box[3])], fill=ink)
+    return paint.texture()
 
 
 def _block(mesh: Mesh, at: Array, size: ArrayLike, lot: Lot, side: int, top: int) -> None:

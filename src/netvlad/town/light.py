@@ -62,10 +62,7 @@ class Moment:
     @property
     def season(self) -> str:
         """spring, summer, autumn or winter, of the northern hemisphere."""
-        month = int(str(self.time)[5:7])
-        return {12: "winter", 1: "winter", 2: "winter", 3: "spring", 4: "spring", 5: "spring"}.get(
-            month, "summer" if month < 9 else "autumn"
-        )
+        return ("winter", "spring", "summer", "autumn")[int(str(self.time)[5:7]) % 12 // 3]
 
     def _interpolated(self, table: Array) -> FloatArray:
         return np.array([np.interp(self.elevation, _ELEVATION[:, 0], table[:, i]) for i in range(3)], np.float32)
@@ -80,8 +77,7 @@ class Moment:
         """Mean light (3,) of the sky on a level surface."""
         if self.weather == "clear":
             zenith, horizon, opposite = (self._interpolated(table) for table in (_ZENITH, _HORIZON, _OPPOSITE))
-            mean: Array = 0.45 * zenith + 0.30 * horizon + 0.25 * opposite
-            return mean
+            return np.asarray(0.45 * zenith + 0.30 * horizon + 0.25 * opposite)
         return self._grey
 
     @cached_property
@@ -90,8 +86,7 @@ class Moment:
         shade = {"fog": 0.9, "rain": 0.55, "snow": 0.95}.get(self.weather, 0.75)
         level = (self._interpolated(_ZENITH) + self._interpolated(_OPPOSITE)).mean() * shade
         glow = np.array([0.010, 0.0075, 0.005]) * (self.elevation < -3)  # clouds reflect the lamps of a city
-        grey: FloatArray = (level * np.array([0.95, 0.99, 1.05]) + glow).astype(np.float32)
-        return grey
+        return np.asarray(level * np.array([0.95, 0.99, 1.05]) + glow, np.float32)
 
     @property
     def haze(self) -> float:
@@ -121,8 +116,7 @@ class Moment:
             colour = self._grey * (texture * (0.85 + 0.3 * up))[:, None]
         if skyline is not None:
             colour = self._behind_skyline(colour, directions, skyline)
-        light: FloatArray = colour.astype(np.float32)
-        return light
+        return np.asarray(colour, np.float32)
 
     def _clouds(self, directions: Array, up: Array, cover: float) -> Array:
         """Share of cloud (n,): noise on a plane overhead, in perspective."""
@@ -131,8 +125,7 @@ class Moment:
         x = ((directions[:, 0] * scale + drift) % 512).astype(np.float32)
         y = ((directions[:, 1] * scale + drift * 1.7) % 512).astype(np.float32)
         value = noise[y.astype(np.int64) % 512, x.astype(np.int64) % 512]
-        share: Array = np.clip((value - (1 - cover)) * 3.0, 0, 1) * np.clip(up * 8, 0, 1)
-        return share
+        return np.asarray(np.clip((value - (1 - cover)) * 3.0, 0, 1) * np.clip(up * 8, 0, 1))
 
     def _behind_skyline(self, colour: Array, directions: Array, skyline: Array) -> Array:
         """Sky colours (n, 3) with the skyline in front."""

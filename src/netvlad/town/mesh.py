@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from netvlad.types import Array, FloatArray
 
-PLAIN, GROUND, LEAF, WATER = range(4)  # kinds of material: how they take light and weather
+PLAIN, GROUND, LEAF = range(3)  # kinds of material: how they take light and weather
 LEVELS = 6  # mipmap levels: from a wall at arm's length to one at the end of the street
 
 
@@ -73,8 +73,7 @@ LINEAR[:11] = (np.arange(11) / 255 / 12.92).astype(np.float32)
 
 def linear(colour: ArrayLike) -> FloatArray:
     """Convert sRGB 0..255 to linear 0..1."""
-    values: FloatArray = LINEAR[np.asarray(colour, np.uint8)]
-    return values
+    return np.asarray(LINEAR[np.asarray(colour, np.uint8)])
 
 
 def _halved(image: Array) -> Array:

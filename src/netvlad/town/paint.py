@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 
 import cv2
@@ -27,8 +26,7 @@ def grain(rng: np.random.Generator, height: int, width: int, strength: float = 0
             np.float32
         )
         total += weight * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    factor: FloatArray = (1 + strength * total)[..., None]
-    return factor
+    return np.asarray((1 + strength * total)[..., None])
 
 
 def wall(
@@ -52,18 +50,22 @@ def wall(
     return out
 
 
-@dataclass(frozen=True)
 class Painter:
-    """Draws colours and codes (see `Textures`) at once, in metres from the lower left corner."""
+    """Draws colours and codes (see `Textures`) at once, in metres from the lower left corner.
 
-    colours: ImageDraw.ImageDraw
-    codes: ImageDraw.ImageDraw
-    picture: Image.Image
-    scale: int
-    height: int
+    picture: RGB, `scale` pixels a metre, which is drawn on. code: of what nothing is drawn on.
+    """
+
+    def __init__(self, picture: Image.Image, scale: int, code: int = 0) -> None:
+        self.scale, self._picture, self._codes = scale, picture, Image.new("L", picture.size, code)
+        self.colours, self.codes = ImageDraw.Draw(self._picture), ImageDraw.Draw(self._codes)
+
+    def texture(self) -> Array:
+        """What was painted: (h, w, 4) uint8."""
+        return np.dstack([np.asarray(self._picture), np.asarray(self._codes)])
 
     def _box(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
-        s, h = self.scale, self.height
+        s, h = self.scale, self._picture.height
         return (
             round(x0 * s),
             round(h - y1 * s),

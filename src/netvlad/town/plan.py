@@ -31,8 +31,7 @@ class Street:
     @property
     def along(self) -> Array:
         """Unit vector from start to end."""
-        direction: Array = (self.end - self.start) / self.length
-        return direction
+        return np.asarray((self.end - self.start) / self.length)
 
     @property
     def right(self) -> Array:

@@ -120,8 +120,7 @@ class Scene:
         keep = np.exp(-distance / self.moment.haze)[:, None]
         level = directions * np.array([1, 1, 0.2], np.float32) + np.array([0, 0, 0.04], np.float32)
         haze = self.moment.sky(level / np.linalg.norm(level, axis=1, keepdims=True))
-        hazy: Array = light * keep + haze * (1 - keep)
-        return hazy
+        return np.asarray(light * keep + haze * (1 - keep))
 
     def _albedo(
         self, material: Array, triangle: Array, barycentric: Array, distance: Array, facing: Array, pixel_angle: float
@@ -166,8 +165,7 @@ class Scene:
             to_sun = np.broadcast_to(moment.sun.astype(np.float32), (len(lit), 3))
             lit = lit[~self._occluded(points[lit] + normal[lit] * 0.02, to_sun)]
             total[lit] += moment.sunlight * cosine[lit, None] * 2.6
-        light: Array = total + self._lamplight(points, normal, kind) if self._tree is not None else total
-        return light
+        return np.asarray(total + self._lamplight(points, normal, kind) if self._tree is not None else total)
 
     def _lamplight(self, points: Array, normal: Array, kind: Array) -> FloatArray:
         """Light (n, 3) of the four nearest lamps on points; the two nearest cast shadows."""
@@ -189,8 +187,7 @@ class Scene:
                 shadow = self._occluded(start, away[strong], d[strong, 0] - 0.3)
                 strength[strong[shadow]] = 0
             total[rows] += self._light[which[rows, i]] * strength[:, None]
-        light: FloatArray = total.astype(np.float32)
-        return light
+        return np.asarray(total, np.float32)
 
     def _occluded(self, points: Array, directions: Array, reach: Array | None = None) -> BoolArray:
         """Whether rays hit anything within `reach` metres (n,), by default FAR."""
@@ -198,8 +195,7 @@ class Scene:
             return np.zeros(0, bool)
         reach = np.full(len(points), FAR, np.float32) if reach is None else np.maximum(reach, 0.05).astype(np.float32)
         points, directions = np.ascontiguousarray(points, np.float32), np.ascontiguousarray(directions, np.float32)
-        occluded: BoolArray = self._scene.run(points, directions, reach, query="OCCLUDED") == 0
-        return occluded
+        return np.asarray(self._scene.run(points, directions, reach, query="OCCLUDED") == 0)
 
     def _reflected(self, code: Array, normal: Array, directions: Array, facing: Array) -> FloatArray:
         """Light (n, 3) of the sky mirrored in windows, more of it at grazing angles."""

@@ -20,6 +20,9 @@ Row = dict[str, Any]  # column -> value
 
 def write_tables(folder: Path, split: str, seed: int, size: Size, gps: float, compass: float, workers: int) -> None:
     """Write the tables and the cut-outs of a split, whose photos are in `folder`; see `build_town`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     surveyed = [
         (s.name, n) for n in neighbourhoods(size)[split] for _, shots in surveys(seed, n, size, split) for s in shots
     ]
@@ -30,13 +33,14 @@ def write_tables(folder: Path, split: str, seed: int, size: Size, gps: float, co
     queries = [(f"queries/photos/{name}.jpg", name, number) for name, number in planned]
     ground_truth = [_ground_truth(folder, seed, size, *row) for row in panoramas + queries]
     rng = np.random.default_rng([seed, SPLITS.index(split), 6])
-    taken = _recorded(folder, ground_truth[: len(panoramas)], rng, gps, compass, "panorama", "database")
+    taken = _recorded(folder, ground_truth[: len(panoramas)], rng, gps, compass)
     write_places(taken, folder / "panoramas.parquet")
-    found = _recorded(folder, ground_truth[len(panoramas) :], rng, gps, None, "", "query")
+    found = _recorded(folder, ground_truth[len(panoramas) :], rng, gps, None)
     database = write_cut_outs(taken, folder / "database", LAYOUTS["tokyo"].sized(*size.photo), workers=workers)
     write_places(found, folder / "queries" / "places.parquet")
     write_places(Places.concat([database, found]), folder / "places.parquet")
-    _write_ground_truth(folder / "truth.parquet", ground_truth)
+    with atomic(folder / "truth.parquet") as whole:
+        pq.write_table(pa.Table.from_pylist(ground_truth), whole)
 
 
 def _ground_truth(folder: Path, seed: int, size: Size, path: str, name: str, number: int) -> Row:
@@ -51,15 +55,9 @@ def _ground_truth(folder: Path, seed: int, size: Size, path: str, name: str, num
 
 
 def _recorded(
-    folder: Path,
-    ground_truth: list[Row],
-    rng: np.random.Generator,
-    gps: float,
-    compass: float | None,
-    panorama: str,
-    split: str,
+    folder: Path, ground_truth: list[Row], rng: np.random.Generator, gps: float, compass: float | None
 ) -> Places:
-    """Positions and headings with the errors of a receiver and a compass; compass None: without headings."""
+    """Positions and headings with the errors of a receiver and a compass; compass None: queries, without headings."""
     off = rng.normal(0, gps, (len(ground_truth), 2)) if gps else np.zeros((len(ground_truth), 2))
     turned = rng.normal(0, compass or 0, len(ground_truth))
     return Places.build(
@@ -70,14 +68,6 @@ def _recorded(
         heading=None if compass is None else (np.array([row["heading"] for row in ground_truth]) + turned) % 360,
         time=np.array([row["time"] for row in ground_truth], "datetime64[s]"),
         is_utc=True,
-        panorama=[row["name"] for row in ground_truth] if panorama else None,
-        split=split,
+        panorama=None if compass is None else [row["name"] for row in ground_truth],
+        split="query" if compass is None else "database",
     )
-
-
-def _write_ground_truth(path: Path, ground_truth: list[Row]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with atomic(path) as whole:
-        pq.write_table(pa.Table.from_pylist(ground_truth), whole)

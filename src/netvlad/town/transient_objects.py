@@ -68,10 +68,7 @@ def _car(mesh: Mesh, rng: np.random.Generator, x: float, y: float, heading: floa
     centre = np.array([x, y, 0.0])
     mesh.box(centre + [0, 0, 0.32], (wide, long, 0.52), heading, paint)
     shift = along * rng.uniform(-0.35, 0.1)
-    back, fore = (
-        long * rng.uniform(0.3, 0.44),
-        long * rng.uniform(0.18, 0.26),
-    )  # of the cabin, from the middle of the car
+    back, fore = long * rng.uniform(0.3, 0.44), long * rng.uniform(0.18, 0.26)  # of the cabin, from the car's middle
     low = [
         centre + shift + a * across * wide * 0.48 + along * b + [0, 0, 0.84]
         for a, b in ((-1, -back), (1, -back), (1, fore), (-1, fore))

@@ -70,8 +70,7 @@ class Neighbourhood:
     @property
     def middle(self) -> Array:
         """Middle (x, y) of the plan."""
-        middle: Array = (self.plan.low + self.plan.high) / 2
-        return middle
+        return np.asarray((self.plan.low + self.plan.high) / 2)
 
     def to_world(self, points: Array) -> Array:
         """Convert points (..., 2 or 3) of the plan to (east, north[, up]) in metres from `origin`."""

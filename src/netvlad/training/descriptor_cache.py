@@ -47,5 +47,4 @@ class DescriptorCache:
         """Squared L2 distances (n,) float32 of `row` to `others`, NaN where either is missing."""
         at = torch.as_tensor(np.asarray(others, np.int64))
         products = self._vectors[at].float() @ self._vectors[row].float()
-        distances: FloatArray = (self._squares[at] + self._squares[row] - 2 * products).clamp_min(0).numpy()
-        return distances
+        return np.asarray((self._squares[at] + self._squares[row] - 2 * products).clamp_min(0).numpy())

@@ -61,8 +61,7 @@ def _apply(transforms: list[Transform], jitter: Jitter, flip: bool, image: Array
         pair = F.horizontal_flip(pair[0]), F.horizontal_flip(pair[1])
     rgb, mask = _coloured(jitter, pair[0]), pair[1].as_subclass(torch.Tensor)
     both = torch.cat([rgb, mask]) if geometric or len(x) == 4 else rgb
-    changed: Array = both.permute(1, 2, 0).contiguous().numpy()
-    return changed
+    return np.asarray(both.permute(1, 2, 0).contiguous().numpy())
 
 
 def _cropped(share: float, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

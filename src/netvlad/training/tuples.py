@@ -68,8 +68,7 @@ class Tuples:
     def positives(self, query: int) -> IntArray:
         """Database rows that are potential positives of `query`, nearest in space first."""
         mine = slice(self._near.offsets[query], self._near.offsets[query + 1])
-        found: IntArray = self._near.ids[mine][self._positive[mine]]
-        return found
+        return np.asarray(self._near.ids[mine][self._positive[mine]])
 
     def random_negatives(self, query: int, epoch: int, block: int | None = None) -> IntArray:
         """Up to `sample` definite negatives of `query`, drawn uniformly without replacement.
@@ -136,8 +135,7 @@ class Tuples:
             positive &= near.metres > rule.apart
         positive |= np.isnan(near.metres)  # these share a label
         own = np.repeat(moments(queries, rule.positives), np.diff(near.offsets))
-        allowed: BoolArray = positive & agree(rule.positives, own, moments(database, rule.positives)[near.ids])
-        return allowed
+        return np.asarray(positive & agree(rule.positives, own, moments(database, rule.positives)[near.ids]))
 
     def _themselves(self, database: Places, queries: Places, own: IntArray) -> BoolArray:
         """Whether each pair in `_near` that could be a positive is a photo and itself."""

@@ -56,8 +56,7 @@ class VerifiedPairs:
         """Database rows (n,) with `least` inliers or more (default: self.least) for a query, most inliers first."""
         mine = np.flatnonzero(self.query == query)
         mine = mine[self.inliers[mine] >= max(1, self.least if least is None else least)]
-        found: IntArray = self.database[mine[np.argsort(-self.inliers[mine], kind="stable")]]
-        return found
+        return np.asarray(self.database[mine[np.argsort(-self.inliers[mine], kind="stable")]])
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write a Parquet file with columns query, database, inliers, atomically."""

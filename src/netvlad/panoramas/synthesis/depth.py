@@ -49,8 +49,7 @@ def depth_from_views(
     if not ground.any():
         raise PlacesError("no depth was predicted for what is below the camera: without ground there is no scale")
     drop = np.median(-depth[ground] * rays[..., 2][ground])
-    metres: FloatArray = (depth * (camera_height / drop)).astype(np.float32)
-    return metres
+    return np.asarray(depth * (camera_height / drop), np.float32)
 
 
 def _projected(guess: Array, camera: Camera, rays: Array) -> tuple[Array, Array]:
@@ -83,8 +82,7 @@ def _scales(logs: Array) -> FloatArray:
             row[i], row[j] = np.sqrt(count), -np.sqrt(count)
             rows.append(row)
             values.append(np.sqrt(count) * float(np.median(logs[i][both] - logs[j][both])))
-    scales: FloatArray = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0].astype(np.float32)
-    return scales
+    return np.asarray(np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0], np.float32)
 
 
 def _merged(logs: Array, weights: Array) -> Array:
@@ -95,5 +93,4 @@ def _merged(logs: Array, weights: Array) -> Array:
     unknown = weights.sum(0) - near - far
     mean = np.where(finite, logs * weights, 0).sum(0) / np.maximum(near, 1e-9)
     depth = np.where(far > near, np.inf, np.exp(mean))
-    merged: Array = np.where(unknown > np.maximum(near, far), np.nan, depth)
-    return merged
+    return np.asarray(np.where(unknown > np.maximum(near, far), np.nan, depth))

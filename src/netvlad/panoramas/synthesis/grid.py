@@ -49,8 +49,7 @@ def clear_view(depth: Array) -> FloatArray:
     nearest = np.fmin.reduce(depth[height // 2 - half : height // 2 + half], axis=0)
     around = np.tile(1 / nearest, 3)[None]
     thin = thin_objects(around, 2 * np.pi / width)[0, width : 2 * width]
-    clear: FloatArray = np.where(thin, np.float32(np.nan), nearest)
-    return clear
+    return np.asarray(np.where(thin, np.float32(np.nan), nearest))
 
 
 def virtual_positions(
@@ -135,8 +134,7 @@ def _sees(clear: Array, heading: float, offset: Array, clearance: float) -> Bool
     k = np.arange(-int(half.max(initial=1)) - 1, int(half.max(initial=1)) + 2)
     columns = np.rint(column).astype(np.int64)[:, None] + k
     values = np.where(np.abs(columns - column[:, None]) <= half[:, None], clear[columns % width], np.nan)
-    seen: BoolArray = np.fmin.reduce(values, axis=1) > metres + clearance  # False for NaN: nothing is known
-    return seen
+    return np.asarray(np.fmin.reduce(values, axis=1) > metres + clearance)  # False for NaN: nothing is known
 
 
 def _runs(order: Array, *keys: Array) -> list[Array]:

@@ -60,8 +60,7 @@ class RayCaster:
         alpha -= self._sample(np.arctan2(c, b), alpha)
         around = np.sin(alpha) / np.maximum(away, 1e-12)
         local = np.stack([b * around, c * around, np.cos(alpha)], axis=-1)
-        found: FloatArray = local @ self._axes.astype(np.float32)
-        return found
+        return np.asarray(local @ self._axes.astype(np.float32))
 
     def _sample(self, phi: Array, theta: Array) -> Array:
         """The parallax between samples: bilinear on one surface, that of the nearest sample between two."""
@@ -129,8 +128,7 @@ def _alphas(n: int) -> Array:
 def _cut(inverse: Array) -> BoolArray:
     """Cells (H - 1, W - 1) between four pixels of an inverse depth map that are not on one surface."""
     right, down = _jumps(inverse), _jumps(inverse.T).T
-    cut: BoolArray = right[1:] | right[:-1] | down[:, 1:] | down[:, :-1]
-    return cut
+    return np.asarray(right[1:] | right[:-1] | down[:, 1:] | down[:, :-1])
 
 
 def _jumps(inverse: Array) -> BoolArray:
@@ -142,8 +140,7 @@ def _jumps(inverse: Array) -> BoolArray:
     slope[:, 1:] = step[:, :-1] * sign[:, 1:]
     slope[:, :-1] = np.fmax(slope[:, :-1], step[:, 1:] * sign[:, :-1])
     larger = np.maximum(inverse[:, 1:], inverse[:, :-1])
-    jumps: BoolArray = ~((size <= JUMP * larger) | (size <= SLOPE * slope))
-    return jumps
+    return np.asarray(~((size <= JUMP * larger) | (size <= SLOPE * slope)))
 
 
 def _first_crossing(inverse: Array, baseline: float) -> Array:
@@ -182,8 +179,7 @@ def _first(theta: Array, wanted: Array) -> Array:
     lift = 4.0 * np.arange(rows)[:, None]  # one search for all rows: each is lifted above the row before
     reached = np.maximum.accumulate(theta, axis=1) + lift
     found = np.searchsorted(reached.ravel(), (wanted + lift).ravel()).reshape(rows, len(wanted))
-    first: Array = found - columns * np.arange(rows)[:, None]
-    return first
+    return np.asarray(found - columns * np.arange(rows)[:, None])
 
 
 def _bracket(
@@ -210,8 +206,7 @@ def _stretched(parallax: Array, limit: float) -> BoolArray:
     wide = np.sin(theta) > limit * np.sin(alpha)
     slow = np.diff(alpha, axis=1) < step / limit  # False for NaN and between surfaces
     along = np.pad(slow, ((0, 0), (1, 0)), mode="edge") & np.pad(slow, ((0, 0), (0, 1)), mode="edge")
-    stretched: BoolArray = wide | along
-    return stretched
+    return np.asarray(wide | along)
 
 
 def thin_objects(inverse: Array, step: float) -> BoolArray:

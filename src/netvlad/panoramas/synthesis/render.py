@@ -62,15 +62,13 @@ def render(
 
 @lru_cache(maxsize=4)
 def _rays(camera: Camera, start: int, stop: int) -> FloatArray:
-    rays: FloatArray = camera.rays(*np.meshgrid(np.arange(camera.width), np.arange(start, stop))).astype(np.float32)
-    return rays
+    return np.asarray(camera.rays(*np.meshgrid(np.arange(camera.width), np.arange(start, stop))), np.float32)
 
 
 def _turned(rays: Array, heading: float) -> Array:
     """Rays of a camera of heading 0, for another heading."""
     s, c = np.sin(np.radians(heading)), np.cos(np.radians(heading))
-    turned: Array = rays @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], np.float32)
-    return turned
+    return np.asarray(rays @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], np.float32))
 
 
 def _prepare(photo: Array, shrink: int) -> Array:
