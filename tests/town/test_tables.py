@@ -150,7 +150,7 @@ def test_the_size_of_the_errors(tmp_path, gps, compass):
         }
         for i, h in enumerate(heading)
     ]
-    table = _recorded(tmp_path, rows, np.random.default_rng(0), gps, compass, "panorama", "database")
+    table = _recorded(tmp_path, rows, np.random.default_rng(0), gps, compass)
     for error in (table.easting - 5e5, table.northing - 4.8e6):
         assert error.std() == pytest.approx(gps, rel=0.05, abs=1e-3)
         assert abs(error.mean()) < 0.1 * gps + 1e-3

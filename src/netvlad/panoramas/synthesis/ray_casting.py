@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from netvlad.types import Array, BoolArray, FloatArray
 
@@ -113,10 +114,12 @@ def _polar(depth: Array, heading: float, axes: Array, n: int) -> Array:
     inverse = np.concatenate([depth[:, -1:], depth, depth[:, :1]], axis=1)
     with np.errstate(divide="ignore"):
         inverse = (1 / inverse).astype(np.float32)
-    cut = _cut(inverse)
-    broken = cut[np.minimum(y.astype(np.int32), height - 2), np.minimum(x.astype(np.int32), width)]
+    cell = np.minimum(y.astype(np.int32), height - 2), np.minimum(x.astype(np.int32), width)
+    broken = _cut(inverse)[cell]
     sampled = cv2.remap(np.nan_to_num(inverse, copy=False, nan=-1.0), x, y, cv2.INTER_LINEAR)
     sampled[broken] = inverse[np.rint(y[broken]).astype(np.int32), np.rint(x[broken]).astype(np.int32)]
+    steep = _steep(inverse)[cell] & ~broken  # OpenCV 4 rounds to 1/32 pixel: steps that would tear the surface there
+    sampled[steep] = map_coordinates(inverse, (y[steep], x[steep]), order=1)
     return np.where(sampled < 0, np.float32(np.nan), sampled)
 
 
@@ -129,6 +132,18 @@ def _cut(inverse: Array) -> BoolArray:
     """Cells (H - 1, W - 1) between four pixels of an inverse depth map that are not on one surface."""
     right, down = _jumps(inverse), _jumps(inverse.T).T
     return np.asarray(right[1:] | right[:-1] | down[:, 1:] | down[:, :-1])
+
+
+def _steep(inverse: Array) -> BoolArray:
+    """Cells (H - 1, W - 1) in which inverse depth changes by more than a quarter, as it does towards the horizon."""
+    corners = _corners(inverse)
+    least = np.minimum.reduce(corners)
+    return np.asarray(np.maximum.reduce(corners) - least > 0.25 * least)
+
+
+def _corners(samples: Array) -> tuple[Array, Array, Array, Array]:
+    """The four corners of the cells (H - 1, W - 1) between samples (H, W)."""
+    return samples[:-1, :-1], samples[:-1, 1:], samples[1:, :-1], samples[1:, 1:]
 
 
 def _jumps(inverse: Array) -> BoolArray:
@@ -226,7 +241,7 @@ def thin_objects(inverse: Array, step: float) -> BoolArray:
 
 def _rough(parallax: Array) -> BoolArray:
     """Cells whose corners see different surfaces or nothing, so that the parallax cannot be interpolated."""
-    corners = parallax[:-1, :-1], parallax[:-1, 1:], parallax[1:, :-1], parallax[1:, 1:]
+    corners = _corners(parallax)
     spread = np.maximum.reduce(corners) - np.minimum.reduce(corners)
     rough: BoolArray = ~(spread <= 4 * np.pi / parallax.shape[1])  # NaN too
     return np.pad(rough, ((0, 1), (0, 1)), mode="edge")
