@@ -209,10 +209,10 @@ def test_co_located_photos_can_be_allowed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"positives": "newest"}, "no rule for positives is called 'newest'; choose one of any, other-date, same-date"),
+        ({"positives": "newest"}, "positives 'newest' does not exist; choose one of any, other-date, same-date"),
         ({"positive_radius": 30.0}, "apart < positive_radius <= negative_radius is wanted"),
         ({"apart": 10.0}, "apart < positive_radius"),
-        ({"negatives": 0}, "count from 1"),
+        ({"negatives": 0}, "negatives 0: a number from 1 up"),
         ({"confirmed": "pairs.csv"}, "confirmed pairs go with positives verified, not 'any'"),
     ],
 )

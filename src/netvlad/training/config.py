@@ -38,15 +38,14 @@ class Mining:
     positive_radius: float = key(10.0, "Largest distance in metres of a potential positive.")
     apart: float | None = key(1.0, "Smallest distance of a potential positive; none: any.")
     negative_radius: float = key(25.0, "Smallest distance in metres of a definite negative.")
-    sample: int = key(1000, "Definite negatives drawn for a query.")
-    cached_negatives: int = key(10, "Hardest negatives of the last visit that join them.")
-    hard: int = key(100, "Hardest of all these that are kept.")
-    negatives: int = key(10, "Negatives of a tuple at most.")
+    sample: int = key(1000, "Definite negatives drawn for a query.", least=1)
+    cached_negatives: int = key(10, "Hardest negatives of the last visit that join them.", least=0)
+    hard: int = key(100, "Hardest of all these that are kept.", least=1)
+    negatives: int = key(10, "Negatives of a tuple at most.", least=1)
     confirmed: str | None = key(None, "A file of verified pairs: CSV (query, database), or Parquet.")
 
     def __post_init__(self) -> None:
-        if self.positives not in RULES:
-            raise NetvladError(f"no rule for positives is called {self.positives!r}; choose one of {', '.join(RULES)}")
+        check(self)
         if self.confirmed is not None and self.positives != "verified":
             raise NetvladError(f"confirmed pairs go with positives verified, not {self.positives!r}")
         if not (self.apart or 0) < self.positive_radius <= self.negative_radius:
@@ -54,8 +53,6 @@ class Mining:
                 f"positives between {self.apart} and {self.positive_radius} m and negatives beyond "
                 f"{self.negative_radius} m: apart < positive_radius <= negative_radius is wanted"
             )
-        if min(self.sample, self.hard, self.negatives) < 1 or self.cached_negatives < 0:
-            raise NetvladError("sample, hard and negatives count from 1, cached_negatives from 0")
 
 
 @dataclass(frozen=True)

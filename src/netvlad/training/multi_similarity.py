@@ -82,8 +82,4 @@ class MultiSimilarityObjective:
 
     def refuse_unreadable(self) -> None:
         """Raises NetvladError where no photo of any place can be read."""
-        bad, rows = self.network.unreadable, self.rows[np.concatenate(self.places.members)].tolist()
-        if all(row in bad for row in rows):
-            raise NetvladError(
-                f"none of the {len(rows)} photos can be read, such as {self.network.paths[rows[0]]}: {bad[rows[0]]}"
-            )
+        self.network.refuse_unreadable("photos", self.rows[np.concatenate(self.places.members)])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from netvlad.describe.network import NetworkDescriber
+from netvlad.errors import NetvladError
 from netvlad.training.config import Config
 from netvlad.training.descriptor_cache import DescriptorCache
 from netvlad.training.devices import join
@@ -119,6 +120,13 @@ class TrainableNetwork:
             found = devices.total(found).cpu()
             readable = found[:, -1] > 0
             cache.set(part[readable.numpy()], found[readable, :-1])
+
+    def refuse_unreadable(self, what: str, rows: IntArray) -> None:
+        """Raises NetvladError where none of the photos at `rows` can be read; what: their name in the message."""
+        bad = self.unreadable
+        if all(row in bad for row in rows.tolist()):
+            first = rows[0]
+            raise NetvladError(f"none of the {len(rows)} {what} can be read, such as {self.paths[first]}: {bad[first]}")
 
     # -- gradients ------------------------------------------------------------------------------------------------
 

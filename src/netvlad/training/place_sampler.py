@@ -50,25 +50,21 @@ class PlaceSampler:
         waiting = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self)).tolist()
         out: list[int] = []
         while waiting:
-            batch: list[int] = []
-            rest: list[int] = []
-            blocked: set[int] = set()
-            for place in waiting:
-                if len(batch) < self.batch and place not in blocked:
-                    batch.append(place)
-                    blocked.update(self._near.of(place)[0].tolist())
-                else:
-                    rest.append(place)
+            batch = self.apart(waiting, self.batch)
+            taken = set(batch)
+            rest = [place for place in waiting if place not in taken]
             room = self.batch - len(batch)
             out += batch + rest[:room]  # those of rest are near others of the batch: `apart` leaves them out
             waiting = rest[room:]
         return np.array(out, np.int64)
 
-    def apart(self, places: list[int]) -> list[int]:
-        """Those of `places` that are certainly apart from all before them."""
+    def apart(self, places: list[int], most: int | None = None) -> list[int]:
+        """Those of `places` that are certainly apart from all before them, `most` at most."""
         out: list[int] = []
         blocked: set[int] = set()
         for place in places:
+            if len(out) == most:
+                break
             if place not in blocked:
                 out.append(place)
                 blocked.update(self._near.of(place)[0].tolist())

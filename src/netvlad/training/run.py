@@ -17,9 +17,9 @@ from netvlad.places.splits import split_rows
 from netvlad.training.config import Config
 from netvlad.training.devices import rank
 from netvlad.training.record import Record
-from netvlad.training.run_folder import PAIRS, START, RunFolder, refuse_missing, refuse_taken
+from netvlad.training.run_folder import PAIRS, START, RunFolder, refuse_taken
 from netvlad.training.schema import flat
-from netvlad.training.settings import make_config
+from netvlad.training.settings import make_config, refuse_missing
 from netvlad.training.trainer import Trainer
 from netvlad.types import Describer
 

@@ -19,7 +19,7 @@ from netvlad.training.config import RENAMED
 from netvlad.training.curves import draw_curves
 from netvlad.training.devices import EXTRA
 from netvlad.training.record import Epoch, Record, StepStats
-from netvlad.training.settings import SETTINGS, write_settings
+from netvlad.training.settings import SETTINGS, refuse_missing, write_settings
 from netvlad.types import Saveable
 
 if TYPE_CHECKING:
@@ -139,12 +139,6 @@ def refuse_taken(folder: Path) -> None:
         raise NetvladError(f"{folder} holds a run already: --resume {folder} goes on with it; or choose another folder")
     if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - {START, PAIRS}):
         raise NetvladError(f"{folder} is there already and is not empty: choose another folder for the run")
-
-
-def refuse_missing(folder: Path) -> None:
-    """Raises NetvladError for a folder without a run."""
-    if not (folder / SETTINGS).is_file():
-        raise NetvladError(f"no run is there to resume (it would hold {SETTINGS})", path=folder)
 
 
 def fingerprint(*tables: Places) -> str:

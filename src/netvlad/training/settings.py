@@ -89,9 +89,8 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
 
     Raises NetvladError where no run is there, or one that does not name its tables.
     """
+    refuse_missing(folder)
     file = folder / SETTINGS
-    if not file.is_file():
-        raise NetvladError(f"no run is there to resume (it would hold {SETTINGS})", path=folder)
     values, about = read_settings(file)
     if "places" not in about:
         raise NetvladError(f"{file} does not say on which places: the run was begun from Python, so resume it there")
@@ -100,6 +99,12 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
             raise NetvladError(f"{name} of its section {RUN} is no list of paths", path=file)
     return build(Config, values, str(file)), about
+
+
+def refuse_missing(folder: Path) -> None:
+    """Raises NetvladError for a folder without a run."""
+    if not (folder / SETTINGS).is_file():
+        raise NetvladError(f"no run is there to resume (it would hold {SETTINGS})", path=folder)
 
 
 def rename_keys(values: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -53,11 +53,7 @@ class SoftmaxObjective(TupleObjective):
 
     def _photos(self, query: int, epoch: int) -> IntArray:
         """Rows of a query, its positive and some of its hard negatives, drawn."""
-        row = int(self.row_of[query])
-        block = self.block if self.config.cache == "partial" else None
-        mined = self.tuples.mine(
-            query, epoch, lambda ids: self.cache.squared_distances(row, self.database_rows[ids]), block
-        )
+        row, mined = int(self.row_of[query]), self.mine(query, epoch)
         if mined is None:
             return np.array([row])
         hard = self.tuples.remembered[query]

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netvlad.errors import NetvladError
 from netvlad.places import Places
 from netvlad.training.descriptor_cache import DescriptorCache
 from netvlad.training.losses import Diverged, ranking_loss
@@ -17,7 +16,7 @@ from netvlad.training.network import TrainableNetwork
 from netvlad.training.optimizer import copies, put_back
 from netvlad.training.photo_rows import PhotoRows
 from netvlad.training.record import StepStats
-from netvlad.training.tuples import Tuples
+from netvlad.training.tuples import Tuple, Tuples
 from netvlad.types import IntArray
 
 TupleLoss = Callable[[Tensor, Tensor, Tensor, float], "Tensor | tuple[Tensor, int]"]
@@ -95,6 +94,14 @@ class TupleObjective:
             self.at_refresh = copies(self.network.parameters)
             self._describe()
 
+    def mine(self, query: int, epoch: int) -> Tuple | None:
+        """The tuple of a query by the cached descriptors."""
+        row = int(self.row_of[query])
+        block = self.block if self.config.cache == "partial" else None
+        return self.tuples.mine(
+            query, epoch, lambda ids: self.cache.squared_distances(row, self.database_rows[ids]), block
+        )
+
     # -- gradients ------------------------------------------------------------------------------------------------
 
     def backward(self, queries: list[int], epoch: int) -> StepStats:
@@ -123,15 +130,12 @@ class TupleObjective:
         return stats
 
     def _add_gradient(self, query: int, epoch: int, stats: StepStats) -> None:
-        network, row = self.network, int(self.row_of[query])
-        block = self.block if self.config.cache == "partial" else None
+        network = self.network
         with network.timed("mining"):
-            mined = self.tuples.mine(
-                query, epoch, lambda ids: self.cache.squared_distances(row, self.database_rows[ids]), block
-            )
+            mined = self.mine(query, epoch)
         if mined is None:
             return
-        rows = [row, *self.database_rows[[mined.positive, *mined.negatives]].tolist()]
+        rows = [int(self.row_of[query]), *self.database_rows[[mined.positive, *mined.negatives]].tolist()]
         with network.timed("loading"):
             batches = network.training_batches(rows, epoch, query)
         with network.timed("forward"):
@@ -158,9 +162,5 @@ class TupleObjective:
 
     def refuse_unreadable(self) -> None:
         """Raises NetvladError where no query, or no database photo, can be read."""
-        bad, paths = self.network.unreadable, self.network.paths
-        for what, rows in (("database photos", self.database_rows), ("queries", self.row_of[self.row_of >= 0])):
-            if all(row in bad for row in rows.tolist()):
-                raise NetvladError(
-                    f"none of the {len(rows)} {what} can be read, such as {paths[rows[0]]}: {bad[rows[0]]}"
-                )
+        self.network.refuse_unreadable("database photos", self.database_rows)
+        self.network.refuse_unreadable("queries", self.row_of[self.row_of >= 0])
