@@ -25,14 +25,15 @@ def read(root: Path, database: str, queries: str, tolerance: int, every: int) ->
     Frames are counted along the list of clean ones (no tunnels, no stations). There are no positions: the place label
     of a photo is the number of its frame.
     """
-    if (root / LIST).is_file() or not (root / "images/test").is_dir():
-        listed = read_text(one_of(root, LIST, "images/test")).split()
+    found = one_of(root, LIST, "images/test")
+    if found.is_file():
+        listed = read_text(found).split()
         frames = {season: [str(root / season / name) for name in listed] for season in (database, queries)}
     else:
-        frames = {season: _frames(root / "images/test" / _DOWNLOADED[season]) for season in (database, queries)}
+        frames = {season: _frames(found / _DOWNLOADED[season]) for season in (database, queries)}
         if len(frames[database]) != len(frames[queries]):
             raise PlacesError(
-                f"{root / 'images/test'} holds {len(frames['summer'])} frames in database, {len(frames['winter'])} in "
+                f"{found} holds {len(frames['summer'])} frames in database, {len(frames['winter'])} in "
                 "queries; expected the same frames of both seasons"
             )
     n = len(frames[database])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,20 +16,15 @@ from netvlad.errors import PlacesError
 from netvlad.places.io.readers import photos_below
 from netvlad.places.table import Places
 
-TRUTHS = {
-    "oxford5k": ("groundtruth", "gt_files_170407", "gt"),
-    "paris6k": ("groundtruth", "paris_120310", "gt"),
-}
 
-
-def read(root: Path, name: str) -> Split:
+def read(root: Path, truth_folder: str) -> Split:
     """Read photos, and for each query its region of interest, the good and ok photos (correct), and the junk.
 
     The query's own photo is in the database and counts as correct, as in the published ground truth. There are no
     positions; the place label of a photo is its own name, since the landmark of most is not known.
     """
     photos = _photos(one_of(root, "images", "jpg"), root / "corrupt.txt")
-    truth = one_of(root, *TRUTHS[name])
+    truth = one_of(root, "groundtruth", truth_folder, "gt")
     rows = {stem: row for row, stem in enumerate(photos)}
     queries = sorted(path.name.removesuffix("_query.txt") for path in truth.glob("*_query.txt"))
     if not queries:
@@ -92,39 +88,44 @@ def _rows(stems: list[str], rows: dict[str, int], path: Path) -> list[int]:
 LAYOUT = """ROOT/
   images/*.jpg                  (or jpg/; in folders or not)
   {truth}/{query}_query.txt, ..._good.txt, ..._ok.txt, ..._junk.txt    (or groundtruth/, gt/){more}"""
-LICENCE = "Flickr's terms and those of the Visual Geometry Group"
+
+
+def _make(name: str, town: str, images: int, truth: str, query: str, more: str = "", **facts: Any) -> Benchmark:
+    return Benchmark(
+        name=name,
+        title=f"{town}: 11 landmarks, 55 queries, mean average precision",
+        reader=partial(read, truth_folder=truth),
+        images=images,
+        database=images,
+        queries=55,
+        licence="Flickr's terms and those of the Visual Geometry Group",
+        layout=LAYOUT.format(truth=truth, query=query, more=more),
+        kind="map",
+        protocol=replace(STANDARD, radius=None),
+        **facts,
+    )
+
 
 ALL = (
-    Benchmark(
-        name="oxford5k",
-        title="Oxford 5k: 11 landmarks, 55 queries, mean average precision",
-        reader=partial(read, name="oxford5k"),
-        images=5063,
-        database=5063,
-        queries=55,
+    _make(
+        "oxford5k",
+        "Oxford 5k",
+        5063,
+        "gt_files_170407",
+        "all_souls_1",
         gigabytes=2.0,
-        licence=LICENCE,
         source="https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/",
         how="oxbuild_images-v1.tgz and gt_files_170407.tgz of the source",
-        layout=LAYOUT.format(truth="gt_files_170407", query="all_souls_1", more=""),
-        kind="map",
-        protocol=replace(STANDARD, radius=None),
     ),
-    Benchmark(
-        name="paris6k",
-        title="Paris 6k: 11 landmarks, 55 queries, mean average precision",
-        reader=partial(read, name="paris6k"),
-        images=6392,
-        database=6392,
-        queries=55,
+    _make(
+        "paris6k",
+        "Paris 6k",
+        6392,
+        "paris_120310",
+        "defense_1",
+        "\n  corrupt.txt                   (a name a line; left out)",
         gigabytes=2.5,
-        licence=LICENCE,
         source="https://www.robots.ox.ac.uk/~vgg/data/parisbuildings/",
         how="paris_1-v1.tgz, paris_2-v1.tgz, paris_120310.tgz and the list of 20 corrupt photos of the source",
-        layout=LAYOUT.format(
-            truth="paris_120310", query="defense_1", more="\n  corrupt.txt                   (a name a line; left out)"
-        ),
-        kind="map",
-        protocol=replace(STANDARD, radius=None),
     ),
 )

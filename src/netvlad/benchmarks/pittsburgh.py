@@ -20,10 +20,9 @@ ZONE = 32617  # 17 N, which the structs do not state
 def read(root: Path, size: str, split: str) -> Split:
     """Read the authors' layout, or that of the field's downloader if their .mat file is missing."""
     name = f"pitts{size}_{split}.mat"
-    has_struct = any((root / place / name).exists() for place in ("", "datasets"))
-    if not has_struct and (root / "images" / split).is_dir():
-        return utm_filenames.read(root, split)
     path = one_of(root, f"datasets/{name}", name, f"images/{split}")
+    if path.is_dir():
+        return utm_filenames.read(root, split)
     struct = read_struct(path)
     if struct.which not in ("", split):
         raise PlacesError(f"is the split {struct.which!r}; its name says {split!r}", path=path)

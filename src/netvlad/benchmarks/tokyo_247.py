@@ -25,10 +25,9 @@ _CONDITIONS = np.array(["night", "day", "sunset"], object)  # by the query's num
 
 def read(root: Path) -> Split:
     """Read the authors' layout, or that of the field's downloader if their .mat file is missing."""
-    has_struct = any((root / place / "tokyo247.mat").exists() for place in ("", "datasets"))
-    if not has_struct and (root / "images/test").is_dir():
-        return _downloaded(root)
     path = one_of(root, "datasets/tokyo247.mat", "tokyo247.mat", "images/test")
+    if path.is_dir():
+        return _downloaded(root)
     struct = read_struct(path)
     if len(struct.database) % CUT_OUTS:
         reason = f"{len(struct.database)} database photos are no multiple of {CUT_OUTS} cut-outs"

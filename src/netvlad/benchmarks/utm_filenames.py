@@ -96,10 +96,7 @@ def read(
 def read_pairs(root: Path) -> Split:
     """Read a set without positions: the true matches of a query are the database photos of its label."""
     split = read(root, "test", reader=read_labels)
-    rows: dict[str, list[int]] = {}
-    for row, label in enumerate(split.database.place):
-        rows.setdefault(label, []).append(row)
-    positives = [np.array(rows.get(label, []), np.int64) for label in split.queries.place]
+    positives = [np.flatnonzero(split.database.place == label) for label in split.queries.place]
     return Split(split.database, split.queries, positives)
 
 

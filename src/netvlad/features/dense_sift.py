@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from netvlad.features.local_features import grey_and_defined
-from netvlad.types import Array, BoolArray, FloatArray, IntArray
+from netvlad.types import Array, BoolArray, FloatArray
 
 BIN_SIZES = (4, 6, 8, 10)  # pixels a side of a spatial bin, of which a descriptor has 4 x 4
 STEP = 2  # pixels between points
@@ -84,7 +84,9 @@ def _of_size(
     table = np.ascontiguousarray(maps).reshape(-1, ORIENTATIONS)
     offsets = np.array([i * width + j for i, j in starts])
     ceiling = CLAMP * np.sqrt(squares)
-    for block in _blocks(np.flatnonzero(kept)):
+    points = np.flatnonzero(kept)
+    for start in range(0, len(points), BLOCK):
+        block = points[start : start + BLOCK]
         row, column = np.divmod(block, columns)
         bins = np.empty((len(block), BINS * BINS, ORIENTATIONS), np.float32)
         # "clip" saves a copy; no index is out of bounds
@@ -106,11 +108,6 @@ def _root(x: FloatArray, ceiling: FloatArray) -> None:
     scale = 1 / np.sqrt(x.sum(axis=1))
     np.sqrt(x, out=x)
     x *= scale[:, None]
-
-
-def _blocks(indices: IntArray) -> Iterator[IntArray]:
-    for i in range(0, len(indices), BLOCK):
-        yield indices[i : i + BLOCK]
 
 
 def smoothed(grey: FloatArray, sigma: float) -> Array:

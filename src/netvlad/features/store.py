@@ -70,13 +70,7 @@ class FeatureStore:
         if found is None:
             found = self._find(data, path)
             with atomic(file) as temporary, open(temporary, "wb") as out:
-                np.savez(
-                    out,
-                    points=found.points,
-                    scale=found.scale,
-                    angle=found.angle,
-                    descriptors=found.descriptors,
-                )
+                np.savez(out, **{name: getattr(found, name) for name in ARRAYS})
         return found
 
     def _name(self, data: bytes) -> str:
@@ -129,4 +123,4 @@ def read_bytes(path: str) -> bytes:
 
 
 def _bytes(features: LocalFeatures) -> int:
-    return sum(a.nbytes for a in (features.points, features.scale, features.angle, features.descriptors))
+    return sum(getattr(features, name).nbytes for name in ARRAYS)
