@@ -7,6 +7,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -38,7 +39,10 @@ class CachedRanker:
         self.make, self.folder, self.key = make, Path(folder), key
         self.name, self.dim = name, dim
         self.counts = {"from disk": 0, "anew": 0}
-        self._ranker: Ranker | None = None
+
+    @cached_property
+    def _ranker(self) -> Ranker:
+        return self.make()
 
     def rank(self, photos: Sequence[str], k: int) -> Ranking:
         """Read the ranking, or ask the ranker and write it."""
@@ -46,8 +50,6 @@ class CachedRanker:
         found = _read(file)
         self.counts["anew" if found is None else "from disk"] += 1
         if found is None:
-            if self._ranker is None:
-                self._ranker = self.make()
             found = self._ranker.rank(photos, k)
             _write(file, found, self.name, self.dim)
         return found

@@ -98,7 +98,11 @@ def _build(label: str, model: Model, task: Task, options: RankerOptions) -> Buil
         key["near"] = _digest(near)
 
     def make() -> Ranker:
-        return MemoryRanker(_fitted(describer, task, options), task.photos, near=near, workers=options.workers)
+        from netvlad.describe.fit import fit
+
+        if needs_fit(describer):
+            fit(describer, task.photos, seed=options.seed, workers=options.workers)
+        return MemoryRanker(describer, task.photos, near=near, workers=options.workers)
 
     ranker, cache = _cached(label, make, key, task, options, describer.dim)
     row = None if distinct or task.benchmark is None else row_of(describer, task.name)
@@ -167,14 +171,6 @@ def _loaded(model: Model, task: Task, options: RankerOptions) -> tuple[Describer
     if needs_fit(describer):
         key["centres from the database by seed"] = options.seed
     return describer, key
-
-
-def _fitted(describer: Describer, task: Task, options: RankerOptions) -> Describer:
-    from netvlad.describe.fit import fit
-
-    if needs_fit(describer):
-        fit(describer, task.photos, seed=options.seed, workers=options.workers)
-    return describer
 
 
 def _cached(

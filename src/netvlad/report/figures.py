@@ -47,7 +47,7 @@ def draw_sweep(panels: Sequence[Panel], stem: str | Path) -> list[Path]:
 
 def draw_map(panels: Sequence[Panel], stem: str | Path) -> list[Path]:
     """Draw the mean average precision of each method as a bar with its number, a panel for each benchmark."""
-    names = _names(panels)
+    names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
     lines = [_wrapped(name) for name in names]
     height = 1.0 + 0.2 * sum(line.count("\n") + 1.3 for line in lines)
     beside = 0.07 * max(len(part) for line in lines for part in line.split("\n"))  # inches of the names
@@ -136,10 +136,6 @@ def _looks(panels: Sequence[Panel]) -> dict[str, Look]:
         hollow = {"markerfacecolor": "white", "markeredgewidth": 1.1, "linewidth": 1.3, "markersize": 5}
         looks[line.name] = look | (hollow if line.published else {"linewidth": 1.5, "markersize": 4})
     return {name: {k: v for k, v in look.items() if k != "number"} for name, look in looks.items()}
-
-
-def _names(panels: Sequence[Panel]) -> list[str]:
-    return list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
 
 
 def _first_ns(line: Line) -> Line:

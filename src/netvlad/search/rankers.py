@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,14 +95,11 @@ class Sweep:
 
     def __init__(self, make: Callable[[], MemoryRanker]) -> None:
         self._make = make
-        self._full: MemoryRanker | None = None
         self._queries: Described | None = None
 
-    @property
+    @cached_property
     def full(self) -> MemoryRanker:
-        if self._full is None:
-            self._full = self._make()
-        return self._full
+        return self._make()
 
     def queries(self, photos: Sequence[str]) -> Described:
         """Describe `photos`; the last ones asked for are remembered."""

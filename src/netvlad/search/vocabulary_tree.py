@@ -34,7 +34,8 @@ class VocabularyTree:
     def __init__(self, levels: Sequence[tuple[Array, Array]]) -> None:
         self.levels = [(_floats(centres), np.ascontiguousarray(parents, np.int64)) for centres, parents in levels]
         _check(self.levels)
-        self._expand = [_children(*level, above) for level, above in zip(self.levels, self._sizes(), strict=True)]
+        above = [1, *(len(centres) for centres, _ in self.levels[:-1])]  # the root is one node
+        self._expand = [_children(*level, nodes) for level, nodes in zip(self.levels, above, strict=True)]
 
     @property
     def dim(self) -> int:
@@ -45,10 +46,6 @@ class VocabularyTree:
     def words(self) -> int:
         """Number of visual words: at most branching ** depth, fewer where descriptors were few or equal."""
         return len(self.levels[-1][0])
-
-    def _sizes(self) -> list[int]:
-        """Nodes above each level; the root is one."""
-        return [1, *(len(centres) for centres, _ in self.levels[:-1])]
 
     def quantise(self, descriptors: Array, paths: int = 1) -> Array:
         """Visual words (n,) int32 of `descriptors` (n, dim), by greedy N-best paths (Schindler et al. 2007, section 3).

@@ -57,9 +57,6 @@ class PhotoLoader:
         self.workers = workers
         self.unreadable: dict[int, str] = {}
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
     def take(self, rows: Sequence[int]) -> Iterator[Batch]:
         """Yield the photos at `rows` (none twice), without those that cannot be read."""
         position = {int(row): i for i, row in enumerate(rows)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from netvlad.panoramas.synthesis.grid import VirtualPosition
 from netvlad.panoramas.synthesis.render import Panorama, fill_narrow, render
 from netvlad.places import Places
 from netvlad.runtime.files import atomic
-from netvlad.runtime.workers import default_workers, in_order
 from netvlad.types import Array, FloatArray
 
 QUALITY = 90  # of WebP, whose alpha is lossless
@@ -74,11 +73,6 @@ def plan_jobs(
         sources = {row: (panoramas.path[row], float(panoramas.heading[row])) for row in rows}
         found.append(Job(mine, sources, out, cameras, max_holes, max_stretch))
     return found
-
-
-def run_jobs(jobs: list[Job], workers: int | None) -> Iterator[JobResult]:
-    """Run jobs and yield their results in order. Raises NetvladError if a worker dies."""
-    return in_order(run_job, jobs, default_workers(len(jobs), workers))
 
 
 def run_job(job: Job) -> JobResult:

@@ -15,10 +15,11 @@ from netvlad.errors import NetvladError, PlacesError
 from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.panorama import depth_path
 from netvlad.panoramas.synthesis.grid import VirtualPosition, clear_view, virtual_positions
-from netvlad.panoramas.synthesis.jobs import panorama_depth, plan_jobs, run_jobs, view_name
+from netvlad.panoramas.synthesis.jobs import panorama_depth, plan_jobs, run_job, view_name
 from netvlad.places import Places, write_places
 from netvlad.runtime.files import write_json
 from netvlad.runtime.progress import progress
+from netvlad.runtime.workers import default_workers, in_order
 from netvlad.types import FloatArray
 
 
@@ -97,7 +98,7 @@ def synthesise(
     total = sum(len(names[p.name]) for p in todo)
     planned = plan_jobs(panoramas, todo, out, cameras, settings.max_holes, settings.max_stretch)
     with progress("synthesising", total, "views") as advance, _open_log(out / "views.csv") as log:
-        for done in run_jobs(planned, workers):
+        for done in in_order(run_job, planned, default_workers(len(planned), workers)):
             log.writelines(f"{view},{share:.4f}\n" for view, share in done.views.items())
             log.flush()
             unusable |= done.unusable
