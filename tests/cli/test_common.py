@@ -62,7 +62,10 @@ def test_long_lists_are_cut_and_counted(capsys):
     assert out == ""
     lines = err.splitlines()
     assert lines[:5] == ["3 things:", "  a", "  b", "  ... and 1 more", "25 photos could not be read:"]
-    assert lines[5:] == [*(f"  {i}.jpg: is empty" for i in range(20)), "  ... and 5 more"]
+    assert lines[5:] == [
+        *(f"  {i}.jpg: is empty" for i in range(20)),
+        "  ... and 5 more; --unreadable FILE writes them all",
+    ]
 
 
 def test_rows_left_out_are_told_of(tmp_path, capsys):

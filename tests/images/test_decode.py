@@ -92,7 +92,7 @@ def test_bad_files_arrive_with_their_reason(photos, tmp_path):
     assert out[1].reason == "is not an image in a format Pillow can read"
     assert out[2].reason.startswith("cannot be decoded (image file is truncated")
     assert out[3].reason == "no such file"
-    assert out[4].reason == "Is a directory"
+    assert out[4].reason == "is a folder, not a photo"
     assert out[5].reason == "is not a path (embedded null byte)"
     # a content that cannot be decoded is known again all the same; where there is none there is no digest
     for photo, content in zip(out, contents.values(), strict=False):
@@ -157,7 +157,9 @@ def test_a_crashing_decoder_loses_one_photo(many, slow):
         out += chunk
         time.sleep(slow)
     assert [photo.row for photo in out] == rows
-    assert {photo.row: photo.reason for photo in out if photo.reason} == {33: "the decoder crashed on it"}
+    assert {photo.row: photo.reason for photo in out if photo.reason} == {
+        33: "the decoder crashed on it, or took more than 20 s"
+    }
     for photo in out:
         if photo.row != 33:
             np.testing.assert_array_equal(photo.image, read_image(many[photo.row]))

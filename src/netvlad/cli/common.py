@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import csv
 import sys
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netvlad.errors import NetvladError
+from netvlad.runtime.files import atomic
 
 if TYPE_CHECKING:
     from netvlad.places import Places
 
+WHOLE_LIST = "; --unreadable FILE writes them all"
+
 
 def say(text: str) -> None:
     """Print a message on stderr, so that stdout holds results only."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
-def read_places(source: Path, strict: bool) -> Places:
-    """Read places and list the rows that were left out. Raises NetvladError where no photo is left."""
+def printable(text: str) -> str:
+    """`text` with control characters and bytes that are no text as escapes: a name must not steer the terminal."""
+    escaped = (c if c == "\n" or not unicodedata.category(c).startswith("C") else ascii(c)[1:-1] for c in text)
+    return "".join(escaped)
+
+
+def read_places(source: Path, strict: bool, left_out: dict[str, str] | None = None) -> Places:
+    """Read places and list the rows that were left out. Raises NetvladError where no photo is left.
+
+    left_out: receives path or row -> reason of those.
+    """
     from netvlad.places import read_places
 
     places = read_places(source, strict=strict)
-    tell(f"{source}: {len(places.skipped)} rows were left out", [str(s) for s in places.skipped])
+    if left_out is not None:
+        left_out.update({s.where: s.reason for s in places.skipped})
+    rest = WHOLE_LIST if left_out is not None else ""
+    tell(f"{source}: {len(places.skipped)} rows were left out", [str(s) for s in places.skipped], rest=rest)
     tell(f"{source}: {len(places.notes)} rows lack a heading or time that can be read", [str(s) for s in places.notes])
     if not len(places):
         raise NetvladError("no photo with a position is left", path=source)
@@ -32,13 +49,24 @@ def read_places(source: Path, strict: bool) -> Places:
 
 def tell_unreadable(unreadable: Mapping[str, str]) -> None:
     """List photos that could not be read, with the reason."""
-    tell(f"{len(unreadable)} photos could not be read", [f"{path}: {why}" for path, why in unreadable.items()])
+    lines = [f"{path}: {why}" for path, why in unreadable.items()]
+    tell(f"{len(unreadable)} photos could not be read", lines, rest=WHOLE_LIST)
 
 
-def tell(headline: str, lines: list[str], most: int = 20) -> None:
-    """Print a headline and up to `most` lines on stderr; nothing where there are no lines."""
+def write_unreadable(unreadable: Mapping[str, str], file: Path | None) -> None:
+    """Write photos that could not be read and the reasons as CSV; nothing where no file is given."""
+    if file is not None:
+        with atomic(file) as whole, open(whole, "w", newline="", encoding="utf-8", errors="surrogateescape") as opened:
+            csv.writer(opened).writerows([("path", "reason"), *unreadable.items()])
+
+
+def tell(headline: str, lines: list[str], most: int = 20, rest: str = "") -> None:
+    """Print a headline and up to `most` lines on stderr; nothing where there are no lines.
+
+    rest: what to say where lines are left out.
+    """
     if lines:
-        more = [f"  ... and {len(lines) - most} more"] if len(lines) > most else []
+        more = [f"  ... and {len(lines) - most} more{rest}"] if len(lines) > most else []
         say("\n".join([headline + ":", *(f"  {line}" for line in lines[:most]), *more]))
 
 
@@ -53,7 +81,7 @@ def table(columns: list[str], rows: list[list[str]], title: str | None = None) -
         numeric = all(_is_number(row[i]) for row in rows)
         grid.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(printable, row))
     console = Console()
     # piped into a file or another program there is no width to fit
     Console(width=None if console.is_terminal else 200, highlight=False, markup=False).print(grid)

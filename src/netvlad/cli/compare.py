@@ -22,6 +22,7 @@ from netvlad.cli.options import (
     Stage,
     Strict,
     TrustCode,
+    Unreadable,
     WholeQueries,
     Workers,
 )
@@ -67,6 +68,7 @@ def run(
     resize: Resize = None,
     trust_code: TrustCode = False,
     strict: Strict = False,
+    unreadable: Unreadable = None,
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
@@ -75,7 +77,7 @@ def run(
     Published results are drawn dotted. The rankings of each method are cached in the folder: after an interruption the
     same command continues with the next method, and it draws again without describing photos twice.
     """
-    from netvlad.cli.common import say
+    from netvlad.cli.common import say, write_unreadable
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
     from netvlad.experiments.comparison import compare_published, write_comparison
     from netvlad.experiments.ranker_factory import RankerOptions
@@ -101,6 +103,8 @@ def run(
             results.append(run_task(task, labels, options))
             say(f"\n{task.title}")
             print_result(results[-1], rules=True)
+        bad = {path: reason for result in results for path, reason in result.found.unreadable.items()}
+        write_unreadable(bad, unreadable)
         wrote = write_comparison(results, out, published=published)
     if not any(path.suffix == ".png" for path in wrote):
         say("no figure: nothing to draw: no method has a number")

@@ -24,6 +24,7 @@ from netvlad.cli.options import (
     Stage,
     Strict,
     TrustCode,
+    Unreadable,
     WholeQueries,
     Workers,
 )
@@ -62,6 +63,7 @@ def run(
         typer.Option(help="Folder for results.json, the curve, a page and cached rankings.", callback=out_folder),
     ] = None,
     strict: Strict = False,
+    unreadable: Unreadable = None,
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
@@ -72,7 +74,7 @@ def run(
     the database photos (off the shelf), and so does a vocabulary tree: vocabtree or, with branching, depth and greedy
     paths, vocabtree-10x5-n5. NAME-distinct replaces each database vector by what distinguishes its place from others.
     """
-    from netvlad.cli.common import say
+    from netvlad.cli.common import say, write_unreadable
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
     from netvlad.experiments.ranker_factory import RankerOptions
     from netvlad.experiments.run import COMPARED, labelled, model_options
@@ -85,15 +87,18 @@ def run(
         tasks = benchmark_tasks(benchmark, root, whole_queries)
     else:
         tasks = [own_task(database, queries, protocol, strict)]
+    bad: dict[str, str] = {}
     for task in tasks:
         folder = out / task.name if out and len(tasks) > 1 else out
         cache = folder / "answers" if folder else None
         result = run_task(task, labelled(model or COMPARED), replace(options, cache=cache))
         print_result(result)
+        bad |= result.found.unreadable
         if task.published and not result.published:
             print(f"Published numbers are of {', '.join(row.label for row in task.published)}.")
         if folder:
             say(f"wrote {result.write_report(folder)}")
+    write_unreadable(bad, unreadable)
 
 
 def _rerank(best: int | None, local: str | None, geometry: str | None, budget: float | None) -> RerankOptions | None:

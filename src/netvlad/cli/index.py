@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, TrustCode, Workers
+from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, TrustCode, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
@@ -28,20 +28,23 @@ def run(
     strict: Strict = False,
     workers: Workers = None,
     trust_code: TrustCode = False,
+    unreadable: Unreadable = None,
 ) -> None:
     """Describe photos whose places are known, and keep them in an index.
 
     Photos that the index holds are skipped, so an interrupted run goes on where it stopped.
     """
-    from netvlad.cli.common import read_places, say, tell, tell_unreadable
+    from netvlad.cli.common import read_places, say, tell, tell_unreadable, write_unreadable
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
 
-    places = read_places(photos, strict)
+    left_out: dict[str, str] = {}
+    places = read_places(photos, strict, left_out)
     start = time.perf_counter()
     index = open_or_create(out, model, radius, model_options(clusters, stage, resize), trust_code)
     added = index.add(places, workers=workers)
     tell_unreadable(added.unreadable)
+    write_unreadable(left_out | added.unreadable, unreadable)
     tell(f"{out}: {len(added.replaced)} photos had changed; their new rows replace the old ones", added.replaced)
     say(
         f"{out}: {added.new} photos added, {added.known} were in it already, {len(index)} in all "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import TrustCode
+from netvlad.cli.options import TrustCode, Unreadable
 from netvlad.cli.outputs import out_file
 
 EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html"
@@ -22,6 +22,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     trust_code: TrustCode = False,
+    unreadable: Unreadable = None,
     page: Annotated[
         Path | None, typer.Option("--map", help="Write a page with a map and the matches.", callback=out_file)
     ] = None,
@@ -30,44 +31,49 @@ def run(
     import json
     from dataclasses import replace
 
-    from netvlad.cli.common import say, tell_unreadable
+    from netvlad.cli.common import printable, say, tell_unreadable, write_unreadable
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
     from netvlad.search.rerank import RerankOptions
 
-    paths = _expand(photos)
+    paths, closed = _expand(photos)
     located = PlaceIndex.open(index, trust_code=trust_code).locate_all(paths, max(top, rerank or 0))
-    found, unreadable = located.locations, located.unreadable
+    found, bad = located.locations, {**located.unreadable, **closed}
     if rerank:
         verified = rerank_locations(found, RerankOptions(best=rerank))
         found = [replace(location, matches=location.matches[:top]) for location in verified]
     if as_json:
         answers = iter(found)
-        plain = [{"photo": p, "error": unreadable[p]} if p in unreadable else next(answers).to_dict() for p in paths]
+        plain = [{"photo": p, "error": bad[p]} if p in bad else next(answers).to_dict() for p in paths]
         print(json.dumps(plain, indent=2, ensure_ascii=False))
     else:
         for location in found:
-            print(location.to_text(), end="\n\n")
+            print(printable(location.to_text()), end="\n\n")
     if page and found:
         from netvlad.report.page import location_page
 
         location_page(found, page)
         say(f"wrote {page}")
-    tell_unreadable(unreadable)
-    if unreadable:
+    tell_unreadable(bad)
+    write_unreadable(bad, unreadable)
+    if bad:
         raise typer.Exit(1)
 
 
-def _expand(photos: list[Path]) -> list[str]:
+def _expand(photos: list[Path]) -> tuple[list[str], dict[str, str]]:
+    """The photos, and folders that cannot be read with the reason."""
     from netvlad.errors import NetvladError
-    from netvlad.places.io.readers import photos_below
+    from netvlad.places.io.readers import walk_photos
 
     paths: list[str] = []
+    closed: dict[str, str] = {}
     for photo in photos:
         if photo.is_dir():
-            paths += (below := photos_below(photo))
-            if not below:
+            below, unseen = walk_photos(photo)
+            paths += below
+            closed |= unseen
+            if not below and not unseen:
                 raise NetvladError(f"{photo}: no photos in this folder")
         else:
             paths.append(str(photo))
-    return paths
+    return paths, closed

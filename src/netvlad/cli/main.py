@@ -68,16 +68,17 @@ def version(
 
 def main() -> None:
     """Run the command. Exit codes: 0 done, 1 an error that was explained, 2 wrong use, 130 interrupted."""
+    from netvlad.cli.common import say
     from netvlad.errors import NetvladError
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
-    warnings.showwarning = _show_warning
+    warnings.formatwarning = _as_sentence
     try:
         code = app(standalone_mode=False, prog_name="netvlad")
         sys.stdout.flush()
     except NetvladError as e:
-        print(f"netvlad: {e}", file=sys.stderr)
+        say(f"netvlad: {e}")
         code = 1
     except (KeyboardInterrupt, typer.Abort):
         code = 130
@@ -89,7 +90,7 @@ def main() -> None:
             e.show()
             code = e.exit_code
         elif words := explained(e) or (str(e) if isinstance(e, OSError) else ""):
-            print(f"netvlad: {words}", file=sys.stderr)
+            say(f"netvlad: {words}")
             code = 1
         else:
             raise
@@ -99,9 +100,11 @@ def main() -> None:
     sys.exit(code)
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning as a sentence, without the line of code that it comes from."""
-    print(f"netvlad: {message}", file=sys.stderr)
+def _as_sentence(message: Warning | str, *_: Any, **__: Any) -> str:
+    """A warning as a sentence, without the line of code that it comes from."""
+    from netvlad.cli.common import printable
+
+    return f"netvlad: {printable(str(message))}\n"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.outputs import out_file
+
 # photos and places
 Database = Annotated[Path | None, typer.Option(help="Photos to search: a folder or a table.")]
 Queries = Annotated[Path | None, typer.Option(help="Photos to locate: a folder or a table.")]
@@ -46,6 +48,14 @@ Clusters = Annotated[int | None, typer.Option(help="Number of cluster centres of
 Stage = Annotated[str | None, typer.Option(help="Layer at which the backbone of a model given by name is cropped.")]
 Resize = Annotated[
     int | None, typer.Option(help="Longest side in pixels to scale photos down to (640); 0 never scales.", min=0)
+]
+Unreadable = Annotated[
+    Path | None,
+    typer.Option(
+        "--unreadable",
+        help="Write all photos that could not be read, with reasons, to this CSV file.",
+        callback=out_file,
+    ),
 ]
 TrustCode = Annotated[
     bool,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad.cli.options import Clusters, Model, Resize, Stage, Strict, Workers
+from netvlad.cli.options import Clusters, Model, Resize, Stage, Strict, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
 from netvlad.training.config import RENAMED, Config
 from netvlad.training.schema import keys
@@ -40,6 +40,7 @@ def run(
     resize: Resize = None,
     strict: Strict = False,
     workers: Workers = None,
+    unreadable: Unreadable = None,
     **settings: str | None,
 ) -> None:
     """Train a model on photos whose positions are known, and keep the best in a folder.
@@ -47,7 +48,7 @@ def run(
     A table with a split column gives database and queries; of others every photo is both.
     --resume goes on from the last checkpoint of an interrupted run, to the same result.
     """
-    from netvlad.cli.common import say
+    from netvlad.cli.common import say, write_unreadable
     from netvlad.errors import NetvladError
     from netvlad.experiments.run import model_options
     from netvlad.training.devices import rank
@@ -76,6 +77,7 @@ def run(
         raise
     if rank() == 0:
         _tell(record, folder)
+        write_unreadable(record.unreadable, unreadable)
 
 
 def _begin(

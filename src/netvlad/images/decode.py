@@ -9,13 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netvlad.errors import ImageError
+from netvlad.images.opening import read_file
 from netvlad.images.read import decode_image
+from netvlad.runtime.limits import at_most
 from netvlad.runtime.workers import default_workers, in_chunks
 
 if TYPE_CHECKING:
     from netvlad.images.read import Pixels
 
 CHUNK = 32  # photos that travel together; also the rows a describer sees at once
+SECONDS, MEMORY = 20.0, 4 << 30  # of processor time and of bytes, for one photo in a worker process
 FEW = 16  # photos that are decoded before workers have started
 
 
@@ -47,26 +50,34 @@ def decode_photos(
     paths[i * CHUNK : (i + 1) * CHUNK], so which photos share a chunk does not depend on what is left out.
     workers: processes; 0 decodes here. By default one per core but at most 4, and none for a handful of photos.
     resize, alpha: as in `read_image`; with alpha, a photo that has undefined pixels has a fourth channel.
-    A photo that cannot be read is yielded with a reason instead of an image.
+    A photo that cannot be read is yielded with a reason instead of an image, in a worker process also one that takes
+    more than SECONDS of processor time or MEMORY bytes (not on Windows).
     """
     rows = range(len(paths)) if rows is None else sorted(rows)
     chunks: dict[int, list[tuple[int, str]]] = {}
     for row in rows:
         chunks.setdefault(row // CHUNK, []).append((row, paths[row]))
+    workers = default_workers(len(rows), workers, FEW)
     decode = partial(_decode_one, resize, alpha)
-    return in_chunks(decode, chunks.values(), default_workers(len(rows), workers, FEW), _crashed)
+    bounded = partial(_decode_bounded, SECONDS, MEMORY, resize, alpha)
+    return in_chunks(bounded if workers else decode, chunks.values(), workers, _crashed)
 
 
 def _crashed(photo: tuple[int, str]) -> Decoded:
-    return Decoded(photo[0], None, b"", "the decoder crashed on it")
+    return Decoded(photo[0], None, b"", f"the decoder crashed on it, or took more than {SECONDS:g} s")
+
+
+def _decode_bounded(seconds: float, memory: int, resize: int | None, alpha: bool, photo: tuple[int, str]) -> Decoded:
+    """Decode in a worker process, which ends when it takes more than `seconds`, and is refused more than `memory`."""
+    with at_most(seconds, memory):
+        return _decode_one(resize, alpha, photo)
 
 
 def _decode_one(resize: int | None, alpha: bool, photo: tuple[int, str]) -> Decoded:
     row, path = photo
     digest = b""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_file(path)
         digest = hashlib.blake2b(data, digest_size=16).digest()
         return Decoded(row, decode_image(data, path, resize=resize, alpha=alpha), digest)
     except ImageError as e:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import warnings
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from netvlad.errors import ImageError
+from netvlad.errors import ImageError, first_line
+from netvlad.images.opening import MAX_PIXELS, check_pixels, open_image
 from netvlad.types import Array, BoolArray, ImageLike
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Encoded = str | os.PathLike[str] | bytes | Image.Image  # every ImageLike but an array
 
-MAX_PIXELS = 150_000_000  # a 16k panorama is 134 million; Pillow itself gives up at 179 million
 # not every Pillow reads the last three, but leaving such photos out silently would be worse
 _SUFFIXES = ".jpg .jpeg .jpe .mpo .png .webp .tif .tiff .bmp .gif .avif .heic .heif"
 PHOTO_SUFFIXES = tuple(_SUFFIXES.split())
@@ -39,7 +38,8 @@ def read_image(
     was. An array may be HxWx4 then.
     Returns (H, W, 3) uint8 RGB, upright according to EXIF; the first frame of an animation; transparent parts over
     white; the upper 8 bits of 16-bit values.
-    Raises ImageError for a missing, truncated or foreign file and above `max_pixels`.
+    Raises ImageError for a missing, truncated or foreign file, above `max_pixels`, and for what would take very long to
+    decode (`images.opening` has the limits).
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, resize, alpha)
@@ -79,16 +79,9 @@ def _pixels(source: Encoded, resize: int | None, max_pixels: int, alpha: bool) -
     from PIL import Image
 
     given = isinstance(source, Image.Image)
-    if isinstance(source, Image.Image):
-        image = source
-    else:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    image = source if isinstance(source, Image.Image) else open_image(source)
     width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(
-            f"{width}x{height} is {width * height / 1e6:.0f} million pixels, the limit is "
-            f"{max_pixels / 1e6:.0f} million; scale it down first"
-        )
+    check_pixels(width, height, max_pixels)
     if resize is not None and not given:  # it would shrink the caller's own image
         # a JPEG can be decoded at a half, a quarter, an eighth: twice the wanted size loses nothing visible
         w, h = fit_size(width, height, resize)
@@ -236,7 +229,9 @@ def _reason(error: Exception, source: Encoded) -> str:
         return "is not an image in a format Pillow can read"
     if isinstance(error, Image.DecompressionBombError):
         return f"has more pixels than Pillow allows ({error})"
-    return f"cannot be decoded ({error or type(error).__name__})"
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    return f"cannot be decoded ({first_line(error)})"
 
 
 def _is_empty(source: Encoded) -> bool:

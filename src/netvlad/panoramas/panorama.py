@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.errors import ImageError, PlacesError
+from netvlad.images.opening import open_image
 from netvlad.panoramas.camera import Camera, panorama_pixels
 from netvlad.runtime.files import atomic
 from netvlad.types import Array, FloatArray
@@ -101,10 +102,8 @@ def read_depth(path: str | os.PathLike[str]) -> FloatArray:
 
     Raises ImageError for a file that is missing or no 16-bit grey PNG.
     """
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             if image.mode not in ("I;16", "I;16B", "I;16L", "I"):  # "I": of 16 bits in Pillow before 11
                 raise ImageError(f"depth is a 16-bit grey PNG in centimetres, this is {image.mode}", path=path)
             stored = np.asarray(image)

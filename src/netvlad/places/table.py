@@ -51,8 +51,13 @@ class Skipped:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", shortened(self.reason, 300))
 
+    @property
+    def where(self) -> str:
+        """The source, and the line if there is one."""
+        return f"{self.source}, line {self.line}" if self.line else self.source
+
     def __str__(self) -> str:
-        where = f"{self.source}, line {self.line}" if self.line else self.source
+        where = self.where
         return f"{where}: {self.reason}"
 
 

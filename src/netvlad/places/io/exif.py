@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from netvlad.errors import ImageError, first_line
+from netvlad.images.opening import open_image
 from netvlad.places.values import moment, offset_of
 
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
@@ -40,10 +42,8 @@ def read_exif(path: str) -> Shot:
     Broken fields count as missing. The heading is taken as true north: GPSImgDirectionRef may call it magnetic, some
     degrees off, but cameras do not fill it in reliably.
     """
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
+        with open_image(path, whole=False) as image:
             # getexif decodes a PNG without EXIF in search of one
             if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
                 return Shot(trouble="no EXIF GPS")
@@ -51,8 +51,10 @@ def read_exif(path: str) -> Shot:
             gps, more = exif.get_ifd(_GPS_IFD), exif.get_ifd(_EXIF_IFD)
     except FileNotFoundError:
         return Shot(trouble="no such file")
+    except ImageError as error:
+        return Shot(trouble=error.reason)
     except Exception as error:  # Pillow raises nearly anything on broken bytes
-        return Shot(trouble=f"not readable as a photo ({type(error).__name__}: {error})")
+        return Shot(trouble=f"not readable as a photo ({type(error).__name__}: {first_line(error)})")
     return replace(_position(gps), heading=number(gps.get(_DIRECTION)), **_when(more, gps))
 
 

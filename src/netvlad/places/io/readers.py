@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -62,26 +62,46 @@ def _from_folder(folder: str, strict: bool) -> Places:
         raise PlacesError(f"holds {' and '.join(own)}; give the path of one of them", path=folder)
     if own:
         return to_places(read_table(os.path.join(folder, own[0])), strict)
-    paths = photos_below(folder)
+    paths, closed = walk_photos(folder)
     others = sorted(name for name in os.listdir(folder) if name.lower().endswith(TABLE_SUFFIXES))
     tables = f"no {', '.join(OWN_TABLES)}"
     tables += f" (but {some(others)}: give the path of that table)" if others else ""
     if not paths:
-        raise PlacesError(f"holds no photos and {tables}", path=folder)
-    return _from_photos(paths, folder, strict, f", {tables}")
+        shut = [f"{path}: {reason}" for path, reason in closed.items()]
+        unseen = f" that may be read ({some(shut)})" if closed else ""
+        raise PlacesError(f"holds no photos{unseen} and {tables}", path=folder)
+    return _from_photos(paths, folder, strict, f", {tables}", closed)
 
 
 def photos_below(folder: str | os.PathLike[str]) -> list[str]:
-    """Sorted paths of the files in and below a folder that have the suffix of a photo; hidden ones are left out."""
+    """The photos of `walk_photos`. Raises PlacesError where a folder cannot be read."""
+    paths, closed = walk_photos(folder)
+    for path, reason in closed.items():
+        raise PlacesError(reason, path=path)
+    return paths
+
+
+def walk_photos(folder: str | os.PathLike[str]) -> tuple[list[str], dict[str, str]]:
+    """Sorted paths of the files in and below a folder that have the suffix of a photo; hidden ones are left out.
+
+    Returns also the folders that cannot be read, each with the reason.
+    """
     paths: list[str] = []
-    for here, folders, names in os.walk(os.fspath(folder)):
+    closed: dict[str, str] = {}
+
+    def told(error: OSError) -> None:
+        closed[os.fspath(error.filename)] = f"the folder cannot be read ({error.strerror})"
+
+    for here, folders, names in os.walk(os.fspath(folder), onerror=told):
         folders[:] = [name for name in folders if not name.startswith(".")]
         photos = (name for name in names if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("."))
         paths += [os.path.join(here, name) for name in photos]
-    return sorted(paths)
+    return sorted(paths), closed
 
 
-def _from_photos(paths: Sequence[str], source: str | None, strict: bool, tables: str = "") -> Places:
+def _from_photos(
+    paths: Sequence[str], source: str | None, strict: bool, tables: str = "", closed: Mapping[str, str] | None = None
+) -> Places:
     """Places from the names of photos, else from their EXIF blocks, of which many are read at a time."""
     if not paths:
         raise PlacesError("the list of photos is empty")
@@ -98,6 +118,7 @@ def _from_photos(paths: Sequence[str], source: str | None, strict: bool, tables:
     _prefer_utm(positions, [i for i in range(len(paths)) if shots[i].utm and i not in faults])
     angle, bad = headings([s.heading for s in shots])
     skipped = [Skipped(paths[row], 0, faults[row]) for row in sorted(faults)]
+    skipped += [Skipped(path, 0, reason) for path, reason in (closed or {}).items()]
     notes = [Skipped(paths[row], 0, reason) for row, reason in sorted(bad.items()) if row not in faults]
     if len(faults) == len(paths):
         raise PlacesError(_nothing(len(paths) - len(rest), skipped, tables), path=source)
