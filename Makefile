@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= out/demo
+MINUTES ?= 30
 
 # real weights and photos beside the checkout are used where they are; nothing depends on them
 ifndef NETVLAD_WEIGHTS
@@ -11,7 +12,7 @@ export NETVLAD_WEIGHTS := $(abspath ../shared/weights)
 endif
 endif
 
-.PHONY: demo test check lint types architecture docs notebook examples bench clean
+.PHONY: demo test soak check lint types architecture docs notebook examples bench clean
 .DEFAULT_GOAL := test
 
 $(BIN)/.ready: pyproject.toml
@@ -31,6 +32,10 @@ demo: $(BIN)/.ready
 # make test ARGS="-k tree --cov=netvlad"
 test: $(BIN)/.ready
 	$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+# attacks: damaged photos, maps and tables, kills, limits (docs/trust.md); make soak MINUTES=5 ARGS="--areas maps --seed 7"
+soak: $(BIN)/.ready
+	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) $(ARGS)
 
 check: lint types architecture docs notebook examples
 

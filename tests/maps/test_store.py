@@ -7,7 +7,7 @@ import lance
 import numpy as np
 import pytest
 
-from netvlad.errors import PlaceIndexError
+from netvlad.errors import PlaceIndexError, PlaceIndexWarning
 from netvlad.maps import store as module
 from netvlad.maps.store import FileStamp, Store
 from netvlad.places import Places
@@ -138,6 +138,18 @@ def test_few_files_are_left_as_they_are(tmp_path):
         store.append(some_places(1, i), stamps(1), digests(1, i), np.zeros((1, 2), np.float32))
     store.merge()
     assert len(list((tmp_path / "t.lance" / "data").iterdir())) == 3
+
+
+def test_a_damaged_version_of_before_is_told_of_and_costs_nothing(tmp_path, monkeypatch, assert_same_places):
+    def corrupt(self, **options):  # as Lance says it, when it happens to read that version
+        raise OSError("Encountered corrupt file 18446744073709551613.manifest: magic number does not match")
+
+    store = Store.create(tmp_path / "t.lance", 2)
+    store.append(some_places(3), stamps(3), digests(3), np.zeros((3, 2), np.float32))
+    monkeypatch.setattr(lance.LanceDataset, "cleanup_old_versions", corrupt)
+    with pytest.warns(PlaceIndexWarning, match=r"t.lance.*18446744073709551613.manifest"):
+        store.merge()
+    assert_same_places(store.places(), some_places(3))
 
 
 def test_a_failing_append_leaves_the_state_before(tmp_path, monkeypatch, assert_same_places):

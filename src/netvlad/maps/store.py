@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netvlad.errors import NetvladError, PlaceIndexError, first_line
+from netvlad.errors import NetvladError, PlaceIndexError, PlaceIndexWarning, first_line
 from netvlad.maps.rows import half, place_sums, places_of, vector_sums
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
@@ -146,13 +147,21 @@ class Store:
     def merge(self) -> None:
         """Merge small files once they are many, and delete files that no recent version needs; rows keep their order.
 
-        Versions of the last hour stay, since another process may be reading one.
+        Versions of the last hour stay, since another process may be reading one; with a PlaceIndexWarning all stay if
+        an older one is damaged, which this one does not need.
         """
         from datetime import timedelta
 
-        if len(self._table.get_fragments()) > FRAGMENTS:
-            self._table.optimize.compact_files()
-        self._table.cleanup_old_versions(older_than=timedelta(hours=1))
+        with self._reading():
+            if len(self._table.get_fragments()) > FRAGMENTS:
+                self._table.optimize.compact_files()
+        try:
+            with self._reading():
+                self._table.cleanup_old_versions(older_than=timedelta(hours=1))
+        except PlaceIndexError as e:
+            cause = first_line(e.__cause__ or e)
+            text = f"{self.folder}: files of old versions stay, since one of them is damaged ({cause})"
+            warnings.warn(text, PlaceIndexWarning, stacklevel=3)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
