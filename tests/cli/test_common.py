@@ -68,6 +68,11 @@ def test_long_lists_are_cut_and_counted(capsys):
     ]
 
 
+def test_a_name_with_line_breaks_is_one_line(capsys):
+    common.tell_unreadable({"a\nnetvlad: all is well\n.jpg": "is empty"})
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
 def test_rows_left_out_are_told_of(tmp_path, capsys):
     table = tmp_path / "t.csv"
     table.write_text("path,lat,lon,heading\na.jpg,31.2,34.8,\nb.jpg,,,\nc.jpg,31.2,34.8,1000\n")

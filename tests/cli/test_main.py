@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 from typer.testing import CliRunner
@@ -111,6 +112,23 @@ def test_what_the_disk_refuses_is_told_in_a_line(refused, town, index):
     assert "is a file" in refused("index", town, "--out", photo / "a.vpr", "--model", "test_resnet-max")
     assert "is a file" in refused("locate", photo, "--index", index, "--map", photo / "m.html")
     assert "is a folder" in refused("locate", photo, "--index", index, "--map", town)
+
+
+def test_warnings_about_metadata_that_name_no_photo_are_not_shown(monkeypatch, capsys):
+    def warned(*arguments, **options):
+        for module in ("PIL.TiffImagePlugin", "netvlad.maps.index"):
+            warnings.warn_explicit(f"a warning of {module}", UserWarning, "file.py", 1, module=module)
+        return []
+
+    monkeypatch.setattr(listing, "listed_backbones", warned)
+    monkeypatch.setattr(sys, "argv", ["netvlad", "models"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        monkeypatch.setattr(warnings, "showwarning", lambda message, *_: print(f"shown: {message}"))
+        with pytest.raises(SystemExit):
+            main.main()
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("shown")]
+    assert shown == ["shown: a warning of netvlad.maps.index"]
 
 
 def test_an_error_of_the_program_is_not_hidden(monkeypatch):

@@ -189,9 +189,9 @@ def attempt(base: Path, here: Path, rng: Rng) -> Done:
     name = draw_task(rng)
     out, moments = here / "out", []
     whole = _reference(base)[name]["seconds"]
-    kills, most = 0, int(rng.integers(1, 16))
+    kills, most = 0, int(rng.integers(1, 21))
     while kills < most:
-        moments.append(float(rng.uniform(0.0, whole * pick(rng, (0.3, 0.7, 1.1)))))
+        moments.append(float(rng.uniform(0.0, whole * pick(rng, (0.3, 0.6, 1.1)))))
         (here / "moments.txt").write_text(f"{name}, killed after seconds: {moments}\n")
         ended = run_task(name, base, here, out, kill_after=moments[-1])
         if ended.code and not ended.killed:
@@ -208,4 +208,4 @@ def attempt(base: Path, here: Path, rng: Rng) -> Done:
     return Done(name, kills)
 
 
-AREA = Area("kills", 0.35, prepare, attempt, seconds=240.0)
+AREA = Area("kills", 0.58, prepare, attempt, seconds=240.0)

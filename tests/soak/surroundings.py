@@ -192,7 +192,7 @@ def _check_all_there(base: Path, here: Path, out: Path) -> None:
 
 
 AREAS = [
-    Area("full disk", 0.03, kills.prepare, full, 1, 240.0, _no_tmpfs),
-    Area("limits", 0.04, kills.prepare, limits, 1, 240.0),
-    Area("together", 0.03, kills.prepare, together, 1, 120.0),
+    Area("full disk", 0.02, kills.prepare, full, 1, 240.0, _no_tmpfs),
+    Area("limits", 0.03, kills.prepare, limits, 1, 240.0),
+    Area("together", 0.02, kills.prepare, together, 1, 120.0),
 ]

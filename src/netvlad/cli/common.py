@@ -67,7 +67,8 @@ def tell(headline: str, lines: list[str], most: int = 20, rest: str = "") -> Non
     """
     if lines:
         more = [f"  ... and {len(lines) - most} more{rest}"] if len(lines) > most else []
-        say("\n".join([headline + ":", *(f"  {line}" for line in lines[:most]), *more]))
+        shown = [f"  {line}".replace("\n", "\\n") for line in lines[:most]]  # names may hold line breaks
+        say("\n".join([headline + ":", *shown, *more]))
 
 
 def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:

@@ -74,6 +74,7 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     warnings.formatwarning = _as_sentence
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about broken metadata, without the name of the photo
     try:
         code = app(standalone_mode=False, prog_name="netvlad")
         sys.stdout.flush()
