@@ -17,10 +17,7 @@ from soak.benches import folder_of
 from soak.run import Campaign, prepare, show
 from soak.tries import Area, Done, Fault, forked, judged
 
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.skipif(sys.platform != "linux", reason="tries are forks, on Linux"),
-]
+pytestmark = pytest.mark.soak
 AREAS = ("images", "maps", "kills", "tables", "commands", "limits", "together")
 
 
