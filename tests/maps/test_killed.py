@@ -98,7 +98,7 @@ def test_killed_at_many_moments(photos, tmp_path, weights, assert_same_places):
     write_places(places, tmp_path / "photos.csv")
     whole, killed = tmp_path / "whole.vpr", tmp_path / "killed.vpr"
     command = [sys.executable, "-c", RUNS, tmp_path / "photos.csv", whole, killed, *MOMENTS]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=900)
     codes = [int(line) for line in ran.stdout.split()]
     assert codes == [0, *[-signal.SIGKILL] * len(MOMENTS), 0], ran.stderr
     a, b = PlaceIndex.open(whole), PlaceIndex.open(killed)

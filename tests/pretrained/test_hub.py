@@ -129,14 +129,14 @@ def test_modules_of_two_repositories_do_not_mix(here, monkeypatch):
 
 def test_a_saved_model_is_a_reference(here, tmp_path):
     model = netvlad.load("tiny", resize=None)
-    again = netvlad.load(model.save(tmp_path / "model"))
+    again = netvlad.load(model.save(tmp_path / "model"), trust_code=True)
     assert (again.name, again.resize, again.identity) == ("tiny", None, model.identity)
     np.testing.assert_array_equal(again.describe(images()), model.describe(images()))
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 100
     card = json.loads((tmp_path / "model" / "card.json").read_text())
     assert card["weights"] == {"source": "https://github.com/someone/tiny", "url": TINY.weights, "licence": "MIT"}
     with pytest.raises(ModelError, match="is not whitened"):
-        netvlad.load(tmp_path / "model", dim=2)
+        netvlad.load(tmp_path / "model", dim=2, trust_code=True)
 
 
 def test_other_weights_than_it_was_saved_with(here, tmp_path):
@@ -144,7 +144,7 @@ def test_other_weights_than_it_was_saved_with(here, tmp_path):
     state = torch.load(here / "tiny.pth", weights_only=True)
     torch.save({**state, "conv.bias": state["conv.bias"] + 1}, here / "tiny.pth")
     with pytest.raises(ModelError, match="was made with other weights of tiny than torch"):
-        netvlad.load(folder)
+        netvlad.load(folder, trust_code=True)
 
 
 def test_a_card_cannot_name_a_repository(here, tmp_path):
@@ -153,19 +153,19 @@ def test_a_card_cannot_name_a_repository(here, tmp_path):
     card["architecture"]["hub"] = "stranger/code"
     (folder / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="was made by 'stranger/code'; this version knows megaloc"):
-        netvlad.load(folder)
+        netvlad.load(folder, trust_code=True)
 
 
 def test_whitening_on_top(here, tmp_path, photos):
     paths = photos(12)
     model = fit(netvlad.load("tiny"), paths, whiten=3, workers=0)
-    again = netvlad.load(model.save(tmp_path / "model"))
+    again = netvlad.load(model.save(tmp_path / "model"), trust_code=True)
     assert again.dim == 3
     np.testing.assert_allclose(again.describe(paths), model.describe(paths), atol=1e-6)
     plain = netvlad.load("tiny").describe(paths)
     white = (plain - model.whitening.mean.numpy()) @ model.whitening.matrix.numpy().T
     np.testing.assert_allclose(model.describe(paths), white / np.linalg.norm(white, axis=1, keepdims=True), atol=1e-5)
-    assert netvlad.load(tmp_path / "model", dim=2).describe(paths).shape == (12, 2)
+    assert netvlad.load(tmp_path / "model", dim=2, trust_code=True).describe(paths).shape == (12, 2)
 
 
 def test_an_index_of_it(here, tmp_path, photos):
@@ -174,7 +174,7 @@ def test_an_index_of_it(here, tmp_path, photos):
     (tmp_path / "places.csv").write_text("\n".join(["path,lat,lon", *rows]))
     index = netvlad.PlaceIndex.create(tmp_path / "a.vpr", netvlad.load("tiny"))
     index.add(netvlad.read_places(tmp_path / "places.csv"), workers=0)
-    first = next(iter(netvlad.PlaceIndex.open(tmp_path / "a.vpr").locate(paths[2])))
+    first = next(iter(netvlad.PlaceIndex.open(tmp_path / "a.vpr", trust_code=True).locate(paths[2])))
     assert first.path == paths[2]
 
 
