@@ -49,6 +49,20 @@ def test_an_index_opens_with_the_model_that_it_was_built_with(tmp_path):
     assert len(netvlad.PlaceIndex.open(folder, netvlad.load(FORMAT1 / "model"))) == len(DATABASE)
 
 
+def test_an_index_that_grows_gets_its_checksums_without_a_word(tmp_path, recwarn):
+    folder = shutil.copytree(FORMAT1 / "index", tmp_path / "index")
+    index = netvlad.PlaceIndex.open(folder)
+    before = index.locate(QUERIES[0], top=3)
+    assert not index.store.has_sums
+    index.add(netvlad.Places.build(path=QUERIES[:1], lat=31.0, lon=34.0), workers=0)
+    grown = netvlad.PlaceIndex.open(folder)
+    assert grown.store.has_sums
+    found = grown.locate(QUERIES[0], top=4)
+    assert found.matches[0].path == QUERIES[0]
+    assert [match.path for match in found][1:] == [match.path for match in before]
+    assert [str(w.message) for w in recwarn if issubclass(w.category, netvlad.errors.PlaceIndexWarning)] == []
+
+
 def test_a_vocabulary_tree_ranks_as_it_did(answers):
     from netvlad.search.vocabulary_tree_ranker import VocabularyTreeRanker
 

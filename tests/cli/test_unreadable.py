@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 
 import pytest
@@ -48,6 +49,9 @@ def test_locate_names_a_folder_that_is_closed(netvlad, town, index, tmp_path, mo
     assert f"{closed}: the folder cannot be read (Permission denied)" in ran.err
     assert str(closed) in (tmp_path / "u.csv").read_text()
     assert "within" in ran.out
+    told = json.loads(netvlad("locate", tmp_path / "photos", "--index", index, "--json").out)
+    assert [answer["photo"] for answer in told] == [str(tmp_path / "photos" / "a.jpg"), str(closed)]
+    assert "cannot be read" in told[1]["error"]
 
 
 @pytest.mark.parametrize(

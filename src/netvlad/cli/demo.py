@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netvlad.cli.options import Models, Workers
+from netvlad.cli.options import Models, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def run(
         typer.Option(help="Distance in metres up to which a match is correct (25; 10 on a map below 500 m)."),
     ] = None,
     workers: Workers = None,
+    unreadable: Unreadable = None,
 ) -> None:
     """Hold some photos out, index the others, locate those held out, and report how well that went.
 
@@ -38,7 +39,7 @@ def run(
     photos: phone pictures of a generated town by day, at sunset and by night, against panoramas of other days.
     """
     from netvlad.benchmarks.protocol import Protocol
-    from netvlad.cli.common import read_places, recall_table, say, tell_unreadable
+    from netvlad.cli.common import read_places, recall_table, say, tell_unreadable, write_unreadable
     from netvlad.cli.index import open_or_create
     from netvlad.evaluation.run import evaluate
     from netvlad.maps.ranker import IndexRanker
@@ -47,7 +48,8 @@ def run(
 
     if photos is None:
         photos, radius = _town(out, workers), radius or 25.0
-    places = read_places(photos, strict=False)
+    left_out: dict[str, str] = {}
+    places = read_places(photos, False, left_out)
     held = hold_out(places)
     say(held.how)
     names = list(dict.fromkeys(model or _compared()))
@@ -63,6 +65,7 @@ def run(
     config = {"photos": str(photos), "hold_out": held.how, "models": names, "seed": 0}
     found = evaluate(makers, held.database, held.queries, Protocol(radius=radius), config)
     tell_unreadable(found.unreadable)
+    write_unreadable({**left_out, **found.unreadable}, unreadable)
     recall_table(summary(found))
     page = write_report(found, out / "report")
     say(f"wrote {page}: the map, and each query beside its matches")

@@ -44,7 +44,7 @@ def run(
         found = [replace(location, matches=location.matches[:top]) for location in verified]
     if as_json:
         answers = iter(found)
-        plain = [{"photo": p, "error": bad[p]} if p in bad else next(answers).to_dict() for p in paths]
+        plain = [{"photo": p, "error": bad[p]} if p in bad else next(answers).to_dict() for p in [*paths, *closed]]
         print(json.dumps(plain, indent=2, ensure_ascii=False))
     else:
         for location in found:

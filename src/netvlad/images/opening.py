@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO
 
 from netvlad.errors import ImageError
+from netvlad.runtime.files import irregular
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -30,10 +30,8 @@ def check_regular(path: str | os.PathLike[str], most: int = MAX_BYTES) -> None:
     A pipe or a device never ends, and one that nobody writes to does not even open.
     """
     found = os.stat(path)
-    if stat.S_ISDIR(found.st_mode):
-        raise ImageError("is a folder, not a photo", path=path)
-    if not stat.S_ISREG(found.st_mode):
-        raise ImageError("is a pipe, a socket or a device, not a photo", path=path)
+    if kind := irregular(found):
+        raise ImageError(f"is {kind}, not a photo", path=path)
     if found.st_size > most:
         raise ImageError(f"has {found.st_size / 1e6:,.0f} MB, the limit is {most / 1e6:,.0f} MB", path=path)
 
@@ -55,8 +53,9 @@ def open_image(source: str | os.PathLike[str] | bytes, *, whole: bool = True) ->
     if whole and not isinstance(source, bytes):
         source = read_file(source)
     if isinstance(source, bytes):
-        if source[:2] == b"\xff\xd8" and source.count(b"\xff\xda") > MAX_SCANS:  # in pixels, FF is followed by 00
-            raise ImageError(f"is a JPEG of {source.count(bytes((0xFF, 0xDA)))} scans, the limit is {MAX_SCANS}")
+        scans = source.count(b"\xff\xda") if source[:2] == b"\xff\xd8" else 0  # in pixels, FF is followed by 00
+        if scans > MAX_SCANS:
+            raise ImageError(f"is a JPEG of {scans} scans, the limit is {MAX_SCANS}")
         stream: BinaryIO = io.BytesIO(source)
         _check_head(stream)
         return Image.open(stream, formats=formats())

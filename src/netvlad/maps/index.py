@@ -149,6 +149,8 @@ class PlaceIndex:
             if self._unwritten is not None:
                 self._fit_and_write(self._unwritten, places, workers)
             self._forget("store")  # another process may have added since it was opened
+            if not self.store.has_sums:  # they come with the first photos: a search file of before carries no seal
+                (self.folder / "search.faiss").unlink(missing_ok=True)
             result = append(self.store, self.model, places, workers=workers)
             result.replaced = self.store.remove_replaced()
             self.store.merge()

@@ -119,12 +119,19 @@ class Store:
             self._table.add_columns(sums, read_columns=[*self._columns, "vector"])
         else:
             self._table.add_columns([pa.field(name, pa.uint64()) for name in SUMS])
+        data = self.folder / "data"
+        self._sync(*data.glob("*"), data)
 
     def remove_replaced(self) -> list[str]:
         """Remove rows whose path a later row has again, as after an edit of the photo; returns those paths."""
+        import pyarrow.compute as pc
+
         last: dict[str, int] = {}
         older: list[tuple[int, str]] = []
         with self._reading():
+            paths = self._table.to_table(columns=["path"]).column("path")
+            if pc.count_distinct(paths).as_py() == len(paths):
+                return []
             for batch in self._table.to_batches(columns=["path"], with_row_id=True):
                 for path, row in zip(*(batch.column(name).to_pylist() for name in ("path", "_rowid")), strict=True):
                     if path in last:

@@ -30,6 +30,13 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def irregular(found: os.stat_result) -> str:
+    """What something is that is no regular file; empty for a regular file."""
+    if stat.S_ISREG(found.st_mode):
+        return ""
+    return "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a socket or a device"
+
+
 def refuse_irregular(
     path: str | os.PathLike[str], *, error: type[NetvladError] = NetvladError, most: int | None = None
 ) -> None:
@@ -43,8 +50,7 @@ def refuse_irregular(
         raise error(f"cannot be read ({e.strerror})", path=path) from e
     except ValueError as e:  # a path with a NUL
         raise error(f"cannot be read ({e})", path=path) from e
-    if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a socket or a device"
+    if kind := irregular(found):
         raise error(f"cannot be read: is {kind}, and a regular file is wanted", path=path)
     if most is not None and found.st_size > most:
         sizes = f"{found.st_size / 1e6:,.1f} MB, and at most {most / 1e6:,.1f} MB are read"
