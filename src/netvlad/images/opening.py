@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
 from netvlad.errors import ImageError
@@ -19,7 +20,8 @@ MAX_SCANS = 100  # of a JPEG: progressive ones have about 10, and a file may hol
 MAX_SEGMENTS = 1000  # before the pixels of a JPEG; a gain map or a depth map takes about a hundred
 MAX_EXIF = 16  # of these segments are EXIF: Pillow copies all of them for each
 # Others can be decoders that nobody looks after, or run other programs (EPS runs Ghostscript).
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
+_PLUGINS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", "Avif")  # JPEG reads MPO too; HEIF comes from elsewhere
 MORE = "NETVLAD_IMAGE_FORMATS"  # variable of the environment: further formats by Pillow's names, as in PPM,JPEG2000
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 
@@ -70,8 +72,11 @@ def formats() -> tuple[str, ...]:
     """Formats that are opened, of those that this Pillow and its plug-ins read."""
     from PIL import Image
 
-    Image.init()
+    for name in _PLUGINS:  # loading all of Pillow's takes twice as long, in each process
+        import_module(f"PIL.{name}ImagePlugin")
     more = [name.strip().upper() for name in os.environ.get(MORE, "").split(",") if name.strip()]
+    if more:
+        Image.init()
     unknown = [name for name in more if name not in Image.OPEN]
     if unknown:
         raise ImageError(f"${MORE} names {', '.join(unknown)}, which Pillow does not read")
