@@ -3,6 +3,7 @@ from __future__ import annotations
 import faiss
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from netvlad.maps.store import FileStamp, Store
 from netvlad.places import Places
@@ -184,3 +185,18 @@ def test_rank_vectors_with_nothing_to_search(unreadable, size):
     ids, scores = rank_vectors(search, np.zeros((2, 1), np.float32), unreadable, 2, size)
     assert (ids == -1).all()
     assert np.isneginf(scores).all()
+
+
+def test_what_a_killed_writer_left_is_removed(made, rng):
+    store, file = made(rng.normal(size=(30, 8)))
+    left = file.with_name(f".{file.name}.1234567.tmp")
+    left.write_bytes(b"half a file")
+    FlatIndex(store, file)
+    assert file.exists() and not left.exists()
+
+
+def test_one_process_writes_the_file_at_a_time(made, rng):
+    store, file = made(rng.normal(size=(30, 8)))
+    with FileLock(file.with_name(f".{file.name}.lock")):
+        index = FlatIndex(store, file)
+    assert not file.exists() and index.search(np.zeros((1, 8)), 30)[1].max() == 29

@@ -121,4 +121,4 @@ def _check_places(paths: list[str]) -> None:
             raise Fault("silent difference", f"{path} is at {at.get(path)}, not at {lat}")
 
 
-AREA = Area("images", 0.11, prepare, attempt, 60)
+AREA = Area("images", 0.18, prepare, attempt, 60)

@@ -114,4 +114,4 @@ def _difference(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> str:
     return f"{len(got)} answers, not {len(wanted)}"
 
 
-AREA = Area("maps", 0.16, prepare, attempt, 15)
+AREA = Area("maps", 0.20, prepare, attempt, 15)

@@ -176,4 +176,4 @@ KINDS: dict[str, Callable[[Path, Path, Rng], str]] = {
     "YAML": _yaml,
     "model": _model,
 }
-AREA = Area("tables", 0.03, prepare, attempt, 100)
+AREA = Area("tables", 0.05, prepare, attempt, 100)

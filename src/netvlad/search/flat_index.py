@@ -63,15 +63,20 @@ class FlatIndex:
 
     def _write(self, file: Path, source: VectorSource) -> None:
         import faiss
+        from filelock import FileLock, Timeout
 
         try:
-            with atomic(file) as temporary:
+            with FileLock(file.with_name(f".{file.name}.lock"), timeout=0), atomic(file) as temporary:
+                for left in file.parent.glob(f".{file.name}.*.tmp"):  # by a process that was killed
+                    left.unlink()
                 faiss.write_index(self._index, str(temporary))
                 with open(temporary, "ab") as opened:
                     opened.write(source.fingerprint(self._index.ntotal).ljust(16, b"\0"))
                 checksum = _checksum(temporary)
                 with open(temporary, "ab") as opened:
                     opened.write(checksum + SEAL)
+        except Timeout:  # another process is writing it
+            return
         except (OSError, RuntimeError):  # faiss's own; on a read-only or full disk it is made again next time
             return
 
