@@ -192,11 +192,13 @@ def test_what_a_killed_writer_left_is_removed(made, rng):
     left = file.with_name(f".{file.name}.1234567.tmp")
     left.write_bytes(b"half a file")
     FlatIndex(store, file)
-    assert file.exists() and not left.exists()
+    assert file.exists()
+    assert not left.exists()
 
 
 def test_one_process_writes_the_file_at_a_time(made, rng):
     store, file = made(rng.normal(size=(30, 8)))
     with FileLock(file.with_name(f".{file.name}.lock")):
         index = FlatIndex(store, file)
-    assert not file.exists() and index.search(np.zeros((1, 8)), 30)[1].max() == 29
+    assert not file.exists()
+    assert index.search(np.zeros((1, 8)), 30)[1].max() == 29
