@@ -34,8 +34,8 @@ class NetvladError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """First line of an error's message, at most 200 characters; its type where there is none."""
-    return shortened((str(error).splitlines() or [type(error).__name__])[0], 200)
+    """First line of an error's message, at most 400 characters; its type where there is none."""
+    return shortened((str(error).strip().splitlines() or [type(error).__name__])[0], 400)
 
 
 def _remade(kind: type[NetvladError], reason: str, path: str | None) -> NetvladError:

@@ -73,6 +73,10 @@ class Registry(Generic[T]):
         own = list(self._loaded())
         return own + [name for name in self._plugins() if name not in own]
 
+    def others(self) -> list[str]:
+        """Names of other packages, and those that are loaded: the package's own modules are not imported for it."""
+        return [*self._entries, *(name for name in self._plugins() if name not in self._entries)]
+
     def get(self, name: str) -> T:
         """The entry called `name`. Raises an error that lists close names, or all."""
         entries = self._loaded()

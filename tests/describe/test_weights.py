@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 
 import pytest
 import timm
@@ -9,108 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from netvlad.describe.backbone import load_backbone
-from netvlad.describe.weights import find_file, find_weights, load_into, local_state, notice_offline
+from netvlad.describe.weights import load_into, local_state
 from netvlad.errors import ModelError
-
-
-@pytest.fixture
-def files(folder):
-    def make(*names: str) -> None:
-        for name in names:
-            (folder / name).write_bytes(b"")
-
-    return make
-
-
-# -- which file -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("present", "name", "found"),
-    [
-        (["resnet18.pth"], "resnet18", "resnet18.pth"),
-        (["resnet18.safetensors"], "resnet18", "resnet18.safetensors"),
-        (["resnet18.tv_in1k.pth"], "resnet18", "resnet18.tv_in1k.pth"),
-        (["resnet18.tv_in1k.to_layer3.pth"], "resnet18", "resnet18.tv_in1k.to_layer3.pth"),
-        (["resnet18.tv_in1k.to_layer3.pth"], "resnet18.tv_in1k", "resnet18.tv_in1k.to_layer3.pth"),
-        (["resnet18-0676ba61.pth"], "resnet18", "resnet18-0676ba61.pth"),
-        (["resnet18d.pth", "resnet18_x.pth", "resnet180.pth", "aresnet18.pth"], "resnet18", None),
-        (["resnet18.pth", "resnet18-1.pth"], "resnet18.tv_in1k", None),
-        (["resnet18.tv_in1k2.pth"], "resnet18.tv_in1k", None),
-        (["resnet18.a1_in1k.pth", "resnet18.tv_in1k.pth"], "resnet18.tv_in1k", "resnet18.tv_in1k.pth"),
-        (["resnet18.pth", "resnet18.tv_in1k.pth"], "resnet18", "resnet18.pth"),  # the exact name before all others
-        (["resnet18d.pth", "resnet18.pth"], "resnet18d", "resnet18d.pth"),
-        (["resnet18.txt", "resnet18", "resnet18.onnx", "resnet18.json"], "resnet18", None),
-        (["vgg16_bn.pth", "vgg16.pth"], "vgg16", "vgg16.pth"),
-        ([], "resnet18", None),
-    ],
-)
-def test_which_file(folder, files, present, name, found):
-    files(*present)
-    assert find_weights(name) == (folder / found if found else None)
-
-
-@pytest.mark.parametrize(
-    "present", [("resnet18.a.pth", "resnet18.b.pth"), ("resnet18-1.pth", "resnet18.b.safetensors"),
-                ("resnet18.pth", "resnet18.safetensors")],
-)  # fmt: skip
-def test_several_files_are_not_chosen_from(folder, files, present):
-    files(*present)
-    with pytest.raises(ModelError) as error:
-        find_weights("resnet18")
-    for name in present:
-        assert str(folder / name) in str(error.value)
-
-
-def test_several_folders(folder, files, tmp_path, monkeypatch):
-    second = tmp_path / "second"
-    second.mkdir()
-    (second / "resnet18.pth").write_bytes(b"")
-    files("vgg16.pth")
-    monkeypatch.setenv("NETVLAD_WEIGHTS", f"{folder}{os.pathsep}{os.pathsep}{second}")
-    assert find_weights("vgg16") == folder / "vgg16.pth"
-    assert find_weights("resnet18") == second / "resnet18.pth"
-
-
-def test_a_file_by_its_names(folder, files, tmp_path, monkeypatch):
-    second = tmp_path / "second"
-    (second / "a.mat").mkdir(parents=True)
-    files("b.mat")
-    monkeypatch.setenv("NETVLAD_WEIGHTS", f"{folder}{os.pathsep}{second}")
-    assert find_file(["a.mat", "b.mat"]) == second / "a.mat"  # the first name before the first folder
-    assert find_file(["c.mat", "b.mat"]) == folder / "b.mat"
-    assert find_file(["c.mat"]) is None
-    monkeypatch.delenv("NETVLAD_WEIGHTS")
-    assert find_file(["b.mat"]) is None
-
-
-def test_a_home_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NETVLAD_WEIGHTS", "~/w")
-    (tmp_path / "w").mkdir()
-    (tmp_path / "w" / "vgg16.pth").write_bytes(b"")
-    assert find_weights("vgg16") == tmp_path / "w" / "vgg16.pth"
-
-
-@pytest.mark.parametrize("kind", ["missing", "file"])
-def test_what_is_not_a_folder(folder, monkeypatch, kind):
-    wrong = folder / "wrong"
-    if kind == "file":
-        wrong.write_bytes(b"")
-    monkeypatch.setenv("NETVLAD_WEIGHTS", f"{folder}{os.pathsep}{wrong}")
-    with pytest.raises(ModelError, match=r"NETVLAD_WEIGHTS names .*wrong, which is not a folder"):
-        find_weights("resnet18")
-
-
-@pytest.mark.parametrize("value", ["", None])
-def test_no_folder_is_set(monkeypatch, value):
-    monkeypatch.delenv("NETVLAD_WEIGHTS", raising=False)
-    if value is not None:
-        monkeypatch.setenv("NETVLAD_WEIGHTS", value)
-    assert find_weights("resnet18") is None
-
-
-# -- what is in it --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -222,26 +121,3 @@ def test_names_of_other_publishers_are_timms(folder):
     found = local_state(model, folder / "test_vit.pth")
     assert set(model.state_dict()) <= set(found)
     assert load_backbone("test_vit").dim == 64
-
-
-# -- without a network ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("resolves", "proxy", "offline"), [(True, False, False), (False, False, True), (False, True, False)]
-)
-def test_a_hub_that_does_not_resolve_is_not_asked(monkeypatch, resolves, proxy, offline):
-    import huggingface_hub.constants as hub
-
-    def resolve(host, port):
-        if not resolves:
-            raise socket.gaierror("Name or service not known")
-
-    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    if proxy:
-        monkeypatch.setenv("https_proxy", "http://proxy:3128")
-    notice_offline()
-    assert hub.HF_HUB_OFFLINE is offline

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision.models import resnet50
 from torchvision.models.feature_extraction import create_feature_extractor
 
@@ -72,6 +73,16 @@ def test_by_its_name(state, file, monkeypatch):
     (vector,) = model.describe([image])
     assert vector.shape == (4096,)
     np.testing.assert_allclose(vector, by_hand(state, model.prepare(image)[None].cpu()), atol=1e-5)
+
+
+def test_photos_are_resized_as_in_the_authors_evaluation(file, monkeypatch):
+    """Bilinear, by Pillow; bicubic as in their demo overshoots at edges."""
+    monkeypatch.setenv("NETVLAD_WEIGHTS", str(file.parent))
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    resized = np.asarray(Image.fromarray(image).resize((320, 320), Image.Resampling.BILINEAR), dtype=np.float32)
+    expected = (resized / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    prepared = netvlad.load("mixvpr").prepare(image).cpu().numpy().transpose(1, 2, 0)
+    assert np.abs(prepared - expected).max() < 1.1 / 255 / 0.224  # Pillow rounds to whole numbers, twice
 
 
 def test_without_its_weights(tmp_path, monkeypatch):

@@ -8,7 +8,8 @@ import netvlad
 from netvlad.describe.backbone import Backbone
 from netvlad.describe.fit import fit
 from netvlad.errors import ModelError
-from netvlad.pretrained.catalogue import BACKBONES, HUBS, NETWORKS
+from netvlad.pretrained.backbones import BACKBONES
+from netvlad.pretrained.catalogue import HUBS, NETWORKS
 from netvlad.pretrained.listing import listed_models
 from netvlad.pretrained.zoo import DEFAULT, list_models, load, split_name
 from netvlad.registry import models, poolings

@@ -11,7 +11,7 @@ from netvlad.types import Describer
 NETVLAD = "arXiv:1511.07247"
 SALAD = "arXiv:2311.15937"
 README = "README"  # of the repository that publishes the model
-SHORT = {"pitts250k-test": "Pitts250k", "tokyo247": "Tokyo 24/7", "msls-val": "MSLS-val"}
+SHORT = {"pitts250k-test": "Pitts250k", "pitts30k-test": "Pitts30k", "tokyo247": "Tokyo 24/7", "msls-val": "MSLS-val"}
 
 
 class MethodKey(NamedTuple):
@@ -67,6 +67,9 @@ _SALAD = ("SALAD DINOv2-B", ModelKey("salad", 8448))
 _BOQ = ("BoQ DINOv2-B", ModelKey("boq", 12288))
 _BOQ_RESNET = ("BoQ ResNet-50", ModelKey("boq-resnet50", 16384))
 _MIXVPR = ("MixVPR ResNet-50", ModelKey("mixvpr", 4096))
+_SELAVPRPP = ("SelaVPR++ DINOv2-L", ModelKey("selavpr++", 4096))
+_SELAVPRPP_BASE = ("SelaVPR++ DINOv2-B", ModelKey("selavpr++-base", 2048))
+_IMAGE = ("ImAge DINOv2-B", ModelKey("image4vpr", 6144))
 
 _Recalls = tuple[float, float, float]
 
@@ -88,6 +91,9 @@ RESULTS = (
     PublishedResult("pitts250k-test", *_BOQ, {"all": (96.6, 99.1, 99.5)}, README, "boq"),
     PublishedResult("pitts250k-test", *_BOQ_RESNET, {"all": (95.0, 98.5, 99.1)}, README, "boq-resnet50"),
     PublishedResult("pitts250k-test", *_MIXVPR, {"all": (94.3, 98.2, 98.9)}, README, "mixvpr"),
+    PublishedResult("pitts30k-test", *_SELAVPRPP, {"all": (94.4,)}, README, "selavpr++"),
+    PublishedResult("pitts30k-test", *_SELAVPRPP_BASE, {"all": (93.3,)}, README, "selavpr++-base"),
+    PublishedResult("pitts30k-test", *_IMAGE, {"all": (94.1,)}, README, "image4vpr"),
     PublishedResult("pitts30k-val", *_CONV3, {"all": (85.5,)}),
     PublishedResult("pitts30k-val", *_CONV5, {"all": (84.1,)}),
     PublishedResult("pitts30k-val", *_MAX_ALEXNET, {"all": (68.5,)}),
@@ -109,6 +115,9 @@ RESULTS = (
     PublishedResult("msls-val", *_BOQ, {"all": (93.8, 96.8, 97.0)}, README, "boq"),
     PublishedResult("msls-val", *_BOQ_RESNET, {"all": (91.2, 95.3, 96.1)}, README, "boq-resnet50"),
     PublishedResult("msls-val", *_MIXVPR, {"all": (88.2, 93.1, 94.3)}, README, "mixvpr"),
+    PublishedResult("msls-val", *_SELAVPRPP, {"all": (94.3,)}, README, "selavpr++"),
+    PublishedResult("msls-val", *_SELAVPRPP_BASE, {"all": (94.3,)}, README, "selavpr++-base"),
+    PublishedResult("msls-val", *_IMAGE, {"all": (94.5,)}, README, "image4vpr"),
     PublishedResult("oxford5k", *_WHITENED_256, {"all": (63.5,)}),
     PublishedResult("paris6k", *_WHITENED_256, {"all": (73.5,)}),
     PublishedResult("holidays", *_WHITENED_256, {"all": (79.9,)}),

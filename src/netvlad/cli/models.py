@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
+import textwrap
+
 POOLINGS = ("max", "avg", "gem", "vlad", "netvlad", "netvlad2")  # as the text below explains them
 EXAMPLE = "Example: NETVLAD_WEIGHTS=weights/ netvlad models"
+WIDTH = 80
+BYTES = 4  # of one number of a vector
+CLUSTERS = 64
 
 
 def run() -> None:
-    """List models: dimensions, source of the weights, licence, published results."""
-    from netvlad.benchmarks.published import numbers_of
-    from netvlad.cli.common import table
-    from netvlad.pretrained.listing import dense_vlad_centres, listed_backbones, listed_models
+    """List models: bytes a photo, licence, whether they are here, source, published results."""
+    from netvlad.pretrained.listing import dense_vlad_centres
     from netvlad.registry import models, poolings
 
-    rows = [
-        [k.backbone, k.stage, str(k.dim), str(64 * k.dim), str(k.stride), k.weights, k.licence, k.remark]
-        for k in listed_backbones()
-    ]
-    table(["backbone", "cropped at", "max/avg/gem", "vlad/netvlad (K=64)", "stride", "weights", "licence", ""], rows)
-    print(
+    _backbones()
+    _say(
         "A model is <backbone>-<pooling>, e.g. resnet18-netvlad; any timm architecture can be the backbone. Poolings: "
-        "max, avg, gem, vlad (hard assignment), netvlad (the paper's initialisation), netvlad2 (equation 4).\n"
-        f"densevlad needs no backbone: dense RootSIFT, VLAD (K=128), 16384-D; centres: {dense_vlad_centres()}."
+        "max, avg, gem, vlad (hard assignment), netvlad (the paper's initialisation), netvlad2 (equation 4)."
     )
-    rows = [
-        [m.name, str(m.dim), m.size, numbers_of(m.name) or "in the paper", m.source, m.licence, m.here]
-        for m in listed_models()
-    ]
-    table(["published model", "dim", "photos", "recall@1/5/10", "source", "licence", "weights"], rows)
-    print(
-        "Published models are used by their name, e.g. --model megaloc. No publisher gives a checksum. Those of "
-        "torch.hub run code of the repository that is named; its licence holds for them."
+    _say(
+        "densevlad needs no backbone: dense RootSIFT, VLAD (K=128), 16384-D, 65536 bytes a photo; centres: "
+        f"{dense_vlad_centres()}."
     )
-    plugins = {"models": models.names(), "poolings": [name for name in poolings if name not in POOLINGS]}
+    print()
+    _published()
+    _say(
+        "Published models are used by their name, e.g. --model megaloc. No publisher gives a checksum. Those with an "
+        "address on GitHub run code of that repository, mixvpr excepted; its licence holds for them."
+    )
+    plugins = {"models": models.others(), "poolings": [name for name in poolings.others() if name not in POOLINGS]}
     for kind, names in plugins.items():
         if names:
-            print(f"Registered by other packages, {kind}: {', '.join(names)}.")
+            _say(f"Registered by other packages, {kind}: {', '.join(names)}.")
+
+
+def _backbones() -> None:
+    from netvlad.pretrained.listing import listed_backbones
+
+    print(f"{'':24}{'bytes a photo':>26}")
+    print(f"{'backbone':24}{'max/avg/gem':>12}{f'netvlad, K={CLUSTERS}':>14}  {'licence':14}weights")
+    for k in listed_backbones():
+        small, large = BYTES * k.dim, BYTES * CLUSTERS * k.dim
+        print(f"{k.backbone:24}{small:12}{large:14}  {k.licence:14}{k.here}")
+        _note(f"{k.remark}; {k.dim}-D at {k.stage}, stride {k.stride}; {k.weights}")
+    print()
+
+
+def _published() -> None:
+    from netvlad.benchmarks.published import numbers_of
+    from netvlad.pretrained.listing import listed_models
+
+    print(f"{'published model':26}{'dim':>6}{'bytes a photo':>15}  {'licence':19}weights")
+    for m in listed_models():
+        print(f"{m.name:26}{m.dim:6}{BYTES * m.dim:15}  {m.licence:19}{m.here}")
+        recalls = numbers_of(m.name)
+        said = f"recall@1/5/10 {recalls} ({m.source})" if recalls else f"recalls in {m.source}"
+        _note(f"photos {m.size}; {said}; {m.page}")
+    print()
+
+
+def _note(text: str) -> None:
+    print(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
+
+
+def _say(text: str) -> None:
+    print(textwrap.fill(text, WIDTH, break_on_hyphens=False))

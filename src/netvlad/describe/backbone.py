@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netvlad.describe import weights
+from netvlad.describe import weight_files, weights
 from netvlad.describe.alexnet import AlexNet
 from netvlad.errors import ModelError, first_line
 from netvlad.runtime.files import sha256
@@ -99,7 +99,7 @@ class Backbone(nn.Module):
 def load_backbone(name: str, stage: str | None = None) -> Backbone:
     """A backbone with its weights: from $NETVLAD_WEIGHTS, a package, or downloaded. Raises ModelError without any."""
     backbone = Backbone(name, stage)
-    file, packaged = weights.find_weights(name), weights.PACKAGED.get(name)
+    file, packaged = weight_files.find_weights(name), weight_files.PACKAGED.get(name)
     path = packaged.path if packaged else None
     if not file and packaged and path:
         state = weights.packaged_state(backbone.body, packaged, path)
@@ -200,10 +200,10 @@ def _download(backbone: Backbone) -> None:
         else:
             from timm.models import load_pretrained
 
-            weights.notice_offline()
+            weight_files.notice_offline()
             load_pretrained(backbone.body, num_classes=0)
     except Exception as e:  # the hub, the network and the disk each fail in their own way
-        raise weights.no_weights(backbone.name, f"{type(e).__name__}: {first_line(e)}") from e
+        raise weight_files.no_weights(backbone.name, f"{type(e).__name__}: {first_line(e)}") from e
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from typing_extensions import Self
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
 from netvlad.describe.vlad import EPS, VLAD
 from netvlad.describe.wccn import WCCN
-from netvlad.describe.weights import find_file
+from netvlad.describe.weight_files import CENTRES, find_file
 from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.features import dense_sift
@@ -29,7 +29,6 @@ from netvlad.runtime.files import sha256
 from netvlad.types import Array, FloatArray, ImageLike, Method
 
 CLUSTERS = 128
-CENTRES = "densevlad_rootsift_k128_centres.npy"  # the authors', in a folder of $NETVLAD_WEIGHTS
 
 
 @register_artifact("densevlad")
@@ -166,16 +165,11 @@ def load_dense_vlad(*, clusters: int | None = None, resize: int | None = LONGEST
     Otherwise without centres: fit it, or let an index fit it. Raises ModelError where the file is another.
     """
     model = DenseVLAD(clusters=clusters or CLUSTERS, resize=resize)
-    file = find_centres()
+    file = find_file([CENTRES])
     if file and model.clusters == CLUSTERS:
         model.pooling.initialise(read_centres(file))
         model.provenance = {"file": file.name, "sha256": sha256(file)}
     return model
-
-
-def find_centres() -> Path | None:
-    """The file of the authors' centres in a folder of $NETVLAD_WEIGHTS."""
-    return find_file([CENTRES])
 
 
 def read_centres(file: Path) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Named backbones, and models that others published: where they come from and under which licence.
+"""Models that others published: where they come from and under which licence.
 
 `sha256` is a publisher's own checksum; none has published any. Published results are in `netvlad.benchmarks.published`.
 """
@@ -8,16 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-# backbones that `netvlad models` lists; any other of timm's works the same way
-BACKBONES = {
-    "vgg16": "the paper's backbone",
-    "alexnet": "the paper's small backbone",
-    "resnet18": "fast on a CPU",
-    "resnet50": "the usual backbone of newer work",
-    "mobilenetv3_large_100": "for phones and robots",
-    "vit_small_patch14_dinov2": "self-supervised ViT",
-    "vit_base_patch14_dinov2": "self-supervised ViT, the field's best start",
-}
+from netvlad.pretrained.needs import HUGGING_FACE, Checkout, HuggingFaceFile, Need, WebFile
+
 NETVLAD_PAGE = "https://www.di.ens.fr/willow/research/netvlad/"  # stated in the authors' README
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -44,9 +36,9 @@ class Hub:
     """A model whose code and weights torch.hub fetches from `repo` on GitHub.
 
     entry, arguments: the function of its hubconf.py. input_size: size (height, width) that photos are scaled to; None
-    leaves theirs, rounded to multiples of `multiple`. weights: address of what the entry downloads.
-    files: names of a weights file that this package's own code reads; then no code of the repository is run, and
-    `weights` is the page to download the file from by hand.
+    leaves theirs, rounded to multiples of `multiple`. weights: address of the network that the entry downloads; more:
+    what it fetches besides. files: names of a weights file that this package's own code reads; then no code of the
+    repository is run, and `weights` is the page to download the file from by hand.
     """
 
     repo: str
@@ -61,10 +53,23 @@ class Hub:
     interpolation: str = "bilinear"
     sha256: str | None = None
     files: tuple[str, ...] = ()
+    more: tuple[Need, ...] = ()
 
     @property
     def page(self) -> str:
         return f"https://github.com/{self.repo}"
+
+    def code(self, name: str) -> Checkout:
+        """The repository, as the model called `name` looks for it."""
+        return Checkout(self.repo, (name,))
+
+    def needs(self, name: str) -> tuple[Need, ...]:
+        """All that the model called `name` needs, its own repository first."""
+        owner, _, rest = self.weights.removeprefix(HUGGING_FACE).partition("/")
+        repo, _, file = rest.partition("/resolve/main/")
+        ours = HuggingFaceFile(f"{owner}/{repo}", file)
+        network = ours if ours.url == self.weights else WebFile(self.weights, self.sha256)
+        return self.code(name), network, *self.more
 
     @property
     def size(self) -> str:
@@ -94,10 +99,20 @@ NETWORKS = {
 _BOQ = "https://github.com/amaralibey/Bag-of-Queries/releases/download/v1.0"
 _COSPLACE = "https://github.com/gmberton/CosPlace/releases/download/v1.0"
 _EIGENPLACES = "https://github.com/gmberton/EigenPlaces/releases/download/v1.0"
+_SELAVPRPP = "https://github.com/Lu-Feng/SelaVPRplusplus/releases/download/SelaVPR%2B%2B"
+# What the entries fetch besides, before the weights of the whole network replace its numbers.
+_DINOV2 = (
+    Checkout("facebookresearch/dinov2"),
+    WebFile("https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth"),
+)
+_RESNET18 = WebFile("https://download.pytorch.org/models/resnet18-f37072fd.pth")
+_RESNET50 = WebFile("https://download.pytorch.org/models/resnet50-11ad3fa6.pth")  # torchvision's second weights
+_RESNET50_V1 = WebFile("https://download.pytorch.org/models/resnet50-0676ba61.pth")
 # Entries, arguments, addresses: each repository's hubconf.py. Sizes: MegaLoc its model card (the model itself scales to
-# multiples of 14), SALAD its README's eval.py command, BoQ its README's input_transform (bicubic), MixVPR its demo.py
-# (bicubic); CosPlace and EigenPlaces take any. Mean and standard deviation: ImageNet's for all, as in BoQ's README,
-# MixVPR's demo.py and, for the others, gmberton/VPR-methods-evaluation.
+# multiples of 14), SALAD its README's eval.py command, BoQ its README's input_transform (bicubic), MixVPR the transform
+# of its evaluation (dataloaders/GSVCitiesDataloader.py, bilinear; its demo.py is bicubic), SelaVPR++ and ImAge their
+# parser.py; CosPlace and EigenPlaces take any. Mean and standard deviation: ImageNet's for all, as in BoQ's README,
+# MixVPR's, SelaVPR++'s and ImAge's data loaders and, for the others, gmberton/VPR-methods-evaluation.
 # MixVPR has no hubconf.py: its network is this package's, its weights have to be fetched by hand.
 HUBS = {
     "megaloc": Hub(
@@ -106,17 +121,18 @@ HUBS = {
         dim=8448,
         licence="MIT",
         source="arXiv:2502.17237",
-        weights="https://github.com/gmberton/MegaLoc/releases/download/v1.0/megaloc.torch",
+        weights=f"{HUGGING_FACE}gberton/MegaLoc/resolve/main/model.safetensors",
         input_size=(322, 322),
     ),
     "salad": Hub(
         repo="serizba/salad",
         entry="dinov2_salad",
         dim=8448,
-        licence="see the repository",
+        licence="GPL-3.0",
         source="README",
         weights="https://github.com/serizba/salad/releases/download/v1.0.0/dino_salad.ckpt",
         input_size=(322, 322),
+        more=_DINOV2,
     ),
     "boq": Hub(
         repo="amaralibey/Bag-of-Queries",
@@ -128,6 +144,7 @@ HUBS = {
         weights=f"{_BOQ}/dinov2_12288.pth",
         input_size=(322, 322),
         interpolation="bicubic",
+        more=_DINOV2,
     ),
     "boq-resnet50": Hub(
         repo="amaralibey/Bag-of-Queries",
@@ -139,36 +156,38 @@ HUBS = {
         weights=f"{_BOQ}/resnet50_16384.pth",
         input_size=(384, 384),
         interpolation="bicubic",
+        more=(_RESNET50_V1,),
     ),
     "mixvpr": Hub(
         repo="amaralibey/MixVPR",
         entry="",
         arguments={"channels": 1024, "rows": 4},
         dim=4096,
-        licence="see the repository",
+        licence="not stated",
         source="README",
         weights="https://github.com/amaralibey/MixVPR#weights",
         files=("resnet50_MixVPR_4096_channels(1024)_rows(4).ckpt", "resnet50_MixVPR_4096.ckpt"),
         input_size=(320, 320),
-        interpolation="bicubic",
     ),
     "cosplace": Hub(
         repo="gmberton/CosPlace",
         entry="get_trained_model",
         arguments={"backbone": "ResNet50", "fc_output_dim": 2048},
         dim=2048,
-        licence="see the repository",
+        licence="MIT",
         source="arXiv:2204.02287",
         weights=f"{_COSPLACE}/ResNet50_2048_cosplace.pth",
+        more=(_RESNET50,),
     ),
     "cosplace-resnet18": Hub(
         repo="gmberton/CosPlace",
         entry="get_trained_model",
         arguments={"backbone": "ResNet18", "fc_output_dim": 512},
         dim=512,
-        licence="see the repository",
+        licence="MIT",
         source="arXiv:2204.02287",
         weights=f"{_COSPLACE}/ResNet18_512_cosplace.pth",
+        more=(_RESNET18,),
     ),
     "eigenplaces": Hub(
         repo="gmberton/EigenPlaces",
@@ -178,5 +197,35 @@ HUBS = {
         licence="MIT",
         source="arXiv:2308.10832",
         weights=f"{_EIGENPLACES}/ResNet50_2048_eigenplaces.pth",
+        more=(Checkout("gmberton/CosPlace"), WebFile(f"{_COSPLACE}/ResNet50_512_cosplace.pth"), _RESNET50),
+    ),
+    "selavpr++": Hub(
+        repo="Lu-Feng/SelaVPRplusplus",
+        entry="SelaVPRplusplus",
+        arguments={"backbone": "dinov2-large", "aggregation": "gem", "hashing": False, "rerank": False},
+        dim=4096,
+        licence="MIT",
+        source="README",
+        weights=f"{_SELAVPRPP}/SelaVPRplusplus_large.pth",
+        input_size=(322, 322),
+    ),
+    "selavpr++-base": Hub(
+        repo="Lu-Feng/SelaVPRplusplus",
+        entry="SelaVPRplusplus",
+        arguments={"backbone": "dinov2-base", "aggregation": "gem", "hashing": False, "rerank": False},
+        dim=2048,
+        licence="MIT",
+        source="README",
+        weights=f"{_SELAVPRPP}/SelaVPRplusplus_base.pth",
+        input_size=(322, 322),
+    ),
+    "image4vpr": Hub(
+        repo="Lu-Feng/ImAge",
+        entry="ImAge",
+        dim=6144,
+        licence="MIT",
+        source="README",
+        weights="https://github.com/Lu-Feng/ImAge/releases/download/v1.0.0/ImAge_Merged.pth",
+        input_size=(322, 322),
     ),
 }

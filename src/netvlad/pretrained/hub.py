@@ -1,18 +1,9 @@
-"""Describers that others publish through torch.hub: their code and weights behind this package's interface.
-
-The code comes from the repository that `catalogue.HUBS` names and runs with all rights of this process. It is fetched
-and run only when one of those names is asked for, or an index or model that was built with it is opened. A checkout of
-the repository in $NETVLAD_WEIGHTS, called as the model, is preferred to GitHub, so that reviewed code stays in use.
-"""
+"""Describers that others publish through torch.hub: their code and weights behind this package's interface."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,14 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, arrays_of, same_size
-from netvlad.describe.weights import find_file
-from netvlad.errors import ModelError, NetvladError, first_line
+from netvlad.errors import ModelError
 from netvlad.images.read import read_image
 from netvlad.pretrained.catalogue import HUBS, IMAGENET, Hub
-from netvlad.pretrained.mixvpr import load_mixvpr
+from netvlad.pretrained.hub_code import load_hub_network
 from netvlad.registry import register_artifact
 from netvlad.runtime.artifacts import digest
-from netvlad.runtime.download import download
 from netvlad.types import Array, FloatArray, ImageLike
 
 if TYPE_CHECKING:
@@ -143,97 +132,3 @@ def load_hub(name: str, *, resize: int | None = LONGEST_SIDE) -> HubDescriber:
     Raises ModelError as `load_hub_network`.
     """
     return HubDescriber(name, load_hub_network(name), resize=resize)
-
-
-def load_hub_network(name: str) -> nn.Module:
-    """The network of a model in `HUBS`.
-
-    Its repository is looked for in $NETVLAD_WEIGHTS (a folder NAME with a hubconf.py), then in torch.hub's cache, then
-    on GitHub; its weights likewise, by the last part of their address. Raises ModelError that says what to fetch and
-    where to put it.
-    """
-    base, _, ref = name.partition(":")
-    spec = HUBS[base]
-    if spec.files and ref:
-        raise ModelError(f"{name}: {base} runs no code of a repository, so it has no version {ref!r}; ask for {base}")
-    if spec.files:
-        return _without_repository(name, spec)
-    checkout = find_file([base]) if not ref else None
-    local = checkout is not None and (checkout / "hubconf.py").is_file()
-    source = str(checkout) if local else spec.repo + (f":{ref}" if ref else "")
-    try:
-        _place(spec)
-        if not local and not _in_cache(spec, ref):
-            print(f"{name}: fetching and running the code of {spec.page}", file=sys.stderr, flush=True)
-        options = {"source": "local"} if local else {"source": "github", "trust_repo": True, "verbose": False}
-        with contextlib.redirect_stdout(sys.stderr), _modules_of_its_own(checkout if local else None):
-            load: Any = torch.hub.load  # has no types
-            network: nn.Module = load(source, spec.entry, **options, **spec.arguments)
-    except ImportError as e:
-        raise ModelError(f"{name}: its code needs the Python package {e.name or e}, which is not installed") from e
-    except Exception as e:  # their code, the network and the disk each fail in their own way
-        raise ModelError(
-            f"{name}: cannot be loaded from torch.hub ({first_line(e)}). Without a connection: put a checkout of "
-            f"{spec.page} as a folder {base}, and {spec.weights}, into a folder and set NETVLAD_WEIGHTS to that; or "
-            f"bring torch.hub's cache from a machine that has the model, and set TORCH_HOME to it"
-        ) from e
-    return network
-
-
-def _without_repository(name: str, spec: Hub) -> nn.Module:
-    file = find_file(spec.files)
-    if file is None:
-        raise ModelError(
-            f"{name}: its weights have no address to fetch them from; put {spec.files[0]} from {spec.weights} into a "
-            "folder and set NETVLAD_WEIGHTS to that"
-        )
-    return load_mixvpr(file, **spec.arguments)
-
-
-def checkpoint(spec: Hub) -> Path:
-    """Where the repository's code looks for its weights before it downloads them."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / spec.weights.rpartition("/")[2]
-
-
-def _place(spec: Hub) -> None:
-    """Put the weights where the repository's code looks for them, from $NETVLAD_WEIGHTS or the internet."""
-    file = checkpoint(spec)
-    if file.is_file():
-        return
-    given = find_file([file.name])
-    if given is None:
-        try:
-            download(spec.weights, file, sha256_hex=spec.sha256)
-        except NetvladError as e:
-            raise ModelError(e.reason, path=e.path) from e
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)  # a dangling link
-    try:
-        file.symlink_to(given.absolute())
-    except OSError:  # Windows allows links to some only
-        shutil.copyfile(given, file)
-
-
-def _in_cache(spec: Hub, ref: str) -> bool:
-    start = spec.repo.replace("/", "_") + "_" + ref.replace("/", "_")
-    folder = Path(torch.hub.get_dir())
-    return folder.is_dir() and any(f.name.startswith(start) for f in folder.iterdir())
-
-
-@contextlib.contextmanager
-def _modules_of_its_own(checkout: Path | None) -> Iterator[None]:
-    """Keep modules of repositories apart: they share names such as `utils`, with each other and with the caller."""
-    before, path = dict(sys.modules), list(sys.path)
-    for known in [m for m in sys.modules if m.partition(".")[0] in ("utils", "models", "src", "hubconf")]:
-        del sys.modules[known]
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        homes = [f.resolve() for f in (Path(torch.hub.get_dir()), checkout) if f is not None]
-        for known, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)  # built-in modules have none
-            if known not in before and file and any(Path(file).resolve().is_relative_to(home) for home in homes):
-                del sys.modules[known]
-        sys.modules.update({name: module for name, module in before.items() if sys.modules.get(name) is not module})

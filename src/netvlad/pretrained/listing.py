@@ -1,22 +1,23 @@
-"""Backbones and published models as `netvlad models` lists them, with the source of weights. Nothing is downloaded."""
+"""Backbones and published models as `netvlad models` lists them. Nothing is downloaded, and torch is not imported."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+from netvlad.describe.weight_files import CENTRES, PACKAGED, find_file, find_weights
+from netvlad.pretrained.backbones import BACKBONES, TAGS
+from netvlad.pretrained.catalogue import HUBS, NETWORKS, Hub, Network
+from netvlad.pretrained.needs import imported_folder, missing
 
-from netvlad.describe.backbone import Backbone, weights_config
-from netvlad.describe.dense_vlad import CENTRES, find_centres
-from netvlad.describe.weights import find_file, find_weights
-from netvlad.pretrained.catalogue import BACKBONES, HUBS, NETWORKS, Hub, Network
-from netvlad.pretrained.hub import checkpoint
-from netvlad.pretrained.networks import imported_folder
+HERE = "here"
 
 
 @dataclass(frozen=True)
 class ListedBackbone:
-    """A named backbone: `dim` channels at `stage`, `stride` pixels between locations, source of its weights."""
+    """A named backbone: `dim` channels at `stage`, `stride` pixels between locations.
+
+    weights: the file or address that they come from. here: "here", or how to get them.
+    """
 
     backbone: str
     stage: str
@@ -25,62 +26,63 @@ class ListedBackbone:
     weights: str
     licence: str
     remark: str
+    here: str
 
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A published model; here: where its weights are, or come from."""
+    """A published model. here: "here", how much of it is here, or how to get it."""
 
     name: str
     dim: int
     size: str
     licence: str
     source: str
+    page: str
     here: str
 
 
 def listed_backbones() -> list[ListedBackbone]:
     """The named backbones."""
-    return [_backbone(name, remark) for name, remark in BACKBONES.items()]
+    return [_backbone(name) for name in BACKBONES]
 
 
 def listed_models() -> list[ListedModel]:
     """The published models."""
     where = {name: _where_network(name, network) for name, network in NETWORKS.items()}
-    where |= {name: _where_hub(hub) for name, hub in HUBS.items()}
+    where |= {name: _where_hub(name, hub) for name, hub in HUBS.items()}
     published: dict[str, Network | Hub] = {**NETWORKS, **HUBS}
-    return [ListedModel(name, m.dim, m.size, m.licence, m.source, where[name]) for name, m in published.items()]
+    return [ListedModel(name, m.dim, m.size, m.licence, m.source, m.page, where[name]) for name, m in published.items()]
 
 
 def dense_vlad_centres() -> str:
     """The source of DenseVLAD's cluster centres."""
-    file = find_centres()
+    file = find_file([CENTRES])
     return f"file {file.name}" if file else f"fitted on the photos, for want of {CENTRES} in $NETVLAD_WEIGHTS"
 
 
-def _backbone(name: str, remark: str) -> ListedBackbone:
-    with torch.device("meta"):  # neither time nor memory for weights
-        backbone = Backbone(name)
-    file, usual = find_weights(name), backbone.pretrained_cfg
-    licence = (weights_config(file.stem, backbone) if file else usual).get("license") or "not stated"
-    where = f"file {file.name}" if file else f"download {usual.get('hf_hub_id') or usual.get('url')}"
-    return ListedBackbone(name, backbone.stage, backbone.dim, backbone.stride, where, licence, remark)
+def _backbone(name: str) -> ListedBackbone:
+    known, file = BACKBONES[name], find_weights(name)
+    weights, licence, here = known.weights, known.licence, "download"
+    if file:
+        tag = file.name.split(".")[1]
+        weights, licence, here = file.name, TAGS.get(tag, "not stated"), HERE
+    elif name in PACKAGED and PACKAGED[name].path:
+        weights, licence, here = PACKAGED[name].package, PACKAGED[name].licence, HERE
+    return ListedBackbone(name, known.stage, known.dim, known.stride, weights, licence, known.remark, here)
 
 
 def _where_network(name: str, network: Network) -> str:
-    given = find_file([name, *network.files])
-    if given:
-        return f"here: {given.name}"
-    if (imported_folder(name) / "card.json").is_file():
-        return "here, in the cache"
-    return "download" if network.url else f"by hand: {network.files[0]}"
+    if find_file([name, *network.files]) or (imported_folder(name) / "card.json").is_file():
+        return HERE
+    return "download" if network.url else "by hand"
 
 
-def _where_hub(hub: Hub) -> str:
-    files = hub.files or (hub.weights.rpartition("/")[2],)
-    given = find_file(files)
-    if given:
-        return f"here: {given.name}"
-    if checkpoint(hub).is_file():
-        return "here, in the cache"
-    return f"by hand: {files[0]}" if hub.files else f"torch.hub {hub.repo}"
+def _where_hub(name: str, hub: Hub) -> str:
+    if hub.files:
+        return HERE if find_file(hub.files) else "by hand"
+    needs = hub.needs(name)
+    lacking = len(missing(needs))
+    if not lacking:
+        return HERE
+    return "download" if lacking == len(needs) else f"{len(needs) - lacking} of {len(needs)} here"

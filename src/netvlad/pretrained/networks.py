@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from netvlad.describe.base import BaseDescriber
-from netvlad.describe.weights import find_file
+from netvlad.describe.weight_files import find_file, works_anyway
 from netvlad.errors import ModelError, NetvladError
 from netvlad.pretrained.catalogue import NETWORKS
 from netvlad.pretrained.matconvnet import import_matconvnet
+from netvlad.pretrained.needs import imported_folder
 from netvlad.pretrained.simplenn import SimpleNNDescriber
 from netvlad.runtime.download import cache_folder, download
 
@@ -30,18 +29,13 @@ def load_network(name: str, resize: int | None) -> BaseDescriber:
         return import_matconvnet(given, resize=resize, name=name)
     elsewhere = f"put {entry.files[0]} from {entry.page} into a folder and set NETVLAD_WEIGHTS to that"
     if entry.url is None:
-        raise ModelError(f"{name}: no address of its file is known; {elsewhere}")
+        raise ModelError(f"{name}: no address of its file is known; {elsewhere}. {works_anyway()}")
     try:
         file = download(entry.url, cache_folder() / entry.url.rpartition("/")[2], sha256_hex=entry.sha256)
     except NetvladError as e:
-        raise ModelError(f"{name}: {e}. Or {elsewhere}") from e
+        raise ModelError(f"{name}: {e}. Or {elsewhere}. {works_anyway()}") from e
     source = {"source": entry.url, "licence": entry.licence}
     model = import_matconvnet(file, resize=resize, name=name, source=source)
     model.save(imported)
     file.unlink()  # the folder holds all of it
     return model
-
-
-def imported_folder(name: str) -> Path:
-    """Where a downloaded network is kept."""
-    return cache_folder() / "models" / name

@@ -12,7 +12,8 @@ from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
 from netvlad.describe.dense_vlad import load_dense_vlad
 from netvlad.describe.network import NetworkDescriber
 from netvlad.errors import ModelError
-from netvlad.pretrained.catalogue import BACKBONES, HUBS, NETWORKS
+from netvlad.pretrained.backbones import BACKBONES
+from netvlad.pretrained.catalogue import HUBS, NETWORKS
 from netvlad.pretrained.hub import HubDescriber, load_hub
 from netvlad.pretrained.networks import load_network
 from netvlad.registry import artifacts, models, poolings

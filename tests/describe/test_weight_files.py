@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from netvlad.describe import weight_files
+from netvlad.describe.weight_files import find_file, find_weights, no_weights, notice_offline
+from netvlad.errors import ModelError, first_line
+from netvlad.registry import models
+
+
+@pytest.fixture
+def files(folder):
+    def make(*names: str) -> None:
+        for name in names:
+            (folder / name).write_bytes(b"")
+
+    return make
+
+
+# -- which file -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("present", "name", "found"),
+    [
+        (["resnet18.pth"], "resnet18", "resnet18.pth"),
+        (["resnet18.safetensors"], "resnet18", "resnet18.safetensors"),
+        (["resnet18.tv_in1k.pth"], "resnet18", "resnet18.tv_in1k.pth"),
+        (["resnet18.tv_in1k.to_layer3.pth"], "resnet18", "resnet18.tv_in1k.to_layer3.pth"),
+        (["resnet18.tv_in1k.to_layer3.pth"], "resnet18.tv_in1k", "resnet18.tv_in1k.to_layer3.pth"),
+        (["resnet18-0676ba61.pth"], "resnet18", "resnet18-0676ba61.pth"),
+        (["resnet18d.pth", "resnet18_x.pth", "resnet180.pth", "aresnet18.pth"], "resnet18", None),
+        (["resnet18.pth", "resnet18-1.pth"], "resnet18.tv_in1k", None),
+        (["resnet18.tv_in1k2.pth"], "resnet18.tv_in1k", None),
+        (["resnet18.a1_in1k.pth", "resnet18.tv_in1k.pth"], "resnet18.tv_in1k", "resnet18.tv_in1k.pth"),
+        (["resnet18.pth", "resnet18.tv_in1k.pth"], "resnet18", "resnet18.pth"),  # the exact name before all others
+        (["resnet18d.pth", "resnet18.pth"], "resnet18d", "resnet18d.pth"),
+        (["resnet18.txt", "resnet18", "resnet18.onnx", "resnet18.json"], "resnet18", None),
+        (["vgg16_bn.pth", "vgg16.pth"], "vgg16", "vgg16.pth"),
+        ([], "resnet18", None),
+    ],
+)
+def test_which_file(folder, files, present, name, found):
+    files(*present)
+    assert find_weights(name) == (folder / found if found else None)
+
+
+@pytest.mark.parametrize(
+    "present", [("resnet18.a.pth", "resnet18.b.pth"), ("resnet18-1.pth", "resnet18.b.safetensors"),
+                ("resnet18.pth", "resnet18.safetensors")],
+)  # fmt: skip
+def test_several_files_are_not_chosen_from(folder, files, present):
+    files(*present)
+    with pytest.raises(ModelError) as error:
+        find_weights("resnet18")
+    for name in present:
+        assert str(folder / name) in str(error.value)
+
+
+def test_several_folders(folder, files, tmp_path, monkeypatch):
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "resnet18.pth").write_bytes(b"")
+    files("vgg16.pth")
+    monkeypatch.setenv("NETVLAD_WEIGHTS", f"{folder}{os.pathsep}{os.pathsep}{second}")
+    assert find_weights("vgg16") == folder / "vgg16.pth"
+    assert find_weights("resnet18") == second / "resnet18.pth"
+
+
+def test_a_file_by_its_names(folder, files, tmp_path, monkeypatch):
+    second = tmp_path / "second"
+    (second / "a.mat").mkdir(parents=True)
+    files("b.mat")
+    monkeypatch.setenv("NETVLAD_WEIGHTS", f"{folder}{os.pathsep}{second}")
+    assert find_file(["a.mat", "b.mat"]) == second / "a.mat"  # the first name before the first folder
+    assert find_file(["c.mat", "b.mat"]) == folder / "b.mat"
+    assert find_file(["c.mat"]) is None
+    monkeypatch.delenv("NETVLAD_WEIGHTS")
+    assert find_file(["b.mat"]) is None
+
+
+def test_a_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETVLAD_WEIGHTS", "~/w")
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "vgg16.pth").write_bytes(b"")
+    assert find_weights("vgg16") == tmp_path / "w" / "vgg16.pth"
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_what_is_not_a_folder(folder, monkeypatch, kind):
+    wrong = folder / "wrong"
+    if kind == "file":
+        wrong.write_bytes(b"")
+    monkeypatch.setenv("NETVLAD_WEIGHTS", f"{folder}{os.pathsep}{wrong}")
+    with pytest.raises(ModelError, match=r"NETVLAD_WEIGHTS names .*wrong, which is not a folder"):
+        find_weights("resnet18")
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_no_folder_is_set(monkeypatch, value):
+    monkeypatch.delenv("NETVLAD_WEIGHTS", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NETVLAD_WEIGHTS", value)
+    assert find_weights("resnet18") is None
+
+
+# -- without a network ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("resolves", "proxy", "offline"), [(True, False, False), (False, False, True), (False, True, False)]
+)
+def test_a_hub_that_does_not_resolve_is_not_asked(monkeypatch, resolves, proxy, offline):
+    import huggingface_hub.constants as hub
+
+    def resolve(host, port):
+        if not resolves:
+            raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    if proxy:
+        monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    notice_offline()
+    assert hub.HF_HUB_OFFLINE is offline
+
+
+def test_what_works_without_weights(folder, monkeypatch):
+    assert "densevlad or tf_efficientnet_lite0-netvlad" in str(no_weights("resnet50", "no network"))
+    monkeypatch.setitem(models._loaded(), "default", object)
+    monkeypatch.setattr(weight_files, "PACKAGED", {})
+    assert "densevlad or default" in str(no_weights("resnet50", "no network"))
+
+
+def test_a_sentence_of_the_hub_is_not_cut():
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    said = "An error happened while trying to locate the file on the Hub and we cannot find the requested files in the"
+    said += " local cache. Please check your connection and try again or make sure your Internet connection is on."
+    assert said in str(no_weights("resnet50", first_line(LocalEntryNotFoundError(f"\n{said}\nmore"))))
