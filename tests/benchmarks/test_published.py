@@ -63,6 +63,7 @@ def test_every_result_is_of_a_known_benchmark_and_found_by_one_key():
 def test_numbers_of_a_model():
     assert numbers_of("boq") == "Pitts250k 96.6/99.1/99.5, MSLS-val 93.8/96.8/97.0"
     assert numbers_of("vgg16-max-tokyotm") == "Tokyo 24/7 38.4/52.7/60.0"
+    assert numbers_of("sage-vitb").startswith("Pitts250k 95.7/98.6/99.2, Pitts30k 93.4/97.0/97.9, Tokyo 24/7 97.1")
     assert numbers_of("image4vpr") == "Pitts30k 94.1, MSLS-val 94.5"
     assert numbers_of("megaloc") == ""
 

@@ -129,6 +129,25 @@ def get_trained_model(backbone="ResNet50", fc_output_dim=2048):
 """,
         "eigenplaces_model/network.py": NET,
     },
+    "chenshunpeng/SAGE": {
+        "hubconf.py": """
+import torch
+import network
+
+dependencies = ["torch"]
+
+def sage_vitb(pretrained=True, progress=True, **kwargs):
+    net = network.Net(DIM)
+    checkpoint = torch.hub.load_state_dict_from_url("URL", map_location="cpu", progress=progress)
+    held = checkpoint["model_state_dict"]
+    net.load_state_dict({key.removeprefix("module."): value for key, value in held.items()}, strict=True)
+    return net.eval()
+
+sage_vitl = sage_vitb
+""",
+        "network.py": "from backbone.dinov2_sage import Net\n",
+        "backbone/dinov2_sage.py": NET,
+    },
     "Lu-Feng/SelaVPRplusplus": {
         "hubconf.py": """
 import torch
@@ -173,7 +192,7 @@ def stand_ins(folder: Path, name: str) -> list[Path]:
             for file, text in REPOSITORIES[need.repo].items():
                 (folder / need.name / file).parent.mkdir(parents=True, exist_ok=True)
                 weights = FROM_URL.format(url=spec.weights)
-                text = text.replace("DIM", str(spec.dim)).replace("WEIGHTS", weights)
+                text = text.replace("DIM", str(spec.dim)).replace("WEIGHTS", weights).replace("URL", spec.weights)
                 (folder / need.name / file).write_text(text)
         elif isinstance(need, HuggingFaceFile):
             save_file(state(spec.dim), made[-1])
@@ -183,6 +202,6 @@ def stand_ins(folder: Path, name: str) -> list[Path]:
 
 
 def _held(spec: Hub, url: str) -> dict:
-    if "Lu-Feng" in url:  # trained in parallel, and kept with other things
+    if "Lu-Feng" in url or "SAGE" in url:  # trained in parallel, and kept with other things
         return {"model_state_dict": {f"module.{key}": tensor for key, tensor in state(spec.dim).items()}}
     return state(512 if url.endswith("_512_cosplace.pth") else spec.dim)

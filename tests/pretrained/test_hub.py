@@ -196,15 +196,16 @@ def test_vectors_of_another_length(here, monkeypatch):
         netvlad.load("tiny").describe(images()[:2])
 
 
-def test_a_package_that_is_missing(here):
-    (here / "tiny" / "hubconf.py").write_text("import pytorch_lightningg\n")
+@pytest.mark.parametrize("code", ["import pytorch_lightningg", "dependencies = ['torch', 'pytorch_lightningg']"])
+def test_a_package_that_is_missing(here, code):
+    (here / "tiny" / "hubconf.py").write_text(f"{code}\ndef trained(**_): pass\n")
     with pytest.raises(ModelError, match="tiny: its code needs the Python package pytorch_lightningg, which is not"):
         netvlad.load("tiny")
 
 
 @pytest.mark.parametrize(
     "code",
-    ["dependencies = ['nowhere']\ndef trained(**_): pass", "", "def trained(**_): raise ValueError('no\\nmore')"],
+    ["", "def trained(**_): raise ValueError('no\\nmore')"],
 )
 def test_code_that_fails(here, code):
     (here / "tiny" / "hubconf.py").write_text(code)

@@ -67,6 +67,8 @@ _SALAD = ("SALAD DINOv2-B", ModelKey("salad", 8448))
 _BOQ = ("BoQ DINOv2-B", ModelKey("boq", 12288))
 _BOQ_RESNET = ("BoQ ResNet-50", ModelKey("boq-resnet50", 16384))
 _MIXVPR = ("MixVPR ResNet-50", ModelKey("mixvpr", 4096))
+_SAGE = ("SAGE DINOv2-L", ModelKey("sage-vitl", 8448))
+_SAGE_BASE = ("SAGE DINOv2-B", ModelKey("sage-vitb", 8448))
 _SELAVPRPP = ("SelaVPR++ DINOv2-L", ModelKey("selavpr++", 4096))
 _SELAVPRPP_BASE = ("SelaVPR++ DINOv2-B", ModelKey("selavpr++-base", 2048))
 _IMAGE = ("ImAge DINOv2-B", ModelKey("image4vpr", 6144))
@@ -91,9 +93,13 @@ RESULTS = (
     PublishedResult("pitts250k-test", *_BOQ, {"all": (96.6, 99.1, 99.5)}, README, "boq"),
     PublishedResult("pitts250k-test", *_BOQ_RESNET, {"all": (95.0, 98.5, 99.1)}, README, "boq-resnet50"),
     PublishedResult("pitts250k-test", *_MIXVPR, {"all": (94.3, 98.2, 98.9)}, README, "mixvpr"),
+    PublishedResult("pitts250k-test", *_SAGE, {"all": (96.9, 99.2, 99.6)}, README, "sage-vitl"),
+    PublishedResult("pitts250k-test", *_SAGE_BASE, {"all": (95.7, 98.6, 99.2)}, README, "sage-vitb"),
     PublishedResult("pitts30k-test", *_SELAVPRPP, {"all": (94.4,)}, README, "selavpr++"),
     PublishedResult("pitts30k-test", *_SELAVPRPP_BASE, {"all": (93.3,)}, README, "selavpr++-base"),
     PublishedResult("pitts30k-test", *_IMAGE, {"all": (94.1,)}, README, "image4vpr"),
+    PublishedResult("pitts30k-test", *_SAGE, {"all": (94.7, 97.7, 98.4)}, README, "sage-vitl"),
+    PublishedResult("pitts30k-test", *_SAGE_BASE, {"all": (93.4, 97.0, 97.9)}, README, "sage-vitb"),
     PublishedResult("pitts30k-val", *_CONV3, {"all": (85.5,)}),
     PublishedResult("pitts30k-val", *_CONV5, {"all": (84.1,)}),
     PublishedResult("pitts30k-val", *_MAX_ALEXNET, {"all": (68.5,)}),
@@ -109,12 +115,16 @@ RESULTS = (
     PublishedResult("tokyo247", *_VLAD_OFF, _tokyo((51.1, 61.6, 65.4), (34.2, 45.7, 50.4))),
     PublishedResult("tokyo247", *_ROOTSIFT_WHITENED, _tokyo((54.3, 61.0, 65.1), (39.9, 47.6, 53.3))),
     PublishedResult("tokyo247", *_ROOTSIFT, _tokyo((28.6, 40.6, 44.4), (14.3, 26.6, 30.4))),
+    PublishedResult("tokyo247", *_SAGE, {"all": (98.1, 98.1, 98.7)}, README, "sage-vitl"),
+    PublishedResult("tokyo247", *_SAGE_BASE, {"all": (97.1, 98.4, 99.0)}, README, "sage-vitb"),
     PublishedResult("tokyo247", "24/7 view synthesis", None, _tokyo((66.7, 73.7, 75.9), (54.7, 63.2, 66.1))),
     PublishedResult("msls-val", *_DINOV2, {"all": (92.4,)}, SALAD),
     PublishedResult("msls-val", *_SALAD, {"all": (92.2, 96.4, 97.0)}, README, "salad"),
     PublishedResult("msls-val", *_BOQ, {"all": (93.8, 96.8, 97.0)}, README, "boq"),
     PublishedResult("msls-val", *_BOQ_RESNET, {"all": (91.2, 95.3, 96.1)}, README, "boq-resnet50"),
     PublishedResult("msls-val", *_MIXVPR, {"all": (88.2, 93.1, 94.3)}, README, "mixvpr"),
+    PublishedResult("msls-val", *_SAGE, {"all": (94.2, 97.8, 98.1)}, README, "sage-vitl"),
+    PublishedResult("msls-val", *_SAGE_BASE, {"all": (93.4, 97.3, 97.6)}, README, "sage-vitb"),
     PublishedResult("msls-val", *_SELAVPRPP, {"all": (94.3,)}, README, "selavpr++"),
     PublishedResult("msls-val", *_SELAVPRPP_BASE, {"all": (94.3,)}, README, "selavpr++-base"),
     PublishedResult("msls-val", *_IMAGE, {"all": (94.5,)}, README, "image4vpr"),

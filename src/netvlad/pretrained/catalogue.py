@@ -99,6 +99,8 @@ NETWORKS = {
 _BOQ = "https://github.com/amaralibey/Bag-of-Queries/releases/download/v1.0"
 _COSPLACE = "https://github.com/gmberton/CosPlace/releases/download/v1.0"
 _EIGENPLACES = "https://github.com/gmberton/EigenPlaces/releases/download/v1.0"
+_SAGE = "https://github.com/chenshunpeng/SAGE/releases/download/v1.0.0"
+_IMAGE = "https://github.com/Lu-Feng/ImAge/releases/download/v1.0.0"
 _SELAVPRPP = "https://github.com/Lu-Feng/SelaVPRplusplus/releases/download/SelaVPR%2B%2B"
 # What the entries fetch besides, before the weights of the whole network replace its numbers.
 _DINOV2 = (
@@ -108,11 +110,20 @@ _DINOV2 = (
 _RESNET18 = WebFile("https://download.pytorch.org/models/resnet18-f37072fd.pth")
 _RESNET50 = WebFile("https://download.pytorch.org/models/resnet50-11ad3fa6.pth")  # torchvision's second weights
 _RESNET50_V1 = WebFile("https://download.pytorch.org/models/resnet50-0676ba61.pth")
+_ONE_STAGE = {"aggregation": "gem", "hashing": False, "rerank": False}
+
+
+def _of_its_own(repo: str, entry: str, dim: int, weights: str, arguments: dict[str, Any] | None = None) -> Hub:
+    """A model of MIT licence that has its DINOv2 inside and is evaluated at 322 x 322."""
+    return Hub(repo, entry, dim, "MIT", "README", weights, arguments or {}, input_size=(322, 322))
+
+
 # Entries, arguments, addresses: each repository's hubconf.py. Sizes: MegaLoc its model card (the model itself scales to
 # multiples of 14), SALAD its README's eval.py command, BoQ its README's input_transform (bicubic), MixVPR the transform
-# of its evaluation (dataloaders/GSVCitiesDataloader.py, bilinear; its demo.py is bicubic), SelaVPR++ and ImAge their
-# parser.py; CosPlace and EigenPlaces take any. Mean and standard deviation: ImageNet's for all, as in BoQ's README,
-# MixVPR's, SelaVPR++'s and ImAge's data loaders and, for the others, gmberton/VPR-methods-evaluation.
+# of its evaluation (dataloaders/GSVCitiesDataloader.py, bilinear; its demo.py is bicubic), SAGE its README, SelaVPR++
+# and ImAge their parser.py; CosPlace and EigenPlaces take any. Mean and standard deviation: ImageNet's for all, as in
+# BoQ's README, the data loaders of MixVPR, SAGE, SelaVPR++ and ImAge and, for others, gmberton/VPR-methods-evaluation.
+# SAGE's third entry is left out: its cross-image encoder makes a vector depend on the photos that share its batch.
 # MixVPR has no hubconf.py: its network is this package's, its weights have to be fetched by hand.
 HUBS = {
     "megaloc": Hub(
@@ -199,33 +210,21 @@ HUBS = {
         weights=f"{_EIGENPLACES}/ResNet50_2048_eigenplaces.pth",
         more=(Checkout("gmberton/CosPlace"), WebFile(f"{_COSPLACE}/ResNet50_512_cosplace.pth"), _RESNET50),
     ),
-    "selavpr++": Hub(
-        repo="Lu-Feng/SelaVPRplusplus",
-        entry="SelaVPRplusplus",
-        arguments={"backbone": "dinov2-large", "aggregation": "gem", "hashing": False, "rerank": False},
-        dim=4096,
-        licence="MIT",
-        source="README",
-        weights=f"{_SELAVPRPP}/SelaVPRplusplus_large.pth",
-        input_size=(322, 322),
+    "sage-vitl": _of_its_own("chenshunpeng/SAGE", "sage_vitl", 8448, f"{_SAGE}/SAGE_No-Encoder_Vit-L.pth"),
+    "sage-vitb": _of_its_own("chenshunpeng/SAGE", "sage_vitb", 8448, f"{_SAGE}/SAGE_No-Encoder_Vit-B.pth"),
+    "selavpr++": _of_its_own(
+        "Lu-Feng/SelaVPRplusplus",
+        "SelaVPRplusplus",
+        4096,
+        f"{_SELAVPRPP}/SelaVPRplusplus_large.pth",
+        {"backbone": "dinov2-large", **_ONE_STAGE},
     ),
-    "selavpr++-base": Hub(
-        repo="Lu-Feng/SelaVPRplusplus",
-        entry="SelaVPRplusplus",
-        arguments={"backbone": "dinov2-base", "aggregation": "gem", "hashing": False, "rerank": False},
-        dim=2048,
-        licence="MIT",
-        source="README",
-        weights=f"{_SELAVPRPP}/SelaVPRplusplus_base.pth",
-        input_size=(322, 322),
+    "selavpr++-base": _of_its_own(
+        "Lu-Feng/SelaVPRplusplus",
+        "SelaVPRplusplus",
+        2048,
+        f"{_SELAVPRPP}/SelaVPRplusplus_base.pth",
+        {"backbone": "dinov2-base", **_ONE_STAGE},
     ),
-    "image4vpr": Hub(
-        repo="Lu-Feng/ImAge",
-        entry="ImAge",
-        dim=6144,
-        licence="MIT",
-        source="README",
-        weights="https://github.com/Lu-Feng/ImAge/releases/download/v1.0.0/ImAge_Merged.pth",
-        input_size=(322, 322),
-    ),
+    "image4vpr": _of_its_own("Lu-Feng/ImAge", "ImAge", 6144, f"{_IMAGE}/ImAge_Merged.pth"),
 }

@@ -28,6 +28,8 @@ from netvlad.pretrained.needs import Checkout, HuggingFaceFile, Need, missing
 MODULES = {"utils", "models", "src", "hubconf", "model", "network", "backbone", "backbones", "boq", "aggregators"}
 MODULES |= {"commons", "parser", "vpr_model", "dinov2", "cosplace_model", "eigenplaces_model", "megaloc_model"}
 
+LACKS = "Missing dependencies: "  # how torch.hub begins when a package is not installed
+
 
 def load_hub_network(name: str) -> nn.Module:
     """The network of a model in `HUBS`.
@@ -52,15 +54,21 @@ def load_hub_network(name: str) -> nn.Module:
             load: Any = torch.hub.load  # has no types
             network: nn.Module = load(spec.repo + (f":{ref}" if ref else ""), spec.entry, **spec.arguments)
     except ImportError as e:
-        raise ModelError(f"{name}: its code needs the Python package {e.name or e}, which is not installed") from e
+        raise _without_package(name, e.name or str(e)) from e
     except Exception as e:  # their code, the network and the disk each fail in their own way
         raise _unloadable(name, needs, e) from e
     return network.module if isinstance(network, nn.DataParallel) else network
 
 
+def _without_package(name: str, package: str) -> ModelError:
+    return ModelError(f"{name}: its code needs the Python package {package}, which is not installed: pip install it")
+
+
 def _unloadable(name: str, needs: tuple[Need, ...], error: Exception) -> ModelError:
     """The error for a network that cannot be loaded, with everything that it lacks."""
     reason = str(error) if isinstance(error, NetvladError) else first_line(error)
+    if reason.startswith(LACKS):
+        return _without_package(name, reason.removeprefix(LACKS))
     lacking = "; ".join(need.advice for need in missing(needs))
     advice = "Nothing that it needs is missing here, so the reason lies in its code or its files"
     if lacking:
