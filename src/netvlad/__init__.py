@@ -13,9 +13,11 @@ Names are loaded on first use: `import netvlad` is fast, and torch is imported b
 import lazy_loader
 
 from netvlad import _moved
+from netvlad.runtime.threads import wait_asleep
 
 __version__ = "0.2.0"
 __getattr__, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)
 __all__ = ["__version__", *_names]
 
 _moved.install()
+wait_asleep()  # before NumPy, torch or faiss is loaded

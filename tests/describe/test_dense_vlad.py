@@ -6,11 +6,14 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import netvlad
+from netvlad.describe import dense_vlad
 from netvlad.describe import fit as fitting
 from netvlad.describe.dense_vlad import CENTRES, DenseVLAD, read_centres, vlad
 from netvlad.describe.fit import sample_locals
@@ -86,6 +89,29 @@ def test_vlad_by_hand():
     r = math.sqrt(0.5)
     np.testing.assert_allclose(vlad(iter([x]), centres), [r * r, r * r, 0, -r])
     np.testing.assert_allclose(vlad(iter([x]), centres, False), np.array([4, 4, 0, -2]) / 6)
+
+
+def test_sums_of_a_block_equal_those_of_torch():
+    x, centres = unit_rows(2048, 128), unit_rows(16, 128, seed=1)
+    nearest = torch.from_numpy((x @ centres.T).argmax(axis=1))
+    sums = torch.zeros(16, 128).index_add_(0, nearest, torch.from_numpy(x))
+    residuals = sums.numpy() - np.bincount(nearest, minlength=16)[:, None] * centres
+    expected = (residuals / np.linalg.norm(residuals)).ravel()
+    np.testing.assert_allclose(vlad(iter([x]), centres, intra=False), expected, atol=1e-6)
+
+
+def test_a_photo_is_described_on_one_thread_of_the_blas(make, photos, monkeypatch):
+    seen = []
+
+    def watched(*given):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return vlad(*given)
+
+    model = make()
+    monkeypatch.setattr(dense_vlad, "vlad", watched)
+    with threadpool_limits(2, user_api="blas"):
+        model.describe(photos(1))
+    assert set(seen) <= {1}
 
 
 def test_vlad_of_nothing():

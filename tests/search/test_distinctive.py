@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours, Places
@@ -134,3 +135,16 @@ def test_it_helps_where_places_share_a_thing():
     before = (query @ x.T).argmax(axis=1) == np.arange(30)
     after = (query @ distinctive_vectors(x, alone(30)).T).argmax(axis=1) == np.arange(30)
     assert after.mean() > 0.95 > 0.6 > before.mean()
+
+
+def test_small_systems_run_on_one_thread_of_the_blas(monkeypatch):
+    seen, solve = [], distinctive._coefficients
+
+    def watched(*given):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return solve(*given)
+
+    monkeypatch.setattr(distinctive, "_coefficients", watched)
+    with threadpool_limits(2, user_api="blas"):
+        distinctive_vectors(unit(np.random.default_rng(0), 4, 20), alone(4))
+    assert set(seen) <= {1}

@@ -19,6 +19,7 @@ from scipy.sparse import coo_array, csc_array, csr_array
 
 from netvlad.errors import NetvladError
 from netvlad.places import Neighbours
+from netvlad.runtime.threads import one_thread
 from netvlad.search.inverted_file import InvertedFile
 from netvlad.types import Array, FloatArray
 
@@ -57,15 +58,22 @@ def distinctive_vectors(vectors: FloatArray, near: Neighbours) -> FloatArray:
     out: FloatArray = np.array(vectors, np.float32)
     for start in range(0, len(vectors), BLOCK):
         likeness = vectors[start : start + BLOCK] @ vectors.T
-        for i, of in enumerate(likeness, start):
-            of[same.indices[same.indptr[i] : same.indptr[i + 1]]] = 0
-            hardest = _hardest(of)
-            negatives = vectors[hardest].astype(np.float64)
-            own = vectors[i] - negatives.T @ _coefficients(negatives @ negatives.T, of[hardest])
-            length = np.linalg.norm(own)
-            if length > 1e-6:
-                out[i] = own / length
+        with one_thread():  # a small system for each vector
+            for i, of in enumerate(likeness, start):
+                of[same.indices[same.indptr[i] : same.indptr[i + 1]]] = 0
+                own = _unexplained(vectors, i, of)
+                length = np.linalg.norm(own)
+                if length > 1e-6:
+                    out[i] = own / length
     return out
+
+
+def _unexplained(vectors: FloatArray, row: int, likeness: Array) -> Array:
+    """What negatives do not explain of a vector, (D,) float64. likeness: (N,) with each vector, 0 for no negative."""
+    hardest = _hardest(likeness)
+    negatives = vectors[hardest].astype(np.float64)
+    explained = negatives.T @ _coefficients(negatives @ negatives.T, likeness[hardest])
+    return np.asarray(vectors[row] - explained)
 
 
 def _hardest(likeness: Array) -> Array:
