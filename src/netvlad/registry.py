@@ -129,7 +129,7 @@ def _benchmarks_by_name(found: Any) -> dict[str, Benchmark]:
 models: Registry[Callable[..., Any]] = Registry("model", "netvlad.models", error=ModelError)
 # pooling: (channels, clusters) -> torch module with `dim` that maps (N, D, H, W) and a mask or None to (N, dim)
 poolings: Registry[Callable[[int, int], Any]] = Registry(
-    "pooling", "netvlad.poolings", ("netvlad.describe.pooling",), ModelError
+    "pooling", "netvlad.poolings", ("netvlad.describe.pooling", "netvlad.describe.burst"), ModelError
 )
 # ranker: (database: Places, *, variant: str, near, seed: int, workers: int | None, **options) -> Ranker of its rows.
 # variant: what follows the registered name, see `ranker_named`. near: None, or a function that returns the database

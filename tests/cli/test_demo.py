@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from netvlad.maps.index import PlaceIndex
 
 MODEL = ["--model", "test_resnet-max"]
 
@@ -109,21 +114,22 @@ def test_demo_without_photos_draws_a_town_once(netvlad, tiny_town, tmp_path):
     assert made == {path: path.stat().st_mtime_ns for path in (out / "town").rglob("*.jpg")}
 
 
-def test_demo_without_weights_shows_what_needs_none(netvlad, visits, tmp_path, monkeypatch):
-    from netvlad.errors import ModelError
-    from netvlad.pretrained import zoo
-
-    load = zoo.load
-
-    def offline(name, **options):
-        if name.startswith("resnet"):
-            raise ModelError(f"no weights for {name}")
-        return load(name, **options)
-
-    monkeypatch.setattr(zoo, "load", offline)
-    ran = netvlad("demo", visits, "--out", tmp_path / "demo", "--workers", "0")
-    assert ran.code == 0
-    assert "no weights for resnet18-max" in ran.err
-    assert "densevlad, which needs no network" in ran.err
-    facts = json.loads((tmp_path / "demo" / "report" / "results.json").read_text("utf-8"))
-    assert [method["name"] for method in facts["methods"]] == ["densevlad"]
+def test_demo_compares_three_methods_without_a_network_or_weights_beside_it(visits, tmp_path):
+    """In a process of its own, with an empty home, where every look-up of a host fails."""
+    out = tmp_path / "demo"
+    offline = "import socket; socket.getaddrinfo = lambda *a, **k: (_ for _ in ()).throw(OSError('no network')); "
+    run = "import sys; from netvlad.cli.main import main; main()"
+    words = ["demo", str(visits), "--out", str(out), "--workers", "0"]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("NETVLAD", "HF_", "TORCH", "XDG"))}
+    ended = subprocess.run(
+        [sys.executable, "-c", offline + run, *words],
+        env={**kept, "HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    facts = json.loads((out / "report" / "results.json").read_text("utf-8"))
+    names = [method["name"] for method in facts["methods"]]
+    assert names == ["tf_efficientnet_lite0-max", "tf_efficientnet_lite0-netvlad", "default"]
+    assert facts["methods"][2]["recall"]["10"] >= 0.5
+    assert PlaceIndex.open(next(out.glob("default-*.vpr"))).dim == 512

@@ -5,8 +5,13 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from netvlad.describe.whitening import Whitening, fit_whitening
+from netvlad.describe.whitening import Whitening, fit_projection, fit_whitening
 from netvlad.errors import ModelError
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 def vectors(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -128,3 +133,39 @@ def test_saved_and_loaded():
     new.load_state_dict(old.state_dict())
     x = torch.from_numpy(vectors(5, 10, seed=2))
     torch.testing.assert_close(new(x), old(x), rtol=0, atol=0)
+
+
+# -- projections to any number of dimensions --------------------------------------------------------------------------
+
+
+def test_a_projection_divides_by_a_power_of_the_variance(rng):
+    x = rng.standard_normal((400, 6)) * [8, 4, 2, 1, 0.5, 0.25] @ np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    projection = fit_projection(x.astype(np.float32), 4)
+    whole = np.concatenate([x, np.zeros((1, 6))])
+    variance, directions = np.linalg.eigh(np.cov(whole.T))
+    want = (x - whole.mean(0)) @ directions[:, ::-1][:, :4] / variance[::-1][:4] ** 0.25
+    want /= np.linalg.norm(want, axis=1, keepdims=True)
+    got = projection(torch.from_numpy(x).float()).numpy()
+    np.testing.assert_allclose(np.abs((got * want).sum(0)), np.square(want).sum(0), rtol=1e-3)  # up to signs
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_a_projection_of_few_vectors_keeps_room_for_others(rng, n):
+    x = rng.standard_normal((n, 40)).astype(np.float32)
+    projection = fit_projection(x, 20)
+    got = projection(torch.from_numpy(np.concatenate([x, rng.standard_normal((3, 40)).astype(np.float32)]))).numpy()
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, rtol=1e-5)
+    assert np.linalg.matrix_rank(projection.matrix.numpy()) == 20
+    assert np.linalg.matrix_rank(got, tol=1e-3) == n + 3  # none of the others falls on another
+
+
+def test_a_projection_of_vectors_that_are_all_alike_is_random_and_finite():
+    projection = fit_projection(np.zeros((3, 8), np.float32), 4)
+    assert torch.isfinite(projection.matrix).all()
+    assert np.linalg.matrix_rank(projection.matrix.numpy()) == 4
+
+
+@pytest.mark.parametrize("dim", [0, 9])
+def test_a_projection_has_at_most_as_many_numbers_as_the_vectors(dim):
+    with pytest.raises(ModelError):
+        fit_projection(np.eye(8, dtype=np.float32), dim)

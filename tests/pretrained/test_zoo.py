@@ -11,7 +11,7 @@ from netvlad.errors import ModelError
 from netvlad.pretrained.backbones import BACKBONES
 from netvlad.pretrained.catalogue import HUBS, NETWORKS
 from netvlad.pretrained.listing import listed_models
-from netvlad.pretrained.zoo import DEFAULT, list_models, load, split_name
+from netvlad.pretrained.zoo import TRAINABLE, list_models, load, split_name
 from netvlad.registry import models, poolings
 from netvlad.search.vocabulary_tree import VocabularyTree
 from netvlad.types import Describer, Fittable, Saveable
@@ -39,8 +39,8 @@ def test_a_name_is_a_backbone_and_a_pooling(name, parts):
         ("vgg16_netvlad", "close: vgg16-netvlad"),
         ("vgg16-netvlad-pits30k", "close: vgg16-netvlad-pitts30k"),
         ("megalock", "close: megaloc"),
-        ("", "a name is <backbone>-<pooling>"),
-        ("xyzzyq", "a name is <backbone>-<pooling>"),
+        ("", "a name is default, or <backbone>-<pooling>"),
+        ("xyzzyq", "a name is default, or <backbone>-<pooling>"),
     ],
 )
 def test_other_names_are_explained(name, said):
@@ -98,7 +98,7 @@ def test_dim_needs_whitening(weights, tmp_path):
 
 def test_the_name_of_the_package_is_the_same_function():
     assert netvlad.load is load
-    assert split_name(DEFAULT)[0] in BACKBONES
+    assert split_name(TRAINABLE)[0] in BACKBONES
 
 
 # -- what other packages registered ---------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def run(
     from netvlad.cli.common import read_places, recall_table, say, tell_unreadable, write_unreadable
     from netvlad.cli.index import open_or_create
     from netvlad.evaluation.run import evaluate
+    from netvlad.experiments.run import COMPARED
     from netvlad.maps.ranker import IndexRanker
     from netvlad.places import hold_out
     from netvlad.report.recall_report import summary, write_report
@@ -52,7 +53,7 @@ def run(
     places = read_places(photos, False, left_out)
     held = hold_out(places)
     say(held.how)
-    names = list(dict.fromkeys(model or _compared()))
+    names = list(dict.fromkeys(model or COMPARED))
     if radius is None:
         # 25 m, as in the paper, would take in much of a small map
         radius = 25.0 if _extent(places) > 500 else 10.0
@@ -70,21 +71,6 @@ def run(
     page = write_report(found, out / "report")
     say(f"wrote {page}: the map, and each query beside its matches")
     say(f"ask it more: netvlad locate PHOTO --index {folders[names[-1]]}")
-
-
-def _compared() -> tuple[str, ...]:
-    """Max pooling and NetVLAD; DenseVLAD, which needs no weights, where theirs are missing."""
-    from netvlad.cli.common import say
-    from netvlad.errors import ModelError
-    from netvlad.experiments.run import COMPARED
-    from netvlad.pretrained.zoo import DENSE_VLAD, load
-
-    try:
-        load(COMPARED[0])
-    except ModelError as e:
-        say(f"{e}.\nWithout them the demo shows {DENSE_VLAD}, which needs no network.")
-        return (DENSE_VLAD,)
-    return COMPARED
 
 
 def _town(out: Path, workers: int | None) -> Path:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 
-POOLINGS = ("max", "avg", "gem", "vlad", "netvlad", "netvlad2")  # as the text below explains them
+POOLINGS = ("max", "avg", "gem", "vlad", "netvlad", "netvlad2", "vladbuff")  # as the text below explains them
 EXAMPLE = "Example: NETVLAD_WEIGHTS=weights/ netvlad models"
 WIDTH = 80
 BYTES = 4  # of one number of a vector
-CLUSTERS = 64
+CLUSTERS, DIM = 64, 512  # centres of a NetVLAD, numbers of the default model
 
 
 def run() -> None:
@@ -19,7 +19,12 @@ def run() -> None:
     _backbones()
     _say(
         "A model is <backbone>-<pooling>, e.g. resnet18-netvlad; any timm architecture can be the backbone. Poolings: "
-        "max, avg, gem, vlad (hard assignment), netvlad (the paper's initialisation), netvlad2 (equation 4)."
+        "max, avg, gem, vlad (hard assignment), netvlad (the paper's initialisation), netvlad2 (equation 4), vladbuff "
+        "(NetVLAD with burst weights)."
+    )
+    _say(
+        "default comes with the package and needs no download: tf_efficientnet_lite0-vladbuff with a packaged "
+        f"normalisation, projected to {DIM} numbers on a map's own photos, {BYTES * DIM} bytes a photo."
     )
     _say(
         "densevlad needs no backbone: dense RootSIFT, VLAD (K=128), 16384-D, 65536 bytes a photo; centres: "

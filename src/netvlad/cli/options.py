@@ -42,7 +42,7 @@ WholeQueries = Annotated[
 ]
 
 # models
-Model = Annotated[str | None, typer.Option(help="A model's name or folder (resnet18-netvlad).")]
+Model = Annotated[str | None, typer.Option(help="A model's name or folder (default).")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="A model's name or folder; may be given again.")]
 Clusters = Annotated[int | None, typer.Option(help="Number of cluster centres of a model given by name (64).")]
 Stage = Annotated[str | None, typer.Option(help="Layer at which the backbone of a model given by name is cropped.")]

@@ -91,7 +91,7 @@ def _begin(
     strict: bool,
     workers: int | None,
 ) -> Record:
-    from netvlad.pretrained.zoo import DEFAULT, load
+    from netvlad.pretrained.zoo import TRAINABLE, load
     from netvlad.training.devices import rank
     from netvlad.training.run import train
     from netvlad.training.run_folder import refuse_taken
@@ -103,12 +103,12 @@ def _begin(
     about = {
         "places": [str(path.absolute()) for path in places],
         "validate": [str(path.absolute()) for path in validate],
-        "model": model or DEFAULT,
+        "model": model or TRAINABLE,
         "preset": preset,
         **options,
     }
     table, held = _read(places, strict), _read(validate, strict) if validate else None
-    describer = load(model or DEFAULT, **options)
+    describer = load(model or TRAINABLE, **options)
     return train(describer, table, config, validation=held, out=out, about=about, workers=workers).record
 
 

@@ -8,16 +8,18 @@ from typing import TypeVar
 
 import numpy as np
 
+from netvlad.describe.default import DefaultNetVLAD
 from netvlad.describe.method import TRAINED
 from netvlad.describe.stream import decode_for, describe_all
 from netvlad.describe.vlad import kmeans
-from netvlad.describe.whitening import fit_whitening
+from netvlad.describe.whitening import fit_projection, fit_whitening
 from netvlad.errors import ModelError
 from netvlad.runtime.progress import progress
 from netvlad.types import Describer, Fittable, FloatArray, IntArray
 
 # the authors' numbers: 50,000 local descriptors, from 500 photos; 10,000 photos for the whitening
 DESCRIPTORS, PHOTOS, WHITENING_PHOTOS = 50_000, 500, 10_000
+PROJECTION_PHOTOS = 2000  # of the model that comes along: four for each number
 Model = TypeVar("Model", bound=Describer)
 
 
@@ -26,6 +28,7 @@ def fit(
 ) -> Model:
     """Fit cluster centres on the photos at `paths`, and a PCA whitening to `whiten` dimensions if asked.
 
+    The model that comes along gets its projection too, to its own number of dimensions unless `whiten` says otherwise.
     Centres that were trained, or that came with a published model, stay as they are (`needs_centres`). Photos are drawn
     at random by `seed`; unreadable ones are left out. Returns `model`, changed. Raises ModelError for a model
     that is not `Fittable`, and for too few photos.
@@ -41,7 +44,12 @@ def fit(
         descriptors = sample_locals(model, paths, seed=seed, workers=workers)
         model.set_centres(kmeans(descriptors, model.clusters, seed=seed), descriptors)
         model.fitted_on["local_descriptors"] = len(descriptors)
-    if whiten:
+    if isinstance(model, DefaultNetVLAD):
+        chosen = _choose(len(paths), PROJECTION_PHOTOS, np.random.default_rng([seed, 1]))
+        vectors, bad = describe_all(model, [paths[i] for i in chosen], what="fitting the projection", workers=workers)
+        model.set_whitening(fit_projection(np.delete(vectors, list(bad), axis=0), whiten or model.compact, seed=seed))
+        model.fitted_on["projection_photos"] = len(chosen) - len(bad)
+    elif whiten:
         chosen = _choose(len(paths), WHITENING_PHOTOS, np.random.default_rng([seed, 1]))
         vectors, bad = describe_all(model, [paths[i] for i in chosen], what="whitening", workers=workers)
         model.set_whitening(fit_whitening(np.delete(vectors, list(bad), axis=0), whiten))

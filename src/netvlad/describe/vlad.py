@@ -96,7 +96,12 @@ class NetVLAD(Pooling):
             logits = torch.matmul(self.weight, x) * inverse_norm
             if self.bias is not None:
                 logits = logits + self.bias[:, None]
-            return self.normalise(aggregate(logits.softmax(dim=1), x, inverse_norm, self.centres, mask))
+            assignment = self.weighted(logits.softmax(dim=1), x, inverse_norm, mask)
+            return self.normalise(aggregate(assignment, x, inverse_norm, self.centres, mask))
+
+    def weighted(self, assignment: Tensor, x: Tensor, inverse_norm: Tensor, mask: Tensor | None) -> Tensor:
+        """The assignment (N, K, L) with a weight for each location; NetVLAD weighs all of them alike."""
+        return assignment
 
     def normalise(self, residuals: Tensor) -> Tensor:
         """Residual sums (N, K, D) -> (N, K * D), rows of unit length."""

@@ -18,7 +18,10 @@ EPS = 1e-9  # added to each variance, as in the authors' code
 
 
 class Whitening(nn.Module):
-    """y = W (x - mean), then L2: (N, D) -> (N, d). W = diag(1 / sqrt(variance + 1e-9)) U^T, largest variance first."""
+    """y = W (x - mean), then L2: (N, D) -> (N, d), the directions of largest variance first.
+
+    W = diag(1 / sqrt(variance + 1e-9)) U^T by `fit_whitening`, diag(variance^-power) U^T by `fit_projection`.
+    """
 
     mean: Tensor
     matrix: Tensor
@@ -80,6 +83,34 @@ def fit_whitening(vectors: FloatArray, dim: int) -> Whitening:
     whitening.mean.copy_(torch.from_numpy(mean))
     whitening.matrix.copy_(torch.from_numpy(basis / np.sqrt(variance + EPS)[:, None]))
     return whitening
+
+
+def fit_projection(vectors: FloatArray, dim: int, *, power: float = 0.25, seed: int = 0) -> Whitening:
+    """Fit a projection to `dim` numbers on any `vectors` (n, D), even on one; dim <= D.
+
+    Each direction is divided by its variance to the `power`: 1/2 whitens, 0 is PCA, 1/4 lies half-way and keeps the
+    weak directions of a small map from counting as much as the strong. One vector of zeros is counted among them, so
+    that no photo lies in the mean. Directions beyond the span of the vectors, which these cannot tell but photos added
+    later can, are random (by `seed`) and orthogonal, with the least variance found. Raises ModelError unless 1 <= dim
+    <= D.
+    """
+    n, d = vectors.shape
+    if not 1 <= dim <= d:
+        raise ModelError(f"{d}-D vectors cannot be projected to {dim} numbers: choose 1 to {d}")
+    mean = vectors.sum(axis=0, dtype=np.float64) / (n + 1)
+    x = np.concatenate([vectors, np.zeros((1, d))]) - mean
+    variance, basis = _principal(x, min(dim, n + 1))
+    kept = variance > max(variance[0] * 1e-9, np.finfo(float).tiny)
+    variance, basis = variance[kept], basis[kept]
+    if len(basis) < dim:
+        more = np.random.default_rng(seed).standard_normal((d, dim - len(basis)))
+        more -= basis.T @ (basis @ more)
+        basis = np.concatenate([basis, np.linalg.qr(more)[0].T])
+        variance = np.pad(variance, (0, len(more.T)), constant_values=variance[-1] if len(variance) else 1.0)
+    projection = Whitening(d, dim)
+    projection.mean.copy_(torch.from_numpy(mean))
+    projection.matrix.copy_(torch.from_numpy(basis * variance[:, None] ** -power))
+    return projection
 
 
 def _principal(x: Array, dim: int) -> tuple[Array, Array]:

@@ -23,7 +23,8 @@ from netvlad.types import Describer, Ranker
 
 Models: TypeAlias = Model | Sequence[Model] | Mapping[str, Model]
 
-COMPARED = ("resnet18-max", "resnet18-netvlad")  # the paper's question, where no models are named
+# where no models are named: the paper's question, and the model that comes along, on one packaged backbone
+COMPARED = ("tf_efficientnet_lite0-max", "tf_efficientnet_lite0-netvlad", "default")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import inspect
 import os
 from pathlib import Path
 
+from netvlad.describe import default
 from netvlad.describe.backbone import load_backbone
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
 from netvlad.describe.dense_vlad import load_dense_vlad
@@ -20,7 +21,8 @@ from netvlad.registry import artifacts, models, poolings
 from netvlad.runtime.artifacts import FORMAT, read_card
 from netvlad.types import Describer
 
-DEFAULT = "resnet18-netvlad"
+DEFAULT = default.NAME
+TRAINABLE = f"{default.BACKBONE}-netvlad"  # what is trained where no model is named
 DENSE_VLAD = "densevlad"  # the one model without a backbone
 NETWORK_CLUSTERS = 64
 
@@ -36,12 +38,13 @@ def load(
 ) -> Describer:
     """Load a describer by name or from a saved folder.
 
-    name: `<backbone>-<pooling>` such as "resnet18-netvlad", "densevlad", a published model such as "megaloc" or
-    "vgg16-netvlad-pitts30k" (`catalogue.py`), a model that another package registered, or a folder that `save` or
-    `netvlad fit` wrote; `list_models` lists names.
+    name: "default", the model that comes along; `<backbone>-<pooling>` such as "resnet18-netvlad"; "densevlad"; a
+    published model such as "megaloc" or "vgg16-netvlad-pitts30k" (`catalogue.py`); a model that another package
+    registered; or a folder that `save` or `netvlad fit` wrote. `list_models` lists names.
     clusters: number of cluster centres, by default 64, for DenseVLAD 128. stage: where the backbone is cropped. resize:
     longest side in pixels that photos are scaled down to. These are for names; a folder has its own, and a published
-    model takes only `resize`. dim: crop a whitened model to its first `dim` numbers.
+    model takes only `resize`. dim: crop a whitened model to its first `dim` numbers, or make
+    the default model with so many.
     A model of torch.hub ("megaloc", "salad" ...) runs code of the repository it is published in; one in a folder, which
     may come from somebody else, only with `trust_code`.
     A NetVLAD or VLAD by name comes with the backbone's weights but without centres: fit it, or let an index fit it; so
@@ -49,7 +52,7 @@ def load(
     Raises ModelError: unknown name, no weights, a folder that does not fit.
     """
     model = _load(name, clusters, stage, resize, dim, trust_code)
-    if not dim:
+    if not dim or isinstance(model, default.DefaultNetVLAD):
         return model
     if not isinstance(model, BaseDescriber):
         raise ModelError(f"{name} cannot be cropped to its first {dim} numbers")
@@ -67,6 +70,10 @@ def _load(
     if (Path(name) / "card.json").is_file():
         return load_folder(name, trust_code=trust_code)
     name = os.fspath(name)
+    if name == DEFAULT:
+        if stage:
+            raise ModelError(f"{name} is cropped where its normalisation belongs: leave the stage out")
+        return default.DefaultNetVLAD(dim or default.DIM, clusters=clusters or NETWORK_CLUSTERS, resize=resize)
     hub = name.partition(":")[0] in HUBS
     if hub or name in NETWORKS:
         if clusters or stage:
@@ -126,7 +133,7 @@ def list_models() -> list[str]:
     Any other backbone of timm works too, as `<backbone>-<pooling>`.
     """
     own = [f"{backbone}-{pooling}" for backbone in BACKBONES for pooling in poolings]
-    return [*own, DENSE_VLAD, *NETWORKS, *HUBS, *models]
+    return [DEFAULT, *own, DENSE_VLAD, *NETWORKS, *HUBS, *models]
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -145,6 +152,6 @@ def split_name(name: str) -> tuple[str, str]:
     hint = f"close: {', '.join(close)}; " if close else ""
     published = ", ".join([*NETWORKS, *HUBS, *models])
     raise ModelError(
-        f"no model is called {name!r}: {hint}a name is <backbone>-<pooling>, pooling one of {', '.join(poolings)}, "
-        f"or {DENSE_VLAD}, or a published model ({published}), or the folder of a saved model"
+        f"no model is called {name!r}: {hint}a name is {DEFAULT}, or <backbone>-<pooling>, pooling one of "
+        f"{', '.join(poolings)}, or {DENSE_VLAD}, or a published model ({published}), or the folder of a saved model"
     )

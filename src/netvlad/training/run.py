@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from netvlad.describe.default import DefaultNetVLAD
 from netvlad.describe.fit import fit
 from netvlad.describe.fixed_cameras import fit_local
 from netvlad.describe.network import NetworkDescriber
@@ -110,12 +111,14 @@ def _divided(places: Places | tuple[Places, Places]) -> tuple[Places, Places]:
 
 def _trainable(model: str | os.PathLike[str] | Describer, run: str | os.PathLike[str] | None) -> NetworkDescriber:
     """The describer to train; for a resumed run of a model by name, the copy in the run's folder."""
-    from netvlad.pretrained.zoo import load
+    from netvlad.pretrained.zoo import TRAINABLE, load
 
     found: Describer
     found = load(model if run is None else Path(run) / START) if isinstance(model, str | os.PathLike) else model
     if not isinstance(found, NetworkDescriber):
         raise ModelError(f"{found.name} cannot be trained: only a backbone with a pooling is, as resnet18-netvlad")
+    if isinstance(found, DefaultNetVLAD):
+        raise ModelError(f"{found.name} is fitted to a map, not trained: train {TRAINABLE}, on the same backbone")
     return found
 
 
