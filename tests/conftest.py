@@ -15,7 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest_plugins = ["fixtures.commands", "fixtures.places", "fixtures.plugins", "fixtures.rankers"]
+pytest_plugins = [
+    "fixtures.commands",
+    "fixtures.hugging_face",
+    "fixtures.places",
+    "fixtures.plugins",
+    "fixtures.rankers",
+]
 if find_spec("torch"):  # the tests of runtime, images, places and panoramas run without it
     pytest_plugins.append("fixtures.networks")
 

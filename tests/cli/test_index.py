@@ -51,6 +51,13 @@ def test_other_settings_are_refused(refused, town, index, options, words):
     )
 
 
+def test_a_model_of_the_hub(netvlad, town, tmp_path, weights, hub):
+    name = package.load("test_resnet-max").push_to_hub("someone/max").partition("@")[0]
+    out = tmp_path / "a.vpr"
+    assert "8 photos added" in netvlad("index", town, "--out", out, "--model", name).err
+    assert "0 photos added, 8" in netvlad("index", town, "--out", out, "--model", name).err
+
+
 def test_a_saved_model_is_told_by_what_it_is(netvlad, refused, town, tmp_path, weights):
     for name in ("avg", "max"):
         package.load(f"test_resnet-{name}").save(tmp_path / name)

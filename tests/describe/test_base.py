@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
 
 import netvlad
 from netvlad.describe.base import BaseDescriber, arrays_of, same_size
@@ -77,3 +78,26 @@ def test_a_folder_of_another_kind(weights, tmp_path):
     folder = netvlad.load("test_resnet-max").save(tmp_path / "model")
     with pytest.raises(ModelError, match="is a 'network' of format 1; this version reads format 1 of constant"):
         Constant.load(folder)
+
+
+# -- on the hub -------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_published_and_loaded(hub, weights, photos):
+    model = netvlad.fit(netvlad.load("test_resnet-netvlad", clusters=4), photos(12), whiten=3, workers=0)
+    model.fitted_on["places"] = "campus.csv"
+    name = model.push_to_hub("someone/campus", licence="mit")
+    repository = hub.repositories["someone/campus"]["main"]
+    assert sorted(repository) == ["README.md", "card.json", "model.safetensors"]
+    readme = ModelCard(repository["README.md"].decode())
+    assert (readme.data.license, readme.data.datasets) == ("mit", ["campus"])
+    again = netvlad.load(name)
+    assert again.identity == model.identity
+    np.testing.assert_array_equal(again.describe(photos(2)), model.describe(photos(2)))
+    assert netvlad.load("hf:someone/campus", dim=2).dim == 2
+
+
+def test_nothing_unfinished_is_published(hub, weights):
+    with pytest.raises(ModelError, match="has no cluster centres yet"):
+        netvlad.load("test_resnet-netvlad").push_to_hub("someone/campus")
+    assert hub.repositories == {}

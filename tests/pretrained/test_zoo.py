@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -198,3 +200,17 @@ def test_names_do_not_overlap():
         with pytest.raises(ModelError):
             split_name(name)
     assert len({m.name for m in listed_models()}) == len(NETWORKS) + len(HUBS)
+
+
+def test_a_model_of_the_hub_that_cannot_be_had(hub):
+    with pytest.raises(ModelError, match=r"hf:someone/none: is not on the hub.* you can use default or densevlad"):
+        load("hf:someone/none")
+    with pytest.raises(ModelError, match="a model of the Hugging Face hub is called hf:owner/name"):
+        load("someone/none")
+
+
+def test_a_model_of_the_hub_runs_no_code_unasked(hub, tmp_path):
+    card = {"kind": "hub", "format": 1, "name": "megaloc", "architecture": {"hub": "megaloc"}}
+    hub.commit("someone/reference", {"card.json": json.dumps(card).encode(), "model.safetensors": b""})
+    with pytest.raises(ModelError, match=r"code is fetched from https://github\.com/gmberton/MegaLoc"):
+        load("hf:someone/reference")

@@ -62,14 +62,14 @@ def open_or_create(
     """The index at `out`; refused where it was built with another model or settings than those asked for."""
     from netvlad.errors import PlaceIndexError
     from netvlad.maps.index import RADIUS, PlaceIndex
-    from netvlad.pretrained.zoo import DEFAULT, load
+    from netvlad.pretrained.zoo import DEFAULT, is_saved, load
     from netvlad.runtime.artifacts import read_card
 
     if not (out / "manifest.json").exists():
         describer = load(model or DEFAULT, **given, trust_code=trust_code)
         return PlaceIndex.create(out, describer, radius=RADIUS if radius is None else radius)
     wanted: dict[str, Any] = {} if radius is None else {"radius": radius}
-    if model is not None and Path(model).is_dir():
+    if model is not None and (is_saved(model) or Path(model).is_dir()):
         index = PlaceIndex.open(out, load(model, trust_code=trust_code))  # refused by its identity
     else:
         index = PlaceIndex.open(out, trust_code=trust_code)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from netvlad.describe import weight_files, weights
 from netvlad.describe.alexnet import AlexNet
 from netvlad.errors import ModelError, first_line
+from netvlad.runtime import hugging_face
 from netvlad.runtime.files import sha256
 
 # The default stage is the paper's for its two backbones, and for others the deepest with a stride of 16, which keeps
@@ -200,7 +201,7 @@ def _download(backbone: Backbone) -> None:
         else:
             from timm.models import load_pretrained
 
-            weight_files.notice_offline()
+            hugging_face.notice_offline()
             load_pretrained(backbone.body, num_classes=0)
     except Exception as e:  # the hub, the network and the disk each fail in their own way
         raise weight_files.no_weights(backbone.name, f"{type(e).__name__}: {first_line(e)}") from e

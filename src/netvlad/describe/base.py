@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from netvlad.describe.model_card import model_card
 from netvlad.describe.wccn import WCCN
 from netvlad.describe.whitening import Whitening, make_whitening
 from netvlad.errors import ModelError, first_line
 from netvlad.runtime.artifacts import FILE, Card, digest, read_arrays, read_card, write_in_place
+from netvlad.runtime.hugging_face import upload_folder
 from netvlad.types import Array, FloatArray, ImageLike, Method
 
 LONGEST_SIDE = 640  # pixels; Pittsburgh and Tokyo 24/7 cut-outs are 640x480
@@ -128,6 +131,19 @@ class BaseDescriber(nn.Module):
             "fitted_on": self.fitted_on,
         }
         return write_in_place(folder, arrays_of(self), kind=self.kind, facts=facts)
+
+    def push_to_hub(self, repo: str, *, licence: str | None = None, private: bool = False) -> str:
+        """Publish on the Hugging Face hub as `owner/name`, with a README.md made of the card.
+
+        licence: of the model, by the hub's name; by default that of the weights it was made from. private: whether a
+        new repository is. Returns "hf:owner/name@commit", which `netvlad.load` takes. Raises ModelError while centres
+        are missing, and where the hub refuses or cannot be reached.
+        """
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = self.save(temporary)
+            card = read_card(folder, error=ModelError)
+            (folder / "README.md").write_text(model_card(card, repo, licence), encoding="utf-8")
+            return upload_folder(folder, repo, private=private, message=f"{self.name}, {self.dim}-D", error=ModelError)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:

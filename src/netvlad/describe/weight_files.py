@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
 
 from netvlad.errors import ModelError
-from netvlad.registry import models
 
 SUFFIXES = (".safetensors", ".pth")
 CENTRES = "densevlad_rootsift_k128_centres.npy"  # of DenseVLAD's authors
@@ -80,8 +77,7 @@ def find_file(names: Iterable[str]) -> Path | None:
 
 def works_anyway() -> str:
     """A sentence about models that need neither weights nor a connection."""
-    packaged = [f"{backbone}-netvlad" for backbone, weights in PACKAGED.items() if weights.path]
-    names = ["densevlad", *(["default"] if "default" in models else []), *packaged]
+    names = ["default", "densevlad"] if any(weights.path for weights in PACKAGED.values()) else ["densevlad"]
     return f"Without weights and a connection, you can use {' or '.join(names)}"
 
 
@@ -96,19 +92,6 @@ def no_weights(name: str, reason: str) -> ModelError:
         f"or put a checkpoint called {name}.safetensors or {name}.pth into a folder and set NETVLAD_WEIGHTS to it. "
         + works_anyway()
     )
-
-
-def notice_offline() -> None:
-    """Use the hub's local cache if its host does not resolve, instead of retrying for a minute."""
-    import huggingface_hub.constants as hub
-
-    if any(os.environ.get(v) for v in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")):
-        return
-    host = urlparse(hub.ENDPOINT).hostname
-    try:
-        socket.getaddrinfo(host, 443)
-    except OSError:
-        hub.HF_HUB_OFFLINE = True
 
 
 def folders() -> list[Path]:

@@ -12,6 +12,7 @@ from netvlad.describe.backbone import load_backbone
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
 from netvlad.describe.dense_vlad import load_dense_vlad
 from netvlad.describe.network import NetworkDescriber
+from netvlad.describe.weight_files import works_anyway
 from netvlad.errors import ModelError
 from netvlad.pretrained.backbones import BACKBONES
 from netvlad.pretrained.catalogue import HUBS, NETWORKS
@@ -19,6 +20,7 @@ from netvlad.pretrained.hub import HubDescriber, load_hub
 from netvlad.pretrained.networks import load_network
 from netvlad.registry import artifacts, models, poolings
 from netvlad.runtime.artifacts import FORMAT, read_card
+from netvlad.runtime.hugging_face import PREFIX, fetch_artifact
 from netvlad.types import Describer
 
 DEFAULT = default.NAME
@@ -36,11 +38,12 @@ def load(
     dim: int | None = None,
     trust_code: bool = False,
 ) -> Describer:
-    """Load a describer by name or from a saved folder.
+    """Load a describer by name, from a saved folder or from the Hugging Face hub.
 
     name: "default", the model that comes along; `<backbone>-<pooling>` such as "resnet18-netvlad"; "densevlad"; a
     published model such as "megaloc" or "vgg16-netvlad-pitts30k" (`catalogue.py`); a model that another package
-    registered; or a folder that `save` or `netvlad fit` wrote. `list_models` lists names.
+    registered; a folder that `save` or `netvlad fit` wrote; or "hf:owner/name" for one that `push_to_hub` published,
+    "hf:owner/name@revision" for a branch, tag or commit of it. `list_models` lists names.
     clusters: number of cluster centres, by default 64, for DenseVLAD 128. stage: where the backbone is cropped. resize:
     longest side in pixels that photos are scaled down to. These are for names; a folder has its own, and a published
     model takes only `resize`. dim: crop a whitened model to its first `dim` numbers, or make
@@ -67,8 +70,8 @@ def _load(
     dim: int | None,
     trust_code: bool,
 ) -> Describer:
-    if (Path(name) / "card.json").is_file():
-        return load_folder(name, trust_code=trust_code)
+    if is_saved(name):
+        return load_folder(_local(os.fspath(name)), trust_code=trust_code)
     name = os.fspath(name)
     if name == DEFAULT:
         if stage:
@@ -90,6 +93,21 @@ def _load(
     backbone, pooling = split_name(name)
     clusters = NETWORK_CLUSTERS if clusters is None else clusters
     return NetworkDescriber(load_backbone(backbone, stage), pooling, clusters=clusters, resize=resize, name=name)
+
+
+def is_saved(name: str | os.PathLike[str]) -> bool:
+    """Whether a name stands for a saved model: a folder, or one on the Hugging Face hub."""
+    return os.fspath(name).startswith(PREFIX) or (Path(name) / "card.json").is_file()
+
+
+def _local(name: str) -> Path:
+    """The folder of a saved model on this machine. Raises ModelError that says what works where it cannot be had."""
+    if not name.startswith(PREFIX):
+        return Path(name)
+    try:
+        return fetch_artifact(name, error=ModelError)
+    except ModelError as e:
+        raise ModelError(f"{e.reason}. {works_anyway()}", path=e.path) from e
 
 
 def _load_registered(name: str, clusters: int | None, stage: str | None, resize: int | None) -> Describer:
@@ -139,7 +157,8 @@ def list_models() -> list[str]:
 def split_name(name: str) -> tuple[str, str]:
     """Split "resnet18-netvlad" into ("resnet18", "netvlad"). Raises ModelError that lists close names."""
     if "/" in name or name.startswith("."):
-        raise ModelError("no model folder is there (it would hold card.json and model.safetensors)", path=name)
+        reason = "no model folder is there (it would hold card.json and model.safetensors)"
+        raise ModelError(f"{reason}; a model of the Hugging Face hub is called hf:owner/name", path=name)
     if name.endswith("-distinct"):
         raise ModelError(
             f"{name} stands for a way to search with {name.removesuffix('-distinct')}, computed over a whole database: "
