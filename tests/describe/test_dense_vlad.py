@@ -346,6 +346,20 @@ def test_a_saved_model_makes_the_same_vectors(make, photos, tmp_path, monkeypatc
         np.testing.assert_array_equal(netvlad.load(folder, dim=2).describe(paths), model.crop(2).describe(paths))
 
 
+def test_as_its_authors_publish_it(centres_file, photos, tmp_path):
+    (photo,) = photos(1)
+    plain, rounded = netvlad.load("densevlad"), netvlad.load("densevlad-2015", resize=80)
+    assert (rounded.name, rounded.resize, rounded.clusters) == ("densevlad-2015", 80, 128)
+    blocks = dense_sift(read_image(photo, resize=80), rounded=True)
+    expected = vlad((found.descriptors for found in blocks), rounded.pooling.centres.numpy())
+    np.testing.assert_allclose(rounded.describe([photo])[0], expected, atol=1e-6)
+    again = netvlad.load(rounded.save(tmp_path / "model"))
+    np.testing.assert_array_equal(again.describe([photo]), rounded.describe([photo]))
+    assert again.identity == rounded.identity
+    assert not np.allclose(netvlad.load("densevlad", resize=80).describe([photo]), expected, atol=1e-3)
+    assert plain.architecture["descriptor"] == "dense RootSIFT"
+
+
 def test_given_centres_stay_given(centres_file, tmp_path, photos):
     model = netvlad.load("densevlad")
     loaded = netvlad.load(model.save(tmp_path / "model"))

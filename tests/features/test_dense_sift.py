@@ -74,6 +74,18 @@ def test_equals_a_plain_loop(size):
         np.testing.assert_allclose(descriptors[i], np.sqrt(sift / sift.sum()), atol=3e-4)
 
 
+def test_rounded_to_bytes():
+    """By hand from the exact ones; a number that lies on the border of two may be either."""
+    image = texture(80, 90)
+    exact = np.concatenate([block.descriptors for block in dense_sift(image)]).astype(np.float64) ** 2
+    whole = np.minimum(np.floor(512 * exact / np.linalg.norm(exact, axis=1, keepdims=True)), 255)
+    expected = np.sqrt(whole / whole.sum(axis=1, keepdims=True))
+    found = np.concatenate([block.descriptors for block in dense_sift(image, rounded=True)])
+    assert (np.abs(found - expected).max(axis=1) < 1e-5).mean() > 0.95
+    np.testing.assert_allclose(found**2 * whole.sum(axis=1, keepdims=True), whole, atol=1.3)
+    assert np.abs(found - np.sqrt(exact)).max() > 0.01
+
+
 def test_rows_are_rootsift():
     descriptors = np.concatenate([d for _, _, d in gathered(texture(80, 90)).values()])
     assert descriptors.dtype == np.float32

@@ -28,7 +28,7 @@ def run() -> None:
     )
     _say(
         "densevlad needs no backbone: dense RootSIFT, VLAD (K=128), 16384-D, 65536 bytes a photo; centres: "
-        f"{dense_vlad_centres()}."
+        f"{dense_vlad_centres()}. densevlad-2015 rounds SIFT to bytes, as its authors' code does."
     )
     print()
     _published()

@@ -31,6 +31,8 @@ from netvlad.runtime.threads import one_thread
 from netvlad.types import Array, FloatArray, ImageLike, Method
 
 CLUSTERS = 128
+NAME = "densevlad"
+AS_PUBLISHED = "densevlad-2015"  # with SIFT in bytes
 
 
 @register_artifact("densevlad")
@@ -38,7 +40,8 @@ class DenseVLAD(BaseDescriber):
     """A describer by dense RootSIFT and VLAD.
 
     clusters: number of centres; resize: longest side in pixels that photos are scaled down to, None leaves them as they
-    are; intra: L2-normalise each cluster's residuals (Arandjelovic and Zisserman 2013). provenance: source of centres
+    are; intra: L2-normalise each cluster's residuals (Arandjelovic and Zisserman 2013); rounded: SIFT in bytes before
+    the root, as in the authors' code. provenance: source of centres
     that were given, None where they are fitted. `ready` is False while centres are missing. Local features that overlap
     an undefined pixel (alpha 0) are left out.
 
@@ -57,12 +60,13 @@ class DenseVLAD(BaseDescriber):
         resize: int | None = LONGEST_SIDE,
         intra: bool = True,
         whitening: Whitening | WCCN | None = None,
-        name: str = "densevlad",
+        name: str = NAME,
+        rounded: bool = False,
     ) -> None:
         super().__init__(name, resize, whitening)
         self.clusters = clusters
         self.pooling = VLAD(DIM, clusters)  # holds the centres; features come in blocks, not as a map
-        self.intra = intra
+        self.intra, self.rounded = intra, rounded
         self.eval()
 
     @property
@@ -89,16 +93,18 @@ class DenseVLAD(BaseDescriber):
         out = np.zeros((len(images), self.pooled_dim), dtype=np.float32)
         with one_thread():  # a product for each block of 2,048 points
             for row, image in enumerate(images):
-                blocks = dense_sift.dense_sift(self._read(image))
-                out[row] = vlad((found.descriptors for found in blocks), centres, self.intra)
+                out[row] = vlad(self._blocks(image), centres, self.intra)
         featureless = ~out.any(axis=1)
         if self.whitening:
             out = self.whitening(torch.from_numpy(out).to(self.device)).cpu().numpy()
         out[featureless] = self.dim**-0.5
         return out
 
-    def _read(self, image: ImageLike) -> Array:
-        return read_image(image, resize=self.resize, alpha=True)
+    def _blocks(self, image: ImageLike) -> Iterator[FloatArray]:
+        """Yield RootSIFT descriptors of a photo, (n, 128) float32."""
+        read = read_image(image, resize=self.resize, alpha=True)
+        for block in dense_sift.dense_sift(read, rounded=self.rounded):
+            yield block.descriptors
 
     # -- fitting ------------------------------------------------------------------------------------------------
 
@@ -116,15 +122,14 @@ class DenseVLAD(BaseDescriber):
     def local_descriptors(self, images: Sequence[ImageLike]) -> Iterator[tuple[int, FloatArray]]:
         """Yield the row of each image and its RootSIFT descriptors, (n, 128) float32; n may be 0."""
         for row, image in enumerate(images):
-            found = [block.descriptors for block in dense_sift.dense_sift(self._read(image))]
-            yield row, np.concatenate([np.zeros((0, DIM), np.float32), *found])
+            yield row, np.concatenate([np.zeros((0, DIM), np.float32), *self._blocks(image)])
 
     # -- on disk ------------------------------------------------------------------------------------------------
 
     @property
     def architecture(self) -> dict[str, Any]:
         return {
-            **_local(),
+            **_local(self.rounded),
             "clusters": self.clusters,
             "intra": self.intra,
             "resize": self.resize,
@@ -133,14 +138,21 @@ class DenseVLAD(BaseDescriber):
 
     @classmethod
     def _check(cls, architecture: dict[str, Any], folder: str | os.PathLike[str]) -> None:
-        local = {key: architecture[key] for key in _local()}
-        if local != _local():
-            raise ModelError(f"was made with local features {local}; this version has {_local()}", path=folder)
+        known = [_local(rounded) for rounded in (False, True)]
+        local = {key: architecture[key] for key in known[0]}
+        if local not in known:
+            raise ModelError(f"was made with local features {local}; this version has {known}", path=folder)
 
     @classmethod
     def _build(cls, card: Card, folder: str | os.PathLike[str]) -> Self:
         arch = card["architecture"]
-        model = cls(clusters=arch["clusters"], resize=arch["resize"], intra=arch["intra"], name=card["name"])
+        model = cls(
+            clusters=arch["clusters"],
+            resize=arch["resize"],
+            intra=arch["intra"],
+            name=card["name"],
+            rounded=arch["descriptor"] == _local(True)["descriptor"],
+        )
         model.provenance = card["weights"]
         return model
 
@@ -164,12 +176,14 @@ def vlad(blocks: Iterable[FloatArray], centres: FloatArray, intra: bool = True) 
     return (sums / max(float(np.linalg.norm(sums)), EPS)).ravel()
 
 
-def load_dense_vlad(*, clusters: int | None = None, resize: int | None = LONGEST_SIDE) -> DenseVLAD:
+def load_dense_vlad(name: str = NAME, *, clusters: int | None = None, resize: int | None = LONGEST_SIDE) -> DenseVLAD:
     """DenseVLAD with the authors' 128 centres if $NETVLAD_WEIGHTS has them and no other number is asked for.
 
+    name: `NAME` or `AS_PUBLISHED`, whose vectors are nearer to those of the authors' code (cosine 0.994, not 0.974).
+    The rest are its points without contrast, vectors of zeros that a tie assigns to one centre; they are left out here.
     Otherwise without centres: fit it, or let an index fit it. Raises ModelError where the file is another.
     """
-    model = DenseVLAD(clusters=clusters or CLUSTERS, resize=resize)
+    model = DenseVLAD(clusters=clusters or CLUSTERS, resize=resize, name=name, rounded=name == AS_PUBLISHED)
     file = find_file([CENTRES])
     if file and model.clusters == CLUSTERS:
         model.pooling.initialise(read_centres(file))
@@ -196,6 +210,7 @@ def read_centres(file: Path) -> FloatArray:
     return centres
 
 
-def _local() -> dict[str, Any]:
+def _local(rounded: bool) -> dict[str, Any]:
     """Everything that the local features depend on."""
-    return {"descriptor": "dense RootSIFT", "bin_sizes": list(dense_sift.BIN_SIZES), "step": dense_sift.STEP}
+    descriptor = "dense RootSIFT of bytes" if rounded else "dense RootSIFT"
+    return {"descriptor": descriptor, "bin_sizes": list(dense_sift.BIN_SIZES), "step": dense_sift.STEP}

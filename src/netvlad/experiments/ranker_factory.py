@@ -157,11 +157,11 @@ def _loaded(model: Model, task: Task, options: RankerOptions) -> tuple[Describer
     Where the task wants photos at their size, models given by name leave them so unless the options say otherwise;
     DenseVLAD and saved models have a size of their own.
     """
-    from netvlad.pretrained.zoo import DENSE_VLAD, load
+    from netvlad.pretrained.zoo import DENSE_VLADS, load
 
     if isinstance(model, str | os.PathLike):
         name = os.fspath(model).removesuffix(DISTINCT) if is_distinct(model) else os.fspath(model)
-        size = {"resize": None} if task.as_is and name != DENSE_VLAD else {}
+        size = {"resize": None} if task.as_is and name not in DENSE_VLADS else {}
         describer: Describer = load(name, **{**size, **options.model})
     elif isinstance(model, Describer):
         describer = model

@@ -25,6 +25,7 @@ SMOOTHING = 6.0  # bin size in standard deviations of the Gaussian before it
 WINDOW = 1.5  # standard deviation of the Gaussian window over a descriptor, in bins
 CONTRAST = 0.005  # mean weighted gradient, of grey values 0..1, below which there is nothing to describe
 CLAMP = 0.2  # the largest number of a descriptor of unit length (Lowe 2004, section 6.1)
+WHOLE = 512  # what VLFeat multiplies a number of a SIFT by before it keeps the whole part, up to 255
 BINS, ORIENTATIONS = 4, 8
 DIM = BINS * BINS * ORIENTATIONS
 BLOCK = 2048  # descriptors computed at once: a megabyte, which fits a processor's cache
@@ -44,13 +45,14 @@ class Features(NamedTuple):
     descriptors: FloatArray
 
 
-def dense_sift(image: Array) -> Iterator[Features]:
+def dense_sift(image: Array, *, rounded: bool = False) -> Iterator[Features]:
     """Yield RootSIFT at the points of the grid, in blocks, so that never all of them are in memory.
 
     image: uint8, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, where pixels with alpha 0 are undefined. Points with
     less contrast than 0.005 are left out, and points whose descriptor depends on an undefined pixel. Points of all
     scales share their centres. The centres of spatial bins lie inside the image, so that photos below 31 pixels a side
-    have fewer scales and those below 22 no points. Raises ImageError for any other array.
+    have fewer scales and those below 22 no points. rounded: take the root of SIFT in bytes, as VLFeat returns it unless
+    told otherwise. Raises ImageError for any other array.
     """
     values, defined = grey_and_defined(image)
     grey = values.astype(np.float32)
@@ -59,11 +61,11 @@ def dense_sift(image: Array) -> Iterator[Features]:
         first = 3 * (max(BIN_SIZES) - size) // 2  # the middle of the first point's first bin
         columns, rows = (max(0, (side - 1 - first - 3 * size) // STEP + 1) for side in grey.shape[::-1])
         if columns and rows:
-            yield from _of_size(grey, defined, size, first, columns, rows)
+            yield from _of_size(grey, defined, size, first, columns, rows, rounded)
 
 
 def _of_size(
-    grey: FloatArray, defined: BoolArray | None, size: int, first: int, columns: int, rows: int
+    grey: FloatArray, defined: BoolArray | None, size: int, first: int, columns: int, rows: int, rounded: bool
 ) -> Iterator[Features]:
     maps = binned(orientation_maps(smoothed(grey, size / SMOOTHING)), size)[first::STEP, first::STEP]
     apart = size // STEP  # of neighbouring bins, on the map
@@ -93,18 +95,27 @@ def _of_size(
         np.take(table, (row * width + column)[:, None] + offsets, axis=0, out=bins, mode="clip")
         found = bins.reshape(-1, DIM)
         found *= np.repeat(weights, ORIENTATIONS)
-        _root(found, ceiling[row, column])
+        np.minimum(found, ceiling[row, column][:, None], out=found)
+        if rounded:
+            _round(found)
+        _root(found)
         x, y = (middle + STEP * index.astype(np.float32) for index in (column, row))
         yield Features(x, y, size, found)
 
 
-def _root(x: FloatArray, ceiling: FloatArray) -> None:
-    """Turn histograms (n, 128) into RootSIFT, in place. ceiling (n,): 0.2 of their lengths.
+def _round(x: FloatArray) -> None:
+    """Turn clamped histograms (n, 128) into SIFT in whole numbers of 0 to 255, in place."""
+    x *= WHOLE / np.linalg.norm(x, axis=1, keepdims=True)
+    np.floor(x, out=x)
+    np.minimum(x, 255, out=x)
+
+
+def _root(x: FloatArray) -> None:
+    """Turn histograms (n, 128), clamped at 0.2 of their lengths, into RootSIFT, in place.
 
     SIFT is x / |x|, clamped at 0.2, scaled to unit length again; RootSIFT is the root of that over its sum. Division by
     the sum cancels both lengths.
     """
-    np.minimum(x, ceiling[:, None], out=x)
     scale = 1 / np.sqrt(x.sum(axis=1))
     np.sqrt(x, out=x)
     x *= scale[:, None]

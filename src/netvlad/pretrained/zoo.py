@@ -7,10 +7,9 @@ import inspect
 import os
 from pathlib import Path
 
-from netvlad.describe import default
+from netvlad.describe import default, dense_vlad
 from netvlad.describe.backbone import load_backbone
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
-from netvlad.describe.dense_vlad import load_dense_vlad
 from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.weight_files import works_anyway
 from netvlad.errors import ModelError
@@ -25,7 +24,8 @@ from netvlad.types import Describer
 
 DEFAULT = default.NAME
 TRAINABLE = f"{default.BACKBONE}-netvlad"  # what is trained where no model is named
-DENSE_VLAD = "densevlad"  # the one model without a backbone
+DENSE_VLAD = dense_vlad.NAME
+DENSE_VLADS = (DENSE_VLAD, dense_vlad.AS_PUBLISHED)  # the models without a backbone
 NETWORK_CLUSTERS = 64
 
 
@@ -86,10 +86,10 @@ def _load(
         return _load_registered(name, clusters, stage, resize)
     if dim:
         raise ModelError(f"{name} is not whitened, so it has no first {dim} numbers to keep; `netvlad fit --whiten`")
-    if name == DENSE_VLAD:
+    if name in DENSE_VLADS:
         if stage:
             raise ModelError(f"{name} has no backbone that could be cropped at {stage!r}: leave the stage out")
-        return load_dense_vlad(clusters=clusters, resize=resize)
+        return dense_vlad.load_dense_vlad(name, clusters=clusters, resize=resize)
     backbone, pooling = split_name(name)
     clusters = NETWORK_CLUSTERS if clusters is None else clusters
     return NetworkDescriber(load_backbone(backbone, stage), pooling, clusters=clusters, resize=resize, name=name)
@@ -151,7 +151,7 @@ def list_models() -> list[str]:
     Any other backbone of timm works too, as `<backbone>-<pooling>`.
     """
     own = [f"{backbone}-{pooling}" for backbone in BACKBONES for pooling in poolings]
-    return [DEFAULT, *own, DENSE_VLAD, *NETWORKS, *HUBS, *models]
+    return [DEFAULT, *own, *DENSE_VLADS, *NETWORKS, *HUBS, *models]
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -172,5 +172,6 @@ def split_name(name: str) -> tuple[str, str]:
     published = ", ".join([*NETWORKS, *HUBS, *models])
     raise ModelError(
         f"no model is called {name!r}: {hint}a name is {DEFAULT}, or <backbone>-<pooling>, pooling one of "
-        f"{', '.join(poolings)}, or {DENSE_VLAD}, or a published model ({published}), or the folder of a saved model"
+        f"{', '.join(poolings)}, or {' or '.join(DENSE_VLADS)}, or a published model ({published}), or the folder of a "
+        "saved model"
     )
