@@ -199,7 +199,14 @@ def test_vectors_of_another_length(here, monkeypatch):
 @pytest.mark.parametrize("code", ["import pytorch_lightningg", "dependencies = ['torch', 'pytorch_lightningg']"])
 def test_a_package_that_is_missing(here, code):
     (here / "tiny" / "hubconf.py").write_text(f"{code}\ndef trained(**_): pass\n")
-    with pytest.raises(ModelError, match="tiny: its code needs the Python package pytorch_lightningg, which is not"):
+    with pytest.raises(ModelError, match=r"tiny: its code needs Python packages .*: pip install pytorch_lightningg$"):
+        netvlad.load("tiny")
+
+
+def test_packages_are_missed_before_anything_is_fetched(here, monkeypatch):
+    (here / "tiny.pth").unlink()
+    monkeypatch.setitem(HUBS, "tiny", replace(TINY, packages=("torch", "nowhere_to_be_found<5", "nor_this")))
+    with pytest.raises(ModelError, match=r"pip install 'nowhere_to_be_found<5' nor_this$"):
         netvlad.load("tiny")
 
 

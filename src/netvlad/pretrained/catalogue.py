@@ -37,8 +37,9 @@ class Hub:
 
     entry, arguments: the function of its hubconf.py. input_size: size (height, width) that photos are scaled to; None
     leaves theirs, rounded to multiples of `multiple`. weights: address of the network that the entry downloads; more:
-    what it fetches besides. files: names of a weights file that this package's own code reads; then no code of the
-    repository is run, and `weights` is the page to download the file from by hand.
+    what it fetches besides. packages: what it imports that this package does not bring, as pip takes them. files: names
+    of a weights file that this package's own code reads; then no code of the repository is run, and `weights` is the
+    page to download the file from by hand.
     """
 
     repo: str
@@ -54,6 +55,7 @@ class Hub:
     sha256: str | None = None
     files: tuple[str, ...] = ()
     more: tuple[Need, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @property
     def page(self) -> str:
@@ -113,9 +115,17 @@ _RESNET50_V1 = WebFile("https://download.pytorch.org/models/resnet50-0676ba61.pt
 _ONE_STAGE = {"aggregation": "gem", "hashing": False, "rerank": False}
 
 
-def _of_its_own(repo: str, entry: str, dim: int, weights: str, arguments: dict[str, Any] | None = None) -> Hub:
+def _of_its_own(
+    repo: str,
+    entry: str,
+    dim: int,
+    weights: str,
+    arguments: dict[str, Any] | None = None,
+    packages: tuple[str, ...] = (),
+) -> Hub:
     """A model of MIT licence that has its DINOv2 inside and is evaluated at 322 x 322."""
-    return Hub(repo, entry, dim, "MIT", "README", weights, arguments or {}, input_size=(322, 322))
+    given = arguments or {}
+    return Hub(repo, entry, dim, "MIT", "README", weights, given, input_size=(322, 322), packages=packages)
 
 
 # Entries, arguments, addresses: each repository's hubconf.py. Sizes: MegaLoc its model card (the model itself scales to
@@ -144,6 +154,7 @@ HUBS = {
         weights="https://github.com/serizba/salad/releases/download/v1.0.0/dino_salad.ckpt",
         input_size=(322, 322),
         more=_DINOV2,
+        packages=("pytorch_lightning", "pytorch_metric_learning"),
     ),
     "boq": Hub(
         repo="amaralibey/Bag-of-Queries",
@@ -210,8 +221,12 @@ HUBS = {
         weights=f"{_EIGENPLACES}/ResNet50_2048_eigenplaces.pth",
         more=(Checkout("gmberton/CosPlace"), WebFile(f"{_COSPLACE}/ResNet50_512_cosplace.pth"), _RESNET50),
     ),
-    "sage-vitl": _of_its_own("chenshunpeng/SAGE", "sage_vitl", 8448, f"{_SAGE}/SAGE_No-Encoder_Vit-L.pth"),
-    "sage-vitb": _of_its_own("chenshunpeng/SAGE", "sage_vitb", 8448, f"{_SAGE}/SAGE_No-Encoder_Vit-B.pth"),
+    "sage-vitl": _of_its_own(
+        "chenshunpeng/SAGE", "sage_vitl", 8448, f"{_SAGE}/SAGE_No-Encoder_Vit-L.pth", packages=("prettytable",)
+    ),
+    "sage-vitb": _of_its_own(
+        "chenshunpeng/SAGE", "sage_vitb", 8448, f"{_SAGE}/SAGE_No-Encoder_Vit-B.pth", packages=("prettytable",)
+    ),
     "selavpr++": _of_its_own(
         "Lu-Feng/SelaVPRplusplus",
         "SelaVPRplusplus",
@@ -226,5 +241,7 @@ HUBS = {
         f"{_SELAVPRPP}/SelaVPRplusplus_base.pth",
         {"backbone": "dinov2-base", **_ONE_STAGE},
     ),
-    "image4vpr": _of_its_own("Lu-Feng/ImAge", "ImAge", 6144, f"{_IMAGE}/ImAge_Merged.pth"),
+    "image4vpr": _of_its_own(
+        "Lu-Feng/ImAge", "ImAge", 6144, f"{_IMAGE}/ImAge_Merged.pth", packages=("transformers<5",)
+    ),
 }

@@ -10,8 +10,10 @@ where it is there, and no question is put to a person.
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from netvlad.pretrained.needs import Checkout, HuggingFaceFile, Need, missing
 MODULES = {"utils", "models", "src", "hubconf", "model", "network", "backbone", "backbones", "boq", "aggregators"}
 MODULES |= {"commons", "parser", "vpr_model", "dinov2", "cosplace_model", "eigenplaces_model", "megaloc_model"}
 
+PACKAGE = re.compile(r"[\w.]+")  # of what pip takes, the name
 LACKS = "Missing dependencies: "  # how torch.hub begins when a package is not installed
 
 
@@ -44,6 +47,9 @@ def load_hub_network(name: str) -> nn.Module:
         raise ModelError(f"{name}: {base} runs no code of a repository, so it has no version {ref!r}; ask for {base}")
     if spec.files:
         return _without_repository(name, spec)
+    lacking = [package for package in spec.packages if find_spec(PACKAGE.findall(package)[0]) is None]
+    if lacking:  # told before anything is downloaded
+        raise _without_packages(name, lacking)
     code, needs = spec.code(base), spec.needs(base)
     try:
         for need in needs:
@@ -54,21 +60,23 @@ def load_hub_network(name: str) -> nn.Module:
             load: Any = torch.hub.load  # has no types
             network: nn.Module = load(spec.repo + (f":{ref}" if ref else ""), spec.entry, **spec.arguments)
     except ImportError as e:
-        raise _without_package(name, e.name or str(e)) from e
+        raise _without_packages(name, spec.packages or [e.name or str(e)], e) from e
     except Exception as e:  # their code, the network and the disk each fail in their own way
         raise _unloadable(name, needs, e) from e
     return network.module if isinstance(network, nn.DataParallel) else network
 
 
-def _without_package(name: str, package: str) -> ModelError:
-    return ModelError(f"{name}: its code needs the Python package {package}, which is not installed: pip install it")
+def _without_packages(name: str, packages: Sequence[str], error: ImportError | None = None) -> ModelError:
+    reason = f" ({first_line(error)})" if error else ""
+    wanted = " ".join(f"'{package}'" if "<" in package else package for package in packages)
+    return ModelError(f"{name}: its code needs Python packages that are not here{reason}: pip install {wanted}")
 
 
 def _unloadable(name: str, needs: tuple[Need, ...], error: Exception) -> ModelError:
     """The error for a network that cannot be loaded, with everything that it lacks."""
     reason = str(error) if isinstance(error, NetvladError) else first_line(error)
     if reason.startswith(LACKS):
-        return _without_package(name, reason.removeprefix(LACKS))
+        return _without_packages(name, reason.removeprefix(LACKS).split(", "))
     lacking = "; ".join(need.advice for need in missing(needs))
     advice = "Nothing that it needs is missing here, so the reason lies in its code or its files"
     if lacking:
