@@ -166,7 +166,7 @@ def test_a_model_of_another_package(plugins):
 
 def test_all_names(plugins):
     names = list_models()
-    assert len(names) == len(set(names)) == len(BACKBONES) * 7 + 2 + len(NETWORKS) + len(HUBS) + 1
+    assert len(names) == len(set(names)) == len(BACKBONES) * len(list(poolings)) + 3 + len(NETWORKS) + len(HUBS) + 1
     for name in ("resnet18-netvlad", "vgg16-corner", "densevlad", "vgg16-max-tokyotm", "megaloc", "constant"):
         assert name in names
 
