@@ -36,7 +36,7 @@ def vectors(n: int, seed: int) -> np.ndarray:
 
 def build(folder: Path) -> None:
     from netvlad.maps.index import PlaceIndex
-    from netvlad.maps.store import FileStamp
+    from netvlad.maps.stamps import FileStamp
     from netvlad.places import Places
 
     index = PlaceIndex.create(folder, Made())
@@ -53,13 +53,14 @@ def build(folder: Path) -> None:
 def ask(folder: Path) -> None:
     start = time.perf_counter()
     from netvlad.maps.index import PlaceIndex
+    from netvlad.maps.where import ALL
 
     index = PlaceIndex.open(folder)
-    answer = index._located([""], vectors(1, 0), 5)[0]
+    answer = index._snapshot.located([""], vectors(1, 0), 5, ALL)[0]
     opened = time.perf_counter() - start
     start = time.perf_counter()
     for seed in range(20):
-        index._located([""], vectors(1, seed), 5)
+        index._snapshot.located([""], vectors(1, seed), 5, ALL)
     each = (time.perf_counter() - start) / 20
     memory = peak_mib() / 1024
     print(f"nearest at distance {answer.matches[0].distance:.3f} of {len(index)} places, {DIM}-D")

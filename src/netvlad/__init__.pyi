@@ -10,6 +10,7 @@ from .experiments.run import evaluate
 from .images import read_image
 from .maps.index import PlaceIndex
 from .maps.location import Location, Match
+from .maps.where import Where
 from .places.io.readers import read_places
 from .places.io.writers import write_places
 from .places.splits import hold_out
@@ -43,6 +44,7 @@ __all__ = [
     "Reranker",
     "Saveable",
     "Split",
+    "Where",
     "__version__",
     "benchmark",
     "compare",

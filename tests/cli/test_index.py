@@ -118,3 +118,64 @@ def test_an_index_of_nothing_is_an_error(netvlad, tmp_path):
     ran = netvlad("index", tmp_path / "table.csv", "--out", tmp_path / "x.vpr", "--model", "test_resnet-max")
     assert ran.code == 1
     assert ran.err.splitlines()[-1] == f"netvlad: {tmp_path / 'x.vpr'}: is empty: none of the 1 photos could be read"
+
+
+@pytest.fixture
+def own_town(town, index, tmp_path):
+    """A copy of the town, and an index of it."""
+    folder = shutil.copytree(town, tmp_path / "town")
+    out = tmp_path / "own.vpr"
+    made = PlaceIndex.create(out, package.load(index / "model"), root=folder)
+    made.sync(package.read_places(folder), source=folder)
+    return folder, out
+
+
+def test_the_index_follows_its_photos(netvlad, own_town):
+    folder, out = own_town
+    table = (folder / "places.csv").read_text().splitlines()
+    (folder / "5.jpg").rename(folder / "five.jpg")
+    table[6] = table[6].replace("5.jpg", "five.jpg")
+    table[3] = table[3].replace("31.2602", "31.2702")
+    del table[8]
+    (folder / "places.csv").write_text("\n".join(table) + "\n")
+    dry = netvlad("index", folder, "--out", out, "--dry-run")
+    assert dry.code == 0
+    assert dry.err.splitlines()[-1] == f"{out}: 0 photos would be added, 7 are in it; nothing was changed"
+    assert len(PlaceIndex.open(out)) == 8
+    kept = netvlad("index", folder, "--out", out, "--keep-missing")
+    assert f"1 photos are gone, and stay in the index:\n  {folder / '7.jpg'}" in kept.err
+    assert "0 photos added, 7 were in it already, 8 in all" in kept.err
+    for line in (
+        f"1 photos have moved or another name:\n  {folder / '5.jpg'} -> {folder / 'five.jpg'}",
+        f"1 photos have another position:\n  {folder / '2.jpg'}",
+    ):
+        assert line in kept.err
+        assert line in dry.err
+    ran = netvlad("index", folder, "--out", out)
+    assert f"1 photos are gone, and leave the index:\n  {folder / '7.jpg'}" in ran.err
+    held = PlaceIndex.open(out).places
+    assert sorted(path.rpartition("/")[2] for path in held.path) == [
+        *(f"{i}.jpg" for i in (0, 1, 2, 3, 4, 6)),
+        "five.jpg",
+    ]
+    assert held.lat[held.path == str(folder / "2.jpg")] == [31.2702]
+
+
+def test_a_moved_folder_is_found_again(netvlad, own_town, tmp_path):
+    folder, out = own_town
+    moved = folder.rename(tmp_path / "renamed")
+    ran = netvlad("index", moved, "--out", out)
+    assert "0 photos added, 8 were in it already, 8 in all" in ran.err
+    assert "have moved" not in ran.err
+    assert PlaceIndex.open(out).places.path[0] == str(moved / "0.jpg")
+    again = moved.rename(tmp_path / "again")
+    ran = netvlad("index", again / "places.csv", "--out", out, "--root", again)
+    assert "have moved" not in ran.err
+    assert PlaceIndex.open(out).places.path[0] == str(again / "0.jpg")
+
+
+def test_a_dry_run_makes_no_index(netvlad, town, tmp_path):
+    ran = netvlad("index", town, "--out", tmp_path / "a.vpr", "--model", MODEL, "--dry-run")
+    assert ran.code == 0
+    assert "8 photos would be described for it" in ran.err
+    assert not (tmp_path / "a.vpr").exists()

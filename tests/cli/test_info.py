@@ -7,15 +7,17 @@ import pytest
 from netvlad.maps.index import PlaceIndex
 
 
-def test_info_of_an_index(netvlad, index):
+def test_info_of_an_index(netvlad, town, index):
     ran = netvlad("info", index)
     assert (ran.code, ran.err) == (0, "")
     facts = json.loads(ran.out)
     opened = PlaceIndex.open(index)
     assert facts.pop("bytes") == sum(f.stat().st_size for f in index.rglob("*") if f.is_file())
     assert facts.pop("map") == opened.store.map_id
+    assert facts.pop("root_from_map") == "../../town0"
     assert facts == {
         "index": str(index),
+        "root": str(town),
         "format": 1,
         "radius": 25.0,
         "model": {"name": "test_resnet-max", "identity": opened.model.identity, "dim": 192},

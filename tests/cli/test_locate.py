@@ -78,6 +78,8 @@ def test_json_is_complete(netvlad, town, sure):
         "confidence": pytest.approx(0.7),
         "absent": pytest.approx(0.2),
         "in_map": True,
+        "place": None,
+        "from_gps": None,
     }
     second = want.matches[1]
     assert matches[0].pop("heading") == 90.0
@@ -93,6 +95,7 @@ def test_json_is_complete(netvlad, town, sure):
         "distance": pytest.approx(second.distance),
         "score": pytest.approx(-(second.distance**2)),
         "inliers": None,
+        "place": None,
     }
 
 
@@ -212,3 +215,29 @@ def test_an_empty_index(refused, town, tmp_path, weights):
     PlaceIndex.create(tmp_path / "a.vpr", package.load("test_resnet-max"))
     message = refused("locate", town / "0.jpg", "--index", tmp_path / "a.vpr")
     assert message.endswith("holds no photos yet; add some first")
+
+
+def test_a_region_and_a_span_of_time(netvlad, refused, town, index):
+    def found(*options):
+        (answer,) = strictly(netvlad("locate", town / "3.jpg", "--index", index, "--json", *options).out)
+        return [match["path"].rpartition("/")[2] for match in answer["matches"]]
+
+    assert found("--near", "31.2600,34.8,5m") == ["0.jpg"]
+    assert sorted(found("--bbox", "34.7,31.26005,34.9,31.26025")) == ["1.jpg", "2.jpg"]
+    assert sorted(found("--after", "2025-12-22T10:00:05")) == ["5.jpg", "6.jpg", "7.jpg"]
+    assert found("--before", "2025-12-22T10:00:01") == ["0.jpg"]
+    assert sorted(found("--near", "31.2603,34.8,0.02km", "--before", "2025-12-22T10:00:04")) == ["2.jpg", "3.jpg"]
+    assert "no photo of that region" in refused("locate", town / "3.jpg", "--index", index, "--after", "2030")
+    assert "2km or 500m" in refused("locate", town / "3.jpg", "--index", index, "--near", "1,2,3")
+
+
+def test_photos_without_a_position_are_told_of(netvlad, town, index):
+    ran = netvlad("locate", town / "3.jpg", "--index", index, "--use-gps")
+    assert (ran.code, ran.err.count("\n")) == (0, 2)
+    assert "1 photos state no position" in ran.err
+
+
+def test_photos_of_the_map_that_have_moved(netvlad, town, index, tmp_path):
+    moved = shutil.copytree(town, tmp_path / "moved")
+    ran = netvlad("locate", town / "3.jpg", "--index", index, "--root", moved, "--top", 1)
+    assert str(moved / "3.jpg") in ran.out

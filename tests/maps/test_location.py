@@ -131,6 +131,8 @@ def test_to_dict_is_json():
         "confidence": None,
         "absent": None,
         "in_map": None,
+        "place": None,
+        "from_gps": None,
         "matches": [
             {
                 "path": "a.jpg",
@@ -144,6 +146,7 @@ def test_to_dict_is_json():
                 "distance": 0.5,
                 "score": -0.25,
                 "inliers": None,
+                "place": None,
             }
         ],
     }

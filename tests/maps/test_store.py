@@ -9,7 +9,9 @@ import pytest
 
 from netvlad.errors import PlaceIndexError, PlaceIndexWarning
 from netvlad.maps import store as module
-from netvlad.maps.store import FileStamp, Store
+from netvlad.maps import versions
+from netvlad.maps.stamps import FileStamp
+from netvlad.maps.store import Store
 from netvlad.places import Places
 
 
@@ -40,6 +42,12 @@ def digests(n: int, first: int = 0) -> list[bytes]:
     return [(first + i).to_bytes(16, "big") for i in range(n)]
 
 
+def seen(store: Store) -> dict[str, tuple[FileStamp, bytes]]:
+    """Stamp and digest of each path."""
+    rows = store.held(["path", "size", "mtime_ns", "digest"]).to_pylist()
+    return {row["path"]: (FileStamp(row["size"], row["mtime_ns"]), row["digest"]) for row in rows}
+
+
 def all_vectors(store: Store, start: int = 0) -> np.ndarray:
     return np.concatenate([np.zeros((0, store.dim), np.float32), *store.vectors(start)])
 
@@ -52,7 +60,7 @@ def test_every_column_comes_back(every_column, assert_same_places, tmp_path):
         assert len(opened) == 4
         assert opened.dim == 6
         assert_same_places(opened.places(), every_column)
-        assert opened.seen() == (dict(zip(every_column.path, stamps(4), strict=True)), set(digests(4)))
+        assert seen(opened) == dict(zip(every_column.path, zip(stamps(4), digests(4), strict=True), strict=True))
         got = all_vectors(opened)
         assert got.dtype == np.float32
         # the nearest float16: at most half a step of 2^-11 of the value away
@@ -69,7 +77,7 @@ def test_planar_places_come_back(assert_same_places, tmp_path):
 
 
 def test_a_table_of_before_there_were_place_labels_and_checksums(assert_same_places, tmp_path):
-    later = ("place", "place_sum", "vector_sum")
+    later = ("place", "source", "place_sum", "vector_sum")
     new = Store.create(tmp_path / "new", 2)
     new.append(some_places(2), stamps(2), digests(2), np.eye(2))
     table = lance.dataset(str(tmp_path / "new")).to_table().drop_columns(list(later)).replace_schema_metadata()
@@ -98,11 +106,11 @@ def test_an_empty_table_can_be_read(tmp_path):
     store = Store.create(tmp_path / "t.lance", 3)
     assert len(store) == len(store.places()) == 0
     assert list(store.vectors()) == []
-    assert store.seen() == ({}, set())
+    assert seen(store) == {}
 
 
 def test_the_order_outlives_many_appends_and_a_merge(tmp_path, monkeypatch, assert_same_places):
-    monkeypatch.setattr(module, "FRAGMENTS", 4)
+    monkeypatch.setattr(versions, "FRAGMENTS", 4)
     monkeypatch.setattr(module, "BLOCK_BYTES", 4 * 3 * 7)  # blocks of 7 rows, across fragments
     rng = np.random.default_rng(1)
     store, parts, n = Store.create(tmp_path / "t.lance", 3), [], 0
@@ -167,7 +175,7 @@ def test_a_failing_append_leaves_the_state_before(tmp_path, monkeypatch, assert_
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(lance.LanceDataset, "insert", full)
+        patch.setattr(lance.LanceDataset, "commit", full)
         with pytest.raises(OSError, match="disk full"):
             store.append(some_places(2, 2), stamps(2), digests(2, 2), good)
     for opened in (store, Store(tmp_path / "t.lance")):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from netvlad.maps.store import FileStamp, Store
+from netvlad.maps.stamps import FileStamp
+from netvlad.maps.store import Store
 from netvlad.places import Places
 from netvlad.search.flat_index import FlatIndex, rank_vectors
 

@@ -70,17 +70,17 @@ def index_digest(out: Path) -> dict[str, str]:
     found = {name: _without_names(out / name) for name in ("calibration.json", "manifest.json")}
     search = faiss.read_index(str(out / "search.faiss"))
     found["search.faiss"] = _of(search.reconstruct_n(0, search.ntotal).tobytes())
-    places, (stamps, digests) = index.places, index.store.seen()
+    places, held = index.places, index.store.held(["path", "size", "mtime_ns", "digest"])
     found["vectors"] = _of(b"".join(block.tobytes() for block in index.store.vectors()))
     found["places"] = _of(repr([list(places.path), places.lat.tolist(), places.time.tolist()]).encode())
-    found["seen"] = _of(repr([sorted(stamps.items()), sorted(digests)]).encode())
+    found["seen"] = _of(repr(held.drop_columns(["_rowid", "absolute"]).to_pylist()).encode())
     answer = index.locate(places.path[len(index) // 2]).to_dict()
     return {**found, "model": index.model.identity, "answer": repr(answer), "left over": repr(_left_over(out))}
 
 
 def _without_names(file: Path) -> str:
     held = json.loads(file.read_text())
-    return repr({key: value for key, value in held.items() if key not in ("map", "rows", "checksum")})
+    return repr({key: value for key, value in held.items() if key not in ("map", "rows", "checksum", "root_from_map")})
 
 
 def train_digest(out: Path) -> dict[str, str]:

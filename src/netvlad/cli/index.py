@@ -13,18 +13,26 @@ from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
     from netvlad.maps.index import PlaceIndex
+    from netvlad.maps.sync import Synced
 
 EXAMPLE = "Example: netvlad index photos/ --out campus.vpr"
 
 
 def run(
     photos: Annotated[Path, typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON).")],
-    out: Annotated[Path, typer.Option(help="Folder of the index; an existing index is added to.", callback=out_folder)],
+    out: Annotated[Path, typer.Option(help="Folder of the index; one that is there follows.", callback=out_folder)],
     model: Model = None,
     radius: Radius = None,
     clusters: Clusters = None,
     stage: Stage = None,
     resize: Resize = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that paths are kept relative to; where the photos of a moved map are.")
+    ] = None,
+    keep_missing: Annotated[
+        bool, typer.Option("--keep-missing", help="Leave photos in the index that are gone from the folder or table.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
     strict: Strict = False,
     workers: Workers = None,
     trust_code: TrustCode = False,
@@ -32,22 +40,30 @@ def run(
 ) -> None:
     """Describe photos whose places are known, and keep them in an index.
 
-    Photos that the index holds are skipped, so an interrupted run goes on where it stopped.
+    On an index that is there: tell which photos of this folder or table are new, have moved, have another position,
+    heading or time, or are gone, and make the index agree. What was described is never described again, so an
+    interrupted run goes on where it stopped.
     """
-    from netvlad.cli.common import read_places, say, tell, tell_unreadable, write_unreadable
+    from netvlad.cli.common import read_places, say, tell_unreadable, write_unreadable
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
 
     left_out: dict[str, str] = {}
     places = read_places(photos, strict, left_out)
+    if dry_run and not (out / "manifest.json").exists():
+        say(f"{out}: is not there; {len(places)} photos would be described for it")
+        return
     start = time.perf_counter()
-    index = open_or_create(out, model, radius, model_options(clusters, stage, resize), trust_code)
-    added = index.add(places, workers=workers)
-    tell_unreadable(added.unreadable)
-    write_unreadable(left_out | added.unreadable, unreadable)
-    tell(f"{out}: {len(added.replaced)} photos had changed; their new rows replace the old ones", added.replaced)
+    index = open_or_create(out, model, radius, model_options(clusters, stage, resize), trust_code, photos, root)
+    found = index.sync(places, source=photos, keep_missing=keep_missing, dry_run=dry_run, workers=workers)
+    tell_changes(out, found, keep_missing)
+    tell_unreadable(found.unreadable)
+    write_unreadable(left_out | found.unreadable, unreadable)
+    if dry_run:
+        say(f"{out}: {len(found.new)} photos would be added, {found.known} are in it; nothing was changed")
+        return
     say(
-        f"{out}: {added.new} photos added, {added.known} were in it already, {len(index)} in all "
+        f"{out}: {len(found.new)} photos added, {found.known} were in it already, {len(index)} in all "
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
     )
     if not len(index):
@@ -56,23 +72,55 @@ def run(
         say(f"answers will carry no confidence: {index.uncalibrated}")
 
 
+def tell_changes(out: Path, found: Synced, keep_missing: bool) -> None:
+    """List what differs between the index and the photos, but for new ones."""
+    from netvlad.cli.common import tell
+
+    moved = [f"{before} -> {now}" for before, now in found.moved]
+    copies = [f"{path}: as {other}" for path, other in found.duplicates.items()]
+    gone = "gone, and stay in the index" if keep_missing else "gone, and leave the index"
+    for what, lines in (
+        ("have moved or another name", moved),
+        ("had changed; their new rows replace the old ones", found.replaced),
+        ("have another position", found.repositioned),
+        ("have another heading", found.reheaded),
+        ("have another time", found.retimed),
+        ("have another label, panorama or split", found.relabelled),
+        (f"are {gone}", found.vanished),
+        ("have the content of another and are left out", copies),
+    ):
+        tell(f"{out}: {len(lines)} photos {what}", lines)
+
+
 def open_or_create(
-    out: Path, model: str | None, radius: float | None, given: dict[str, Any], trust_code: bool = False
+    out: Path,
+    model: str | None,
+    radius: float | None,
+    given: dict[str, Any],
+    trust_code: bool = False,
+    photos: Path | None = None,
+    root: Path | None = None,
 ) -> PlaceIndex:
-    """The index at `out`; refused where it was built with another model or settings than those asked for."""
+    """The index at `out`; refused where it was built with another model or settings than those asked for.
+
+    photos: the folder or table that it is made of. root: the folder to keep paths relative to.
+    """
     from netvlad.errors import PlaceIndexError
     from netvlad.maps.index import RADIUS, PlaceIndex
+    from netvlad.maps.opening import moved_root
     from netvlad.pretrained.zoo import DEFAULT, is_saved, load
     from netvlad.runtime.artifacts import read_card
 
     if not (out / "manifest.json").exists():
         describer = load(model or DEFAULT, **given, trust_code=trust_code)
-        return PlaceIndex.create(out, describer, radius=RADIUS if radius is None else radius)
+        within = root or (photos if photos is not None and photos.is_dir() else None)
+        return PlaceIndex.create(out, describer, radius=RADIUS if radius is None else radius, root=within)
+    now = root or (moved_root(out, photos) if photos is not None else None)
     wanted: dict[str, Any] = {} if radius is None else {"radius": radius}
     if model is not None and (is_saved(model) or Path(model).is_dir()):
-        index = PlaceIndex.open(out, load(model, trust_code=trust_code))  # refused by its identity
+        index = PlaceIndex.open(out, load(model, trust_code=trust_code), root=now)  # refused by its identity
     else:
-        index = PlaceIndex.open(out, trust_code=trust_code)
+        index = PlaceIndex.open(out, root=now, trust_code=trust_code)
         wanted = {**({"model": model} if model else {}), **given, **wanted}
     has = {
         "model": index.model.name,

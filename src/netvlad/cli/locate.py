@@ -9,6 +9,7 @@ import typer
 
 from netvlad.cli.options import TrustCode, Unreadable
 from netvlad.cli.outputs import out_file
+from netvlad.cli.region import After, Bbox, Before, Near, Root, UseGps, region
 
 EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html"
 
@@ -20,6 +21,12 @@ def run(
     rerank: Annotated[
         int | None, typer.Option(help="Put so many best in order by geometry: local features that agree.", min=1)
     ] = None,
+    near: Near = None,
+    bbox: Bbox = None,
+    after: After = None,
+    before: Before = None,
+    use_gps: UseGps = False,
+    root: Root = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     trust_code: TrustCode = False,
     unreadable: Unreadable = None,
@@ -27,17 +34,22 @@ def run(
         Path | None, typer.Option("--map", help="Write a page with a map and the matches.", callback=out_file)
     ] = None,
 ) -> None:
-    """Say where photos were taken: a position, a radius, a confidence, and the matches behind them."""
+    """Say where photos were taken: a position, a radius, a confidence, and the matches behind them.
+
+    A region or a span of time leaves only the photos of the index there, and the confidence is that of a map of these.
+    """
     import json
     from dataclasses import replace
 
-    from netvlad.cli.common import printable, say, tell_unreadable, write_unreadable
+    from netvlad.cli.common import printable, say, tell, tell_unreadable, write_unreadable
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
     from netvlad.search.rerank import RerankOptions
 
+    where = region(near, bbox, after, before)
     paths, closed = _expand(photos)
-    located = PlaceIndex.open(index, trust_code=trust_code).locate_all(paths, max(top, rerank or 0))
+    opened = PlaceIndex.open(index, root=root, trust_code=trust_code)
+    located = opened.locate_all(paths, max(top, rerank or 0), where=where, use_gps=use_gps)
     found, bad = located.locations, {**located.unreadable, **closed}
     if rerank:
         verified = rerank_locations(found, RerankOptions(best=rerank))
@@ -54,6 +66,9 @@ def run(
 
         location_page(found, page)
         say(f"wrote {page}")
+    if use_gps:
+        lines = [location.query for location in found if location.gps is None]
+        tell(f"{len(lines)} photos state no position, and were looked for everywhere", lines)
     tell_unreadable(bad)
     write_unreadable(bad, unreadable)
     if bad:

@@ -63,6 +63,18 @@ def decode_photos(
     return in_chunks(bounded if workers else decode, chunks.values(), workers, _crashed)
 
 
+def photo_digest(path: str) -> bytes:
+    """The digest that `Decoded` has of a file, empty if it cannot be read; nothing is decoded."""
+    try:
+        return _digest(read_file(path))
+    except (ImageError, OSError, ValueError, MemoryError):
+        return b""
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
 def _crashed(photo: tuple[int, str]) -> Decoded:
     return Decoded(photo[0], None, b"", f"the decoder crashed on it, or took more than {SECONDS:g} s")
 
@@ -78,7 +90,7 @@ def _decode_one(resize: int | None, alpha: bool, photo: tuple[int, str]) -> Deco
     digest = b""
     try:
         data = read_file(path)
-        digest = hashlib.blake2b(data, digest_size=16).digest()
+        digest = _digest(data)
         return Decoded(row, decode_image(data, path, resize=resize, alpha=alpha), digest)
     except ImageError as e:
         return Decoded(row, None, digest, e.reason)

@@ -1,4 +1,4 @@
-"""Adding photos to an index: described in chunks and appended in batches, so that it goes on where it stopped."""
+"""Describing photos that are new to a table: in chunks, appended in batches, so that it goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netvlad.errors import PlaceIndexError
-from netvlad.maps.store import FileStamp, Store
-from netvlad.places import Places
+from netvlad.maps.survey import Survey
 from netvlad.runtime.progress import progress
 from netvlad.types import Describer
 
 if TYPE_CHECKING:
     from netvlad.describe.stream import Described
 
-SECONDS = 10.0  # work that is lost at most when an `add` is killed
+SECONDS = 10.0  # work that is lost at most when describing is killed
 
 
 @dataclass
@@ -33,44 +31,59 @@ class Added:
     replaced: list[str] = field(default_factory=list)
 
 
-def append(store: Store, model: Describer, places: Places, *, workers: int | None = None) -> Added:
-    """Describe `places` with `model` and append them to `store` in batches; see `PlaceIndex.add`."""
+@dataclass
+class Fresh:
+    """What describing came to: `photos` of the survey that are in now, with `digests`; rows of them in `replaced`.
+
+    copies: photos whose content another of them has. unreadable: photo -> reason.
+    """
+
+    photos: list[int] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
+    copies: list[int] = field(default_factory=list)
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+    def owner(self, digest: bytes) -> int | None:
+        """The photo with this content; None where there is none, as after the file has changed."""
+        return self.photos[self.digests.index(digest)] if digest in self.digests else None
+
+
+def describe_fresh(survey: Survey, model: Describer, *, workers: int | None = None) -> Fresh:
+    """Describe the fresh photos of `survey` and append them in batches; rows that they replace go with each."""
     from netvlad.describe.stream import describe_photos
 
-    if len(store) and len(places):
-        geodetic = store.places(np.array([0])).geodetic
-        if geodetic != places.geodetic:
-            kinds = ("lat/lon", "easting/northing without a zone")
-            raise PlaceIndexError(
-                f"holds places with {kinds[not geodetic]}, these have {kinds[geodetic]}: there is no distance between "
-                "the two",
-                path=store.folder,
-            )
-    stamps, known = store.seen()
-    now = [FileStamp.of(path) for path in places.path]
-    todo = [i for i, path in enumerate(places.path) if stamps.get(path) != now[i]]
-    result = Added(known=len(places) - len(todo))
-    for i in {i for i in todo if not _is_text(places.path[i])}:
-        result.unreadable[places.path[i]] = "its name is not UTF-8 text, so no table can hold it: rename it"
-        todo.remove(i)
+    plan, paths = survey.plan, survey.places.path.tolist()
+    todo = np.flatnonzero(plan.fresh).tolist()
+    result = Fresh()
     waiting: list[Described] = []
 
     def flush() -> None:
         if not waiting:
             return
-        rows = [row for chunk in waiting for row in chunk.rows]
+        photos = [row for chunk in waiting for row in chunk.rows]
         digests = [digest for chunk in waiting for digest in chunk.digests]
         vectors = np.concatenate([chunk.vectors for chunk in waiting])
         waiting.clear()  # first: on Ctrl-C within `append` they may be in, and must not be added again below
-        store.append(places[rows], [now[row] for row in rows], digests, vectors)
-        result.new += len(rows)
+        replaced = [int(plan.old[photo]) for photo in photos if plan.replaces[photo]]
+        survey.store.append(
+            survey.places[photos],
+            survey.stamps_at(photos),
+            digests,
+            vectors,
+            source=survey.source,
+            without=survey.row_ids(np.array(replaced, np.int64)),
+        )
+        result.photos += photos
+        result.digests += digests
+        result.replaced += replaced
 
     last = time.monotonic()
     try:
         with progress("indexing", len(todo)) as advance:
-            for chunk in describe_photos(model, places.path.tolist(), rows=todo, known=known, workers=workers):
-                result.known += len(chunk.known)
-                result.unreadable |= {places.path[row]: reason for row, reason in chunk.unreadable.items()}
+            for chunk in describe_photos(model, paths, rows=todo, known=set(), workers=workers):
+                result.copies += chunk.known
+                result.unreadable |= chunk.unreadable
                 if chunk.rows:
                     waiting.append(chunk)
                 advance(len(chunk.rows) + len(chunk.known) + len(chunk.unreadable))
@@ -82,9 +95,16 @@ def append(store: Store, model: Describer, places: Places, *, workers: int | Non
     return result
 
 
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:  # bytes of another encoding, which Python carries as surrogates
-        return False
-    return True
+def append_new(survey: Survey, model: Describer, *, workers: int | None = None) -> tuple[Added, list[int]]:
+    """Add what is new and leave the places of known photos as they are; see `PlaceIndex.add`.
+
+    Returns also the rows that went.
+    """
+    plan, path = survey.plan, survey.places.path
+    stale = np.flatnonzero(plan.stale)
+    survey.store.remove(survey.row_ids(stale))
+    fresh = describe_fresh(survey, model, workers=workers)
+    known = int((plan.rows >= 0).sum()) + survey.repeated + len(fresh.copies)
+    unreadable = survey.misnamed | {path[photo]: reason for photo, reason in fresh.unreadable.items()}
+    replaced = sorted({path[photo] for photo in fresh.photos if plan.replaces[photo]})
+    return Added(len(fresh.photos), known, unreadable, replaced), [*stale.tolist(), *fresh.replaced]

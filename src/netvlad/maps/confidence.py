@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,8 +90,11 @@ def calibrate(
 ) -> tuple[Calibration | None, str]:
     """Learn from an index's own `places` and their `vectors` (blocks in row order).
 
-    Returns the calibration and an empty string, or None and the reason why there can be none.
+    Photos without a position are left out. Returns the calibration and an empty string, or None and the reason why
+    there can be none.
     """
+    if not places.located.all():
+        return calibrate(places[places.located], partial(_some, vectors, places.located), radius, seed)
     if len(places) < 2 * FEWEST:
         return None, f"{len(places)} photos are too few to learn from (at least {2 * FEWEST})"
     rows = np.sort(np.random.default_rng(seed).permutation(len(places))[:SAMPLE])
@@ -105,6 +109,14 @@ def calibrate(
         counts.append(f"{right} without their own {how}")
     few = f"of {len(rows)} photos asked, too few were answered right: {', '.join(counts)}"
     return None, f"{few}; at least {FEWEST} are needed"
+
+
+def _some(vectors: Callable[[], Iterable[Array]], rows: Array) -> Iterator[Array]:
+    """The blocks without the rows where `rows` (N,) bool is False."""
+    first = 0
+    for block in vectors():
+        yield block[rows[first : first + len(block)]]
+        first += len(block)
 
 
 def own_visits(places: Places) -> Iterator[tuple[str, Array]]:

@@ -3,97 +3,86 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
+from netvlad.describe.stream import describe_all
 from netvlad.errors import PlaceIndexError
-from netvlad.maps.adding import Added, append
-from netvlad.maps.calibration_file import kept_calibration
-from netvlad.maps.confidence import DEEP, Calibration
-from netvlad.maps.location import Located, Location, locate
-from netvlad.maps.manifest import new_manifest, read_manifest, write_manifest
-from netvlad.maps.opening import open_model, open_store
+from netvlad.maps import changing
+from netvlad.maps.adding import Added
+from netvlad.maps.confidence import Calibration
+from netvlad.maps.creating import check_new, fit_and_write, write_new
+from netvlad.maps.location import Located, Location
+from netvlad.maps.manifest import read_manifest
+from netvlad.maps.opening import check_model, check_process, open_model, open_store
+from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.store import Store
+from netvlad.maps.sync import Synced
+from netvlad.maps.versions import Version, list_versions
+from netvlad.maps.where import ALL, Where
 from netvlad.places import Places
 from netvlad.runtime.locks import only_writer
-from netvlad.search.flat_index import FlatIndex, rank_vectors
-from netvlad.types import Describer, FloatArray, ImageLike, Ranking, Saveable, needs_fit
+from netvlad.search.flat_index import rank_vectors
+from netvlad.types import Describer, ImageLike, Ranking, Saveable, needs_fit
 
 RADIUS = 25.0
+AnyPath: TypeAlias = "str | os.PathLike[str]"
+T = TypeVar("T")
 
 
 class PlaceIndex:
     """A folder: places.lance (places and vectors), search.faiss, calibration.json, model/ and manifest.json.
 
-    `create` makes one, `open` opens it, `add` appends photos and `locate` finds the place of another. It is a Ranker
-    over its own rows.
+    `create` makes one, `open` opens it, `add` appends photos, `sync` makes it agree with photos that changed, and
+    `locate` finds the place of another. It is a Ranker over its own rows.
     """
 
     def __init__(
-        self, folder: Path, model: Describer | None = None, radius: float = RADIUS, *, trust_code: bool = False
+        self, folder: Path, model: Describer | None, radius: float, root: AnyPath | None, *, trust_code: bool = False
     ) -> None:
-        self.folder = folder
-        self.radius = radius
+        self.folder, self.radius = folder, radius
+        self.root = None if root is None else os.path.abspath(root)
         self.trust_code = trust_code
-        self._model = model
-        self._process = os.getpid()
+        self._model, self._process = model, os.getpid()
         self._unwritten: Saveable | None = None  # the model of an index that waits for its first places
 
-    # -- making and opening -------------------------------------------------------------------------------------
-
     @classmethod
-    def create(cls, folder: str | os.PathLike[str], model: Describer, *, radius: float = RADIUS) -> PlaceIndex:
+    def create(
+        cls, folder: AnyPath, model: Describer, *, radius: float = RADIUS, root: AnyPath | None = None
+    ) -> PlaceIndex:
         """Make an index of vectors by `model`. radius: metres up to which an answer counts as correct.
 
+        root: the folder that paths are stored relative to; by default the deepest that holds the first photos.
         A model whose cluster centres are missing is fitted on the first places added, and nothing is written before.
         Raises PlaceIndexError where the folder holds an index or anything else, and for a model that cannot be saved.
         """
         folder = Path(folder)
-        if (folder / "manifest.json").exists():
-            raise PlaceIndexError("is an index already: open it and add to it, or choose another folder", path=folder)
-        if folder.exists() and not (folder.is_dir() and _only_ours(folder)):
-            raise PlaceIndexError("is there already and is not an index; choose another folder", path=folder)
-        if not radius > 0:
-            raise PlaceIndexError(f"a radius must be more than 0 metres, got {radius}")
-        if not isinstance(model, Saveable):
-            raise PlaceIndexError(
-                f"{model.name} cannot be saved (netvlad.types.Saveable), and an index keeps its model"
-            )
-        index = cls(folder, model, radius)
+        saveable = check_new(folder, model, radius)
+        index = cls(folder, model, radius, root)
         if needs_fit(model):
-            index._unwritten = model
+            index._unwritten = saveable
         else:
             with only_writer(folder):
-                index._write_first(model)
+                write_new(folder, saveable, radius)
         return index
 
     @classmethod
     def open(
-        cls, folder: str | os.PathLike[str], model: Describer | None = None, *, trust_code: bool = False
+        cls, folder: AnyPath, model: Describer | None = None, *, root: AnyPath | None = None, trust_code: bool = False
     ) -> PlaceIndex:
         """Open an index. model: refused unless it is the one that the index was built with (default: the index's own).
 
+        root: the folder of its photos, where they have moved without the index; the next change records it.
         trust_code: whether the index's own model may run code of the repository that it names (models of torch.hub).
         Raises PlaceIndexError where there is no index, or one of another format or model.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        if model is not None and model.identity != manifest.identity:
-            raise PlaceIndexError(
-                f"was built with {manifest.model} ({manifest.identity[:12]}); {model.name} "
-                f"({model.identity[:12]}) makes other vectors. Ask it with its own model, which is in "
-                f"{folder / 'model'}, or build another index",
-                path=folder,
-            )
-        return cls(folder, model, manifest.radius, trust_code=trust_code)
-
-    def _write_first(self, model: Saveable) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        model.save(self.folder / "model")
-        manifest = new_manifest(model, self.radius)
-        Store.create(self.folder / "places.lance", model.dim, manifest.map_id)
-        write_manifest(self.folder, manifest)
+        if model is not None:
+            check_model(folder, manifest, model)
+        return cls(folder, model, manifest.radius, root, trust_code=trust_code)
 
     @property
     def model(self) -> Describer:
@@ -113,13 +102,13 @@ class PlaceIndex:
         return self.model.dim
 
     @cached_property
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self.folder, open_store(self.folder, read_manifest(self.folder), self.root), self.radius)
+
+    @property
     def store(self) -> Store:
         """The table of places and vectors."""
-        return open_store(self.folder, read_manifest(self.folder))
-
-    @cached_property
-    def _flat_index(self) -> FlatIndex:
-        return FlatIndex(self.store, self.folder / "search.faiss")
+        return self._snapshot.store
 
     def __len__(self) -> int:
         return len(self.store) if (self.folder / "manifest.json").exists() else 0
@@ -129,89 +118,125 @@ class PlaceIndex:
         """All places, in the order of the ids that `rank` gives."""
         return self.store.places()
 
-    # -- adding -------------------------------------------------------------------------------------------------
-
     def add(self, places: Places, *, workers: int | None = None) -> Added:
-        """Describe and append `places`, skipping photos whose content is in.
+        """Describe and append `places`, skipping photos whose content is in; what is in keeps its place.
 
         Batches are on the disk every few seconds: after Ctrl-C or a kill the same call goes on where it stopped.
-        Unreadable photos are left out and reported. Raises PlaceIndexError if another process is adding, or for photos
-        that are known by a place label alone.
+        A photo whose content changed replaces its row. Unreadable photos are left out and reported. Raises
+        PlaceIndexError if another process is changing the index, and where positions are geodetic there and planar
+        here, or the reverse.
         """
-        nowhere = places.path[~places.located]
-        if len(nowhere):
-            raise PlaceIndexError(
-                f"{len(nowhere)} of {len(places)} photos have no position but a place label (the first: {nowhere[0]}), "
-                "and an index answers with positions: add positions, or evaluate by labels with `netvlad evaluate`"
-            )
+        return self._change(lambda now: changing.add_places(now, self.model, places, workers=workers), places, workers)
+
+    def sync(
+        self,
+        places: Places,
+        *,
+        source: AnyPath = "",
+        keep_missing: bool = False,
+        dry_run: bool = False,
+        workers: int | None = None,
+    ) -> Synced:
+        """Make the index agree with `places`: as `add`, and known photos get the paths, positions, headings, times and
+        labels that they have now, and rows whose photos are not among them, or have no file, go.
+
+        Photos are told by their content, and nothing whose content is known is described again. Of several photos of
+        one content the first is in. source: the folder or table that the places came from; only rows from there go (by
+        default rows from anywhere). keep_missing: no rows go for want of a photo. dry_run: only find out. A kill leaves
+        a state from which the same call goes on. Raises PlaceIndexError as `add`, and rather than empty the index.
+        """
+        origin = os.path.abspath(source) if os.fspath(source) else ""
+        if dry_run:
+            self._check_process()
+            written = (self.folder / "manifest.json").exists()
+            return changing.preview(self._snapshot, places, origin) if written else Synced(new=places.path.tolist())
+
+        def change(now: Snapshot) -> tuple[Synced, Snapshot]:
+            return changing.sync_places(now, self.model, places, origin, keep_missing=keep_missing, workers=workers)
+
+        return self._change(change, places, workers)
+
+    def update(self, places: Places) -> Synced:
+        """Give photos of the index, known by their paths, the positions, headings, times and labels of `places`.
+
+        No photo is read. `new` of the result lists paths that the index does not hold. Raises as `add`.
+        """
+        return self._change(lambda now: changing.update_places(now, places))
+
+    def remove(self, photos: Sequence[AnyPath] | Where) -> int:
+        """Remove photos, by their paths or where they are; returns how many there were. Raises as `add`."""
+        chosen = photos if isinstance(photos, Where) else [os.path.abspath(path) for path in photos]
+        return self._change(lambda now: changing.remove_photos(now, chosen))
+
+    def versions(self) -> list[Version]:
+        """Versions of the table that `restore` can bring back, oldest first."""
+        return list_versions(self.store.folder)
+
+    def restore(self, version: int) -> int:
+        """Bring back the photos and places of a version; returns how many photos these are.
+
+        Raises PlaceIndexError where there is no such version.
+        """
+        return self._change(lambda now: changing.restore_version(now, version))
+
+    def _change(
+        self, change: Callable[[Snapshot], tuple[T, Snapshot]], places: Places | None = None, workers: int | None = None
+    ) -> T:
+        """Change the newest version while the lock is held. places: those that a new index is made for."""
         self._check_process()
         with only_writer(self.folder):
-            if self._unwritten is not None:
-                self._fit_and_write(self._unwritten, places, workers)
-            self._forget("store")  # another process may have added since it was opened
-            if not self.store.has_sums:  # they come with the first photos: a search file of before carries no seal
-                (self.folder / "search.faiss").unlink(missing_ok=True)
-            result = append(self.store, self.model, places, workers=workers)
-            result.replaced = self.store.remove_replaced()
-            self.store.merge()
-            if result.replaced:  # rows have moved up
-                (self.folder / "search.faiss").unlink(missing_ok=True)
-            self._forget("_flat_index", "_calibrated")
-            _ = self._flat_index, self._calibrated  # brought up to date while the lock is held
+            if self._unwritten is not None and places is not None:
+                fit_and_write(self.folder, self._unwritten, self.radius, places, workers)
+                self._unwritten = None
+            now = changing.prepared(self.folder, self.radius, self.root, places)  # another process may have changed it
+            self.__dict__.pop("_snapshot", None)  # if this ends early, what the table holds then is opened anew
+            result, self._snapshot = change(now)
         return result
-
-    def _fit_and_write(self, model: Saveable, places: Places, workers: int | None) -> None:
-        from netvlad.describe.fit import fit
-
-        if (self.folder / "manifest.json").exists():
-            raise PlaceIndexError("was made by another process meanwhile: open it and add to it", path=self.folder)
-        if needs_fit(model):
-            fit(model, places.path.tolist(), workers=workers)
-        self._write_first(model)
-        self._unwritten = None
-
-    def _forget(self, *properties: str) -> None:
-        """Drop cached properties that are made from the table, which has grown."""
-        for name in properties:
-            self.__dict__.pop(name, None)
 
     @property
     def calibration(self) -> Calibration | None:
         """How confidence is computed; None where it cannot be, for the reason in `uncalibrated`."""
-        return self._calibrated[0]
+        return self._snapshot.calibrated[0]
 
     @property
     def uncalibrated(self) -> str:
         """Why there is no calibration; empty where there is one."""
-        return self._calibrated[1]
+        return self._snapshot.calibrated[1]
 
-    @cached_property
-    def _calibrated(self) -> tuple[Calibration | None, str]:
-        """The calibration and the reason for none, kept in calibration.json."""
-        return kept_calibration(self.folder / "calibration.json", self.store, self.radius)
+    def locate(self, photo: ImageLike, top: int = 5, *, where: Where = ALL, use_gps: bool = False) -> Location:
+        """Locate `photo`, whatever `netvlad.read_image` takes. Raises ImageError, PlaceIndexError.
 
-    # -- asking -------------------------------------------------------------------------------------------------
-
-    def locate(self, photo: ImageLike, top: int = 5) -> Location:
-        """Locate `photo`, whatever `netvlad.read_image` takes. Raises ImageError, PlaceIndexError."""
+        where: the photos of the index that may be found, and whose confidence the answer has. use_gps: whether only
+        those count that lie within `GPS_RADIUS` of the position that the photo itself states, if it is a file that
+        states one and there are any.
+        """
         self._check_askable(top)
         vector = self.model.describe([photo])
         name = os.fspath(photo) if isinstance(photo, (str, os.PathLike)) else ""
-        return self._located([name], vector, top)[0]
+        return self._snapshot.located([name], vector, top, where, use_gps=use_gps)[0]
 
-    def locate_all(self, photos: Sequence[str], top: int = 5, *, workers: int | None = None) -> Located:
-        """Locate each of `photos` (paths) that can be read. Raises PlaceIndexError."""
+    def locate_all(
+        self,
+        photos: Sequence[str],
+        top: int = 5,
+        *,
+        where: Where = ALL,
+        use_gps: bool = False,
+        workers: int | None = None,
+    ) -> Located:
+        """Locate each of `photos` (paths) that can be read, as `locate` does. Raises PlaceIndexError."""
         self._check_askable(top)
-        vectors, bad = self._describe(photos, "locating", workers)
+        vectors, bad = describe_all(self.model, photos, what="locating", workers=workers)
         good = [i for i in range(len(photos)) if i not in bad]
-        locations = self._located([photos[i] for i in good], vectors[good], top)
+        names = [photos[i] for i in good]
+        locations = self._snapshot.located(names, vectors[good], top, where, use_gps=use_gps)
         return Located(locations, {photos[i]: reason for i, reason in bad.items()})
 
     def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> Ranking:
         """Rank the rows of the index for each of `photos`; none for a photo that cannot be read."""
         self._check_process()
-        vectors, bad = self._describe(photos, "describing queries", workers)
-        ids, scores = rank_vectors(self._flat_index.search, vectors, list(bad), k, len(self))
+        vectors, bad = describe_all(self.model, photos, what="describing queries", workers=workers)
+        ids, scores = rank_vectors(self._snapshot.search, vectors, list(bad), k, len(self))
         return Ranking(ids, scores, unreadable={photos[i]: reason for i, reason in bad.items()})
 
     def _check_askable(self, top: int) -> None:
@@ -222,26 +247,4 @@ class PlaceIndex:
             raise PlaceIndexError(f"the number of matches must be at least 1, got {top}")
 
     def _check_process(self) -> None:
-        if os.getpid() != self._process:  # threads of faiss, torch and Lance do not survive a fork: it would hang
-            raise PlaceIndexError(
-                "was opened before this process was forked: open it in each process, and start processes with "
-                'multiprocessing.get_context("spawn")',
-                path=self.folder,
-            )
-
-    def _describe(self, photos: Sequence[str], what: str, workers: int | None) -> tuple[FloatArray, dict[int, str]]:
-        from netvlad.describe.stream import describe_all
-
-        return describe_all(self.model, photos, what=what, workers=workers)
-
-    def _located(self, names: list[str], vectors: FloatArray, top: int) -> list[Location]:
-        squared, ids = self._flat_index.search(vectors, min(len(self), max(top, DEEP)))
-        return [
-            locate(name, self.store.places(row), d, self.radius, self.calibration, top)
-            for name, d, row in zip(names, squared, ids, strict=True)
-        ]
-
-
-def _only_ours(folder: Path) -> bool:
-    """Nothing in the folder, or only what an interrupted `create` leaves."""
-    return all(f.name in ("model", "places.lance") or f.name.startswith(".") for f in folder.iterdir())
+        check_process(self.folder, self._process)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netvlad.maps.confidence import ABSENT, DEEP, RIGHT, Calibration, evidence
-from netvlad.places import Places
+from netvlad.places import Places, distance
 from netvlad.types import FloatArray
 
 
@@ -17,9 +17,9 @@ from netvlad.types import FloatArray
 class Match:
     """A database photo: `distance` is L2 between descriptors (0..2), `score` its negative square.
 
-    lat, lon: degrees, NaN in a planar map; easting, northing: metres; utm: zone as an EPSG code, 0 for none; heading:
-    degrees, NaN when unknown; time: NaT when unknown. inliers: local features that agree with the query on one
-    geometry; None where the photo was not verified.
+    lat, lon: degrees, NaN in a planar map; easting, northing: metres, NaN for a photo without a position; utm: zone as
+    an EPSG code, 0 for none; heading: degrees, NaN when unknown; time: NaT when unknown. inliers: local features that
+    agree with the query on one geometry; None where the photo was not verified. place: the label of its place, "" none.
     """
 
     path: str
@@ -33,6 +33,7 @@ class Match:
     distance: float
     score: float
     inliers: int | None = None
+    place: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON: None for what is unknown."""
@@ -45,11 +46,13 @@ class Match:
             "distance": self.distance,
             "score": self.score,
             "inliers": self.inliers,
+            "place": self.place or None,
         }
 
     def to_text(self) -> str:
         """Distance, inliers, position, time and path in one line."""
         where = f"{self.easting:.1f} E, {self.northing:.1f} N" if self.planar else f"{self.lat:.6f}, {self.lon:.6f}"
+        where = where if self.located else self.place or "no known place"
         inliers = "" if self.inliers is None else f"{self.inliers} inliers  "
         return f"distance {self.distance:.3f}  {inliers}{where}  {_time(self.time)}  {self.path}"
 
@@ -58,13 +61,19 @@ class Match:
         """Whether the map has no latitudes and longitudes."""
         return bool(np.isnan(self.lat))
 
+    @property
+    def located(self) -> bool:
+        """Whether the photo has a position."""
+        return bool(np.isfinite(self.easting))
+
 
 @dataclass(frozen=True)
 class Location:
     """Where a photo was taken: the place of the best of its `matches`, of which there is at least one.
 
     confidence: probability that the photo was taken within `radius` metres of (lat, lon); absent: probability that
-    its place is not in the map; both None where the index is not calibrated. Iterates over the matches.
+    its place is not in the map; both None where the index is not calibrated, or the best match has no position. gps:
+    latitude and longitude that the photo itself states, where these were used. Iterates over the matches.
     """
 
     query: str
@@ -72,6 +81,7 @@ class Location:
     radius: float
     confidence: float | None
     absent: float | None
+    gps: tuple[float, float] | None = None
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self.matches)
@@ -93,6 +103,20 @@ class Location:
         return self.matches[0].northing
 
     @property
+    def place(self) -> str:
+        """The label of the place, "" for none."""
+        return self.matches[0].place
+
+    @property
+    def from_gps(self) -> float | None:
+        """Metres between the answer and the position that the photo itself states; None where it is not known."""
+        if self.gps is None or not np.isfinite([self.lat, self.lon]).all():
+            return None
+        lat, lon = ([value] for value in self.gps)
+        answer = Places.build(path="", lat=[self.lat], lon=[self.lon])
+        return float(distance(answer, Places.build(path="", lat=lat, lon=lon))[0])
+
+    @property
     def in_map(self) -> bool | None:
         """False when P(absent) > P(correct), None when unknown."""
         return None if self.absent is None or self.confidence is None else self.absent <= self.confidence
@@ -106,6 +130,8 @@ class Location:
             "confidence": self.confidence,
             "absent": self.absent,
             "in_map": self.in_map,
+            "place": self.place or None,
+            "from_gps": self.from_gps,
             "matches": [match.to_dict() for match in self.matches],
         }
 
@@ -127,15 +153,27 @@ def answer_in_words(location: Location, planar: bool = False) -> tuple[str, str]
     """A headline and a sentence that may stand below it. planar: positions are told in metres."""
     north, east = (location.northing, location.easting) if planar else (location.lat, location.lon)
     if not np.isfinite([north, east]).all():
-        return "no match was found", "Nothing in the map resembles this photo."
+        return _without_position(location)
     where = f"easting {east:.1f} m, northing {north:.1f} m" if planar else f"{north:.5f}, {east:.5f}"
     where += f" within {location.radius:.0f} m"
     verified = any(match.inliers is not None for match in location.matches)
     unknown = "confidence unknown" if verified else "confidence unknown (the index is not calibrated)"
     sure = unknown if location.confidence is None else f"confidence {location.confidence:.2f}"
+    apart = location.from_gps
+    own = "" if apart is None else f"{apart:.0f} m from the position that the photo itself states"
     if location.in_map is False:
-        return "probably not in this map", f"The nearest place in it is {where}, {sure}."
-    return f"{where}, {sure}", ""
+        return "probably not in this map", f"The nearest place in it is {where}, {sure}{own and ', '}{own}."
+    return f"{where}, {sure}", f"It is {own}." if own else ""
+
+
+def _without_position(location: Location) -> tuple[str, str]:
+    """As `answer_in_words`, for a best match without a position."""
+    best = location.matches[0]
+    if best.place:
+        return f"place {best.place}", "The photo most like it has this label, and no position."
+    if best.located or not best.path:
+        return "no match was found", "Nothing in the map resembles this photo."
+    return "at no known place", "The photos most like it have neither a position nor a label."
 
 
 def locate(
@@ -143,7 +181,7 @@ def locate(
 ) -> Location:
     """The Location of a ranking: `places` (k) with `squared` distances (k,), best first."""
     confidence = absent = None
-    if calibration is not None:
+    if calibration is not None and len(places) and places.located[0]:
         seen = evidence(squared[:DEEP], places.xyz[:DEEP], radius)  # as it was learnt, however many are shown
         probabilities = calibration.probabilities(seen[None])[0]
         confidence, absent = float(probabilities[RIGHT]), float(probabilities[ABSENT])
@@ -163,6 +201,7 @@ def _match(places: Places, row: int, squared: np.float32) -> Match:
         time=places.time[row],
         distance=float(np.sqrt(squared)),
         score=-float(squared),
+        place=places.place[row],
     )
 
 

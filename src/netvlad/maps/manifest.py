@@ -19,18 +19,25 @@ REMEDY = "restore it from a copy, or make the index anew from the photos"
 
 @dataclass(frozen=True)
 class Manifest:
-    """radius: metres. model, identity, dim: of its describer. map_id: which table it belongs to, "" in older ones."""
+    """radius: metres. model, identity, dim: of its describer. map_id: which table it belongs to, "" in older ones.
+
+    root: the folder that stored paths are relative to, as an absolute path, "" for none. root_from_map: the same
+    relative to the folder of the map.
+    """
 
     radius: float
     model: str
     identity: str
     dim: int
     map_id: str = ""
+    root: str = ""
+    root_from_map: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As `netvlad info` prints it and the file holds it."""
         built_with = {"name": self.model, "identity": self.identity, "dim": self.dim}
-        return {"format": FORMAT, "map": self.map_id, "radius": self.radius, "model": built_with}
+        where = {"root": self.root, "root_from_map": self.root_from_map} if self.root else {}
+        return {"format": FORMAT, "map": self.map_id, "radius": self.radius, "model": built_with, **where}
 
 
 def new_manifest(model: Describer, radius: float) -> Manifest:
@@ -57,9 +64,12 @@ def read_manifest(folder: Path) -> Manifest:
         version = found.get("format")
         raise PlaceIndexError(f"is an index of format {version!r}; this version reads format {FORMAT}", path=folder)
     radius, model, map_id = found.get("radius"), found.get("model"), found.get("map", "")
-    if not (_is_length(radius) and isinstance(model, dict) and _is_model(model) and isinstance(map_id, str)):
+    texts = {"map": map_id, "root": found.get("root", ""), "root_from_map": found.get("root_from_map", "")}
+    if not (_is_length(radius) and isinstance(model, dict) and _is_model(model)):
         raise PlaceIndexError(f"lacks a radius above 0, or the name, identity and dim of a model: {REMEDY}", path=file)
-    return Manifest(float(radius), model["name"], model["identity"], model["dim"], map_id)
+    if bad := [name for name, text in texts.items() if not isinstance(text, str)]:
+        raise PlaceIndexError(f"has a {bad[0]} that is no text: {REMEDY}", path=file)
+    return Manifest(float(radius), model["name"], model["identity"], model["dim"], *texts.values())
 
 
 def _is_length(value: Any) -> TypeGuard[float]:

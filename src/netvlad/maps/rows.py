@@ -14,6 +14,22 @@ from netvlad.types import Array
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SUMS = ("place_sum", "vector_sum")  # XXH3 of the place and of the vector of each row
+
+
+def schema(dim: int) -> pa.Schema:
+    """The columns of a new table for vectors of length `dim`.
+
+    path: relative to the map's root where it is below it. source: the folder or table that the photo came from, stored
+    as paths are, "" unknown.
+    """
+    import pyarrow as pa
+
+    kinds = {object: pa.string(), "datetime64[s]": pa.timestamp("s")}
+    fields = [(name, kinds.get(COLUMNS[name]) or pa.from_numpy_dtype(COLUMNS[name])) for name in COLUMNS]
+    fields += [("size", pa.int64()), ("mtime_ns", pa.int64()), ("digest", pa.binary(16)), ("source", pa.string())]
+    return pa.schema([*fields, ("vector", pa.list_(pa.float16(), dim)), *((name, pa.uint64()) for name in SUMS)])
+
 
 def half(column: Any, dim: int) -> Array:
     """A column of vectors as (n, dim) float16."""
@@ -25,11 +41,26 @@ def half(column: Any, dim: int) -> Array:
     return vectors
 
 
+def vector_column(vectors: Array) -> pa.Array:
+    """(n, dim) float16 as a column of vectors."""
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(vectors).reshape(-1)), vectors.shape[1])
+
+
 def places_of(table: pa.Table, columns: Sequence[str]) -> Places:
     """The places in a table that has `columns`."""
     read: dict[str, Any] = {name: table.column(name).to_numpy().astype(COLUMNS[name]) for name in columns}
     missing: dict[str, Any] = {name: np.full(table.num_rows, "", object) for name in COLUMNS if name not in read}
     return Places(**read, **missing)
+
+
+def place_columns(places: Places, columns: Sequence[str]) -> dict[str, pa.Array]:
+    """The `columns` of places as columns of a table."""
+    import pyarrow as pa
+
+    kinds = {name: pa.string() if COLUMNS[name] is object else None for name in columns}
+    return {name: pa.array(getattr(places, name), kinds[name]) for name in columns}
 
 
 def place_sums(places: Places, columns: Sequence[str]) -> Array:

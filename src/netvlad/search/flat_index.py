@@ -12,7 +12,7 @@ import numpy as np
 
 from netvlad.errors import PlaceIndexWarning
 from netvlad.runtime.files import atomic
-from netvlad.types import FloatArray, IntArray
+from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 # A file ends in XXH3 of all that precedes it (16 bytes), and this; faiss reads neither.
 SEAL = b"netvlad1"
@@ -43,11 +43,26 @@ class FlatIndex:
 
     def __init__(self, source: VectorSource, file: Path) -> None:
         self._index = self._opened(source, file)
-        done = self._index.ntotal
-        if done < len(source):
-            for block in source.vectors(done):
-                self._index.add(block)
+        if self._add_missing(source):
             self._write(file, source)
+
+    def follow(self, source: VectorSource, file: Path, removed: Sequence[int] | Array) -> None:
+        """Take over that rows `removed` have gone from `source` and others have come at its end, and write `file`."""
+        gone = np.zeros(self._index.ntotal, bool)
+        gone[np.asarray(removed, np.int64)] = True
+        if gone.any():
+            self._index.remove_ids(_selector(gone))  # the others move up
+        self._add_missing(source)
+        self._write(file, source)
+
+    def _add_missing(self, source: VectorSource) -> bool:
+        """Add the last rows of `source` that are not in; returns whether there were any."""
+        done = self._index.ntotal
+        if done >= len(source):
+            return False
+        for block in source.vectors(done):
+            self._index.add(block)
+        return True
 
     def _opened(self, source: VectorSource, file: Path) -> Any:
         import faiss
@@ -80,13 +95,42 @@ class FlatIndex:
         except (OSError, RuntimeError):  # faiss's own; on a read-only or full disk it is made again next time
             return
 
-    def search(self, vectors: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
+    def vectors(self, rows: IntArray) -> FloatArray:
+        """The vectors of `rows` (n,), (n, dim)."""
+        found: FloatArray = self._index.reconstruct_batch(rows)
+        return found
+
+    def search(self, vectors: FloatArray, k: int, among: BoolArray | None = None) -> tuple[FloatArray, IntArray]:
         """The k nearest rows of each of `vectors` (Q, dim): squared distances (Q, k) and rows (Q, k).
 
-        inf and -1 beyond the end; ties in the order of the rows.
+        inf and -1 beyond the end; ties in the order of the rows. among (N,) bool: the rows that may be found.
         """
-        squared, rows = self._index.search(np.ascontiguousarray(vectors, dtype=np.float32), k)
+        import faiss
+
+        parameters: Any = faiss.SearchParameters  # faiss adds the keyword when it is imported
+        params = None if among is None else parameters(sel=_selector(among))
+        squared, rows = self._index.search(np.ascontiguousarray(vectors, dtype=np.float32), k, params=params)
         return np.where(rows < 0, np.inf, np.maximum(squared, 0)), rows
+
+
+def _selector(rows: BoolArray) -> Any:
+    """What tells faiss of the rows where `rows` (N,) bool is True."""
+    import faiss
+
+    selector: Any = faiss.IDSelectorBitmap  # faiss takes arrays for it since it is imported
+    return selector(np.packbits(rows, bitorder="little"))
+
+
+def is_current(file: Path, source: VectorSource) -> bool:
+    """Whether `file` says that it is a copy of all rows of `source`; its vectors are not read."""
+    wanted = source.fingerprint(len(source))
+    try:
+        with open(file, "rb") as opened:
+            opened.seek(-40, 2)
+            end = opened.read()
+    except OSError:
+        return False
+    return bool(wanted) and end[:16] == wanted and end[32:] == SEAL
 
 
 def read_copy(file: Path, source: VectorSource) -> tuple[Any, str]:

@@ -1,0 +1,120 @@
+"""A version of an index as it is asked: the table, its search file and what is known of its confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from netvlad.errors import PlaceIndexError
+from netvlad.maps.calibration_file import kept_calibration
+from netvlad.maps.confidence import DEEP, Calibration, calibrate
+from netvlad.maps.location import Location, locate
+from netvlad.maps.store import Store
+from netvlad.maps.where import Spots, Where
+from netvlad.places.io.exif import Shot, read_exif
+from netvlad.search.flat_index import FlatIndex
+from netvlad.types import BoolArray, FloatArray, IntArray
+
+GPS_RADIUS = 500.0  # metres: what phones state among houses is tens off, now and then hundreds
+BLOCK = 1 << 14  # vectors that are handed out at once
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The rows that a question is asked of, and the confidence of answers from them.
+
+    mask: bool (N,), None for all. size: their number. uncalibrated: why there is no calibration.
+    """
+
+    mask: BoolArray | None
+    size: int
+    calibration: Calibration | None
+    uncalibrated: str
+
+
+def own_position(photo: str) -> tuple[float, float] | None:
+    """Latitude and longitude that a photo's file states itself, None for none."""
+    shot = read_exif(photo) if photo else Shot()
+    known = np.isfinite([shot.lat, shot.lon]).all() and (shot.lat, shot.lon) != (0, 0)
+    return (shot.lat, shot.lon) if known else None
+
+
+class Snapshot:
+    """The `store` of the index in `folder` at one version, and what is made from it when it is first asked for.
+
+    radius: metres up to which an answer counts as correct.
+    """
+
+    def __init__(self, folder: Path, store: Store, radius: float) -> None:
+        self.folder, self.store, self.radius = folder, store, radius
+        self.subset = lru_cache(maxsize=4)(self._subset)  # of a few, as each photo may ask another
+
+    @cached_property
+    def flat_index(self) -> FlatIndex:
+        """The search file, opened or made anew."""
+        return FlatIndex(self.store, self.folder / "search.faiss")
+
+    @cached_property
+    def calibrated(self) -> tuple[Calibration | None, str]:
+        """The calibration and the reason for none, kept in calibration.json."""
+        return kept_calibration(self.folder / "calibration.json", self.store, self.radius)
+
+    @cached_property
+    def _spots(self) -> Spots:
+        return Spots.of(self.store.places())
+
+    def rows_where(self, where: Where) -> IntArray:
+        """The rows where `where` holds."""
+        return np.flatnonzero(where.mask(self._spots))
+
+    def search(self, vectors: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
+        """As `FlatIndex.search`, of all rows."""
+        return self.flat_index.search(vectors, k)
+
+    def located(
+        self, names: Sequence[str], vectors: FloatArray, top: int, where: Where, *, use_gps: bool = False
+    ) -> list[Location]:
+        """The location of each photo in `names`, by their vectors (Q, dim), among the rows where `where` holds.
+
+        use_gps: as in `PlaceIndex.locate`. Raises PlaceIndexError where no row is left.
+        """
+        if not use_gps:
+            return self._located(names, vectors, top, where)
+        found = []
+        for i, name in enumerate(names):
+            gps = own_position(name)
+            near = where if gps is None else where.closer(*gps, GPS_RADIUS)
+            (answer,) = self._located([name], vectors[i : i + 1], top, near if self.subset(near).size else where)
+            found.append(replace(answer, gps=gps))
+        return found
+
+    def _located(self, names: Sequence[str], vectors: FloatArray, top: int, where: Where) -> list[Location]:
+        subset = self.subset(where)
+        if not subset.size:
+            raise PlaceIndexError("holds no photo of that region and time", path=self.folder)
+        squared, ids = self.flat_index.search(vectors, min(subset.size, max(top, DEEP)), subset.mask)
+        return [
+            locate(name, self.store.places(row), d, self.radius, subset.calibration, top)
+            for name, d, row in zip(names, squared, ids, strict=True)
+        ]
+
+    def _subset(self, where: Where) -> Subset:
+        """The rows where `where` holds. Confidence is learnt from them alone: fewer places are easier to tell apart."""
+        if not where:
+            return Subset(None, len(self.store), *self.calibrated)
+        mask = where.mask(self._spots)
+        rows = np.flatnonzero(mask)
+        if not len(rows):
+            return Subset(mask, 0, None, "no photo is left")
+        if len(rows) == len(mask):
+            return Subset(mask, len(rows), *self.calibrated)
+
+        def vectors() -> Iterator[FloatArray]:
+            for first in range(0, len(rows), BLOCK):
+                yield self.flat_index.vectors(rows[first : first + BLOCK])
+
+        return Subset(mask, len(rows), *calibrate(self.store.places(rows), vectors, self.radius))

@@ -1,0 +1,195 @@
+"""A table and places, compared by what their photos are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netvlad.errors import PlaceIndexError
+from netvlad.images.decode import photo_digest
+from netvlad.maps.plan import Plan, compare, index_in
+from netvlad.maps.rows import place_columns
+from netvlad.maps.stamps import ABSENT, FileStamp, stamps_of
+from netvlad.maps.store import Store
+from netvlad.places import Places
+from netvlad.places.table import COLUMNS
+from netvlad.runtime.progress import progress
+from netvlad.types import Array, BoolArray, IntArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+READERS = 8  # threads that read files to know their content
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The distinct `places` with `stamps` of their files, the rows that are `held`, and the `plan` for them.
+
+    source: where the places came from, as it is stored. repeated: number of places that were named twice. misnamed:
+    paths that no table can hold -> reason.
+    """
+
+    store: Store
+    places: Places
+    stamps: tuple[Array, Array]
+    held: pa.Table
+    plan: Plan
+    source: str
+    repeated: int
+    misnamed: dict[str, str]
+
+    @property
+    def removes(self) -> bool:
+        """Whether rows may go or be rewritten."""
+        plan = self.plan
+        return bool(np.concatenate([plan.changed, plan.replaces, plan.vanished, plan.stale]).any())
+
+    def row_paths(self, rows: Array) -> list[str]:
+        """The absolute paths of rows."""
+        found: list[str] = self.store.root.opened(self.held.column("path").take(rows)).to_pylist()
+        return found
+
+    def row_ids(self, rows: Array) -> Array:
+        """The ids of rows."""
+        found: Array = self.held.column("_rowid").to_numpy()[rows]
+        return found
+
+    def stamps_at(self, photos: Sequence[int]) -> list[FileStamp]:
+        """The stamps of some photos."""
+        return [FileStamp(int(self.stamps[0][photo]), int(self.stamps[1][photo])) for photo in photos]
+
+
+def survey_of(store: Store, places: Places, *, source: str = "", scoped: bool = False, files: bool = True) -> Survey:
+    """Compare the table with `places` and the files of their photos; only what may be known is read.
+
+    scoped: whether rows from `source` go if no photo is theirs. files: False looks at no file, and takes photos for
+    those that were described. Raises PlaceIndexError where some positions are geodetic and others planar.
+    """
+    held = store.held()
+    check_kind(store, held, places)
+    hidden = _below_closed(store, held, places)
+    places, misnamed = in_text(places)
+    wanted = places_table(store, places)
+    first = np.flatnonzero(index_in(wanted.column("path"), wanted.column("path")) == np.arange(len(places)))
+    repeated = len(places) - len(first)
+    if repeated:
+        places, wanted = places[first], wanted.take(first)
+    stamps = stamps_of(places.path, len(places)) if files else _held_stamps(held, wanted)
+    scope = rows_from(store, source) & ~hidden if scoped else np.zeros(held.num_rows, bool)
+
+    def digests(photos: Array) -> list[bytes]:
+        return _digests(places.path[photos].tolist())
+
+    def absent(rows: Array) -> BoolArray:
+        paths = store.root.opened(held.column("path").take(rows)).to_pylist()
+        return np.array([FileStamp.of(path).size == ABSENT for path in paths], bool)
+
+    plan = compare(held, wanted, stamps, scope, digests, absent)
+    source = store.root.stored_one(source) if source else ""
+    return Survey(store, places, stamps, held, plan, source, repeated, misnamed)
+
+
+def places_table(store: Store, places: Places) -> pa.Table:
+    """Places as a table with the columns of `Store.held`, their paths as the store has them."""
+    import pyarrow as pa
+
+    columns = place_columns(places, list(COLUMNS))
+    columns["path"] = store.root.stored(columns["path"])
+    return pa.table(columns)
+
+
+def rows_at(store: Store, paths: list[str]) -> IntArray:
+    """The rows with these absolute paths."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    held = store.held(["path"])
+    wanted = store.root.stored(pa.array(paths, pa.string()))
+    return np.flatnonzero(pc.is_in(held.column("path"), value_set=wanted).to_numpy())
+
+
+def _held_stamps(held: pa.Table, wanted: pa.Table) -> tuple[Array, Array]:
+    """The stamps that the table has of the wanted photos, ABSENT where it does not hold them."""
+    rows = index_in(wanted.column("path"), held.column("path"))
+    sizes, times = (np.append(held.column(name).to_numpy(), ABSENT) for name in ("size", "mtime_ns"))
+    return sizes[rows], times[rows]
+
+
+def rows_from(store: Store, source: str) -> BoolArray:
+    """The rows that came from a folder or table, and those of unknown source below it; for "" all."""
+    import pyarrow.compute as pc
+
+    if not source:
+        return np.ones(len(store), bool)
+    held = store.held(["path", *(["source"] if store.has_sources else [])])
+    below: Array = pc.starts_with(store.root.opened(held.column("path")), source.rstrip(os.sep) + os.sep).to_numpy()
+    if not store.has_sources:
+        return below
+    known = held.column("source").to_numpy()
+    found: BoolArray = np.isin(known, [source, store.root.stored_one(source)]) | ((known == "") & below)
+    return found
+
+
+def _below_closed(store: Store, held: pa.Table, places: Places) -> BoolArray:
+    """Rows in folders that the places' reader could not look into: nobody knows whether their photos are gone."""
+    import pyarrow.compute as pc
+
+    below = np.zeros(held.num_rows, bool)
+    closed = {skipped.source for skipped in places.skipped if not skipped.line and os.path.isdir(skipped.source)}
+    paths = store.root.opened(held.column("path")) if closed else None
+    for folder in closed:
+        below |= pc.starts_with(paths, folder.rstrip(os.sep) + os.sep).to_numpy()
+    return below
+
+
+def check_kind(store: Store, held: pa.Table, places: Places) -> None:
+    """Raise PlaceIndexError where the table holds geodetic positions and the places planar ones, or the reverse."""
+    located = np.isfinite(held.column("easting").to_numpy())
+    if not located.any() or not places.located.any():
+        return
+    geodetic = bool(np.isfinite(held.column("lat").to_numpy()[located]).all())
+    if geodetic != places.geodetic:
+        kinds = ("lat/lon", "easting/northing without a zone")
+        raise PlaceIndexError(
+            f"holds places with {kinds[not geodetic]}, these have {kinds[geodetic]}: there is no distance between "
+            "the two",
+            path=store.folder,
+        )
+
+
+def in_text(places: Places) -> tuple[Places, dict[str, str]]:
+    """The places whose path is text, and the other paths -> reason."""
+    import pyarrow as pa
+
+    try:
+        pa.array(places.path, pa.string())
+        return places, {}
+    except (UnicodeEncodeError, pa.ArrowException):
+        good = np.array([_is_text(path) for path in places.path], bool)
+    reason = "its name is not UTF-8 text, so no table can hold it: rename it"
+    return places[good], {path: reason for path in places.path[~good]}
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # bytes of another encoding, which Python carries as surrogates
+        return False
+    return True
+
+
+def _digests(paths: list[str]) -> list[bytes]:
+    """The digests of files, empty where one cannot be read."""
+    found: list[bytes] = []
+    if paths:
+        with ThreadPoolExecutor(READERS) as pool, progress("comparing photos", len(paths)) as advance:
+            for digest in pool.map(photo_digest, paths):
+                found.append(digest)
+                advance(1)
+    return found

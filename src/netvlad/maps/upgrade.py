@@ -1,0 +1,48 @@
+"""Columns that tables of earlier versions lack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netvlad.maps.rows import SUMS, half, place_sums, places_of, schema, vector_sums
+from netvlad.maps.versions import flush_version
+from netvlad.places.table import COLUMNS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def add_missing_columns(table: Any, columns: Sequence[str], dim: int) -> None:
+    """Give the Lance dataset `table`, which has `columns` of places, labels of places, sources and checksums."""
+    names = table.schema.names
+    if "place" not in names and set(SUMS) <= set(names):  # these are of all that is known of a place
+        table.drop_columns(list(SUMS))
+        names = table.schema.names
+    missing = [name for name in ("place", "source", *SUMS) if name not in names]
+    if not missing:
+        return
+    if table.count_rows():
+        make = partial(_made, columns=columns, names=missing, dim=dim)
+        table.add_columns(make, read_columns=[*columns, "vector"])
+    else:
+        table.add_columns([schema(dim).field(name) for name in missing])
+    folder = Path(table.uri)
+    flush_version(folder, *(folder / "data").glob("*"), folder / "data")
+
+
+def _made(batch: pa.RecordBatch, columns: Sequence[str], names: Sequence[str], dim: int) -> pa.RecordBatch:
+    """The columns `names` for rows with `columns` of places, and vectors."""
+    import pyarrow as pa
+
+    empty = pa.array(np.full(batch.num_rows, "", object), pa.string())
+    found = {"place": empty, "source": empty}
+    if SUMS[0] in names:
+        known = [name for name in COLUMNS if name in columns or name in names]
+        sums = place_sums(places_of(pa.table(batch), columns), known), vector_sums(half(batch.column("vector"), dim))
+        found |= dict(zip(SUMS, map(pa.array, sums), strict=True))
+    return pa.record_batch([found[name] for name in names], names=list(names))
