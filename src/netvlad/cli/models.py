@@ -7,7 +7,7 @@ import textwrap
 POOLINGS = ("max", "avg", "gem", "vlad", "netvlad", "netvlad2", "vladbuff")  # as the text below explains them
 EXAMPLE = "Example: NETVLAD_WEIGHTS=weights/ netvlad models"
 WIDTH = 80
-BYTES = 4  # of one number of a vector
+BYTES = 2  # of one number of a vector in a map
 CLUSTERS, DIM = 64, 512  # centres of a NetVLAD, numbers of the default model
 
 
@@ -27,12 +27,13 @@ def run() -> None:
         f"normalisation, projected to {DIM} numbers on a map's own photos, {BYTES * DIM} bytes a photo."
     )
     _say(
-        "densevlad needs no backbone: dense RootSIFT, VLAD (K=128), 16384-D, 65536 bytes a photo; centres: "
+        f"densevlad needs no backbone: dense RootSIFT, VLAD (K=128), 16384-D, {BYTES * 16384} bytes a photo; centres: "
         f"{dense_vlad_centres()}. densevlad-2015 rounds SIFT to bytes, as its authors' code does."
     )
     print()
     _published()
     _say(
+        f"Bytes are those of a map, {BYTES} a number. One recall alone is recall@1. "
         "Published models are used by their name, e.g. --model megaloc. No publisher gives a checksum. Those with an "
         "address on GitHub run code of that repository, mixvpr excepted; its licence holds for them."
     )
