@@ -21,6 +21,7 @@ pytest_plugins = [
     "fixtures.places",
     "fixtures.plugins",
     "fixtures.rankers",
+    "fixtures.xfeat",
 ]
 if find_spec("torch"):  # the tests of runtime, images, places and panoramas run without it
     pytest_plugins.append("fixtures.networks")

@@ -171,7 +171,7 @@ def scene(seed: int) -> np.ndarray:
     return np.clip(128 + 60 * sum(parts), 0, 255).astype(np.uint8)
 
 
-def test_rerank_puts_what_agrees_first(netvlad, tmp_path):
+def test_rerank_puts_what_agrees_first(netvlad, tmp_path, without_xfeat):
     from PIL import Image
 
     rows = ["path,lat,lon"]

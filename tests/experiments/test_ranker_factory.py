@@ -19,6 +19,8 @@ from netvlad.types import Ranking
 MODEL = "test_resnet-max"
 OPTIONS = RankerOptions({}, workers=0)
 
+pytestmark = pytest.mark.usefixtures("without_xfeat")
+
 
 @pytest.fixture
 def task(town) -> Task:

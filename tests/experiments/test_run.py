@@ -17,6 +17,8 @@ from netvlad.types import Ranking
 
 MODEL = "test_resnet-max"
 
+pytestmark = pytest.mark.usefixtures("without_xfeat")
+
 
 class Shifted:
     """Ranks for query q the rows q + shift, q + shift + 1, ... of a database of `size` rows."""

@@ -13,6 +13,7 @@ HAS_AKAZE = hasattr(cv2, "AKAZE_create") or hasattr(getattr(cv2, "xfeatures2d", 
 ALL = [
     pytest.param(kind, marks=pytest.mark.skipif(kind == "akaze" and not HAS_AKAZE, reason="OpenCV without AKAZE"))
     for kind in KINDS
+    if kind != "xfeat"  # of a network: test_xfeat.py
 ]
 
 
@@ -192,5 +193,5 @@ def test_wrong_input():
 def test_an_opencv_without_akaze_is_told(monkeypatch):
     monkeypatch.delattr(cv2, "AKAZE_create", raising=False)
     monkeypatch.delattr(cv2, "xfeatures2d", raising=False)
-    with pytest.raises(NetvladError, match=r"install opencv-contrib-python-headless .*rootsift, sift, orb\)"):
+    with pytest.raises(NetvladError, match=r"install opencv-contrib-python-headless .*rootsift, sift, orb, xfeat\)"):
         local_features(texture(), "akaze")

@@ -10,6 +10,8 @@ from netvlad.maps.location import Location, Match
 from netvlad.maps.rerank import rerank_locations
 from netvlad.search.rerank import RerankOptions
 
+pytestmark = pytest.mark.usefixtures("without_xfeat")
+
 
 def location(query: str, matches: list[tuple[str, float]], geodetic: bool = True) -> Location:
     """Of matches (path, metres north), one after the other, sure of the first."""

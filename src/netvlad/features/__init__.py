@@ -1,1 +1,1 @@
-"""Local features: SIFT and its kin, sparse and dense, stored and verified by geometry."""
+"""Local features: SIFT and its kin, sparse and dense, and XFeat, stored and verified by geometry."""

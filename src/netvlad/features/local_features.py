@@ -1,11 +1,13 @@
 """Sparse local features: points that a detector finds in a photo, each with a descriptor of its surroundings.
 
 SIFT (Lowe 2004), RootSIFT (Arandjelovic and Zisserman 2012), ORB (Rublee et al. 2011) and AKAZE (Alcantarilla et al.
-2013), all by OpenCV. Dense RootSIFT, without detection, is in `dense_sift`.
+2013), all by OpenCV, and XFeat (Potje et al. 2024), by a network of `xfeat`. Dense RootSIFT, without detection, is in
+`dense_sift`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +16,7 @@ import cv2
 import numpy as np
 
 from netvlad.errors import ImageError, NetvladError
+from netvlad.features.xfeat_weights import find_xfeat
 from netvlad.types import Array, BoolArray, FloatArray
 
 SMALLEST = 8  # pixels a side; some of OpenCV's detectors fail below
@@ -42,15 +45,18 @@ class LocalFeatures:
 class Kind:
     """A kind of local features.
 
-    detector: makes OpenCV's detector of at most so many features. dim: numbers of a descriptor. binary: whether these
-    are bytes of bits. support: reach of a descriptor from its point, at its farthest corner and with the smoothing
-    before it, in multiples of `scale`.
+    detector: makes OpenCV's detector of at most so many features, or one with its interface. dim: numbers of a
+    descriptor. binary: whether these are bytes of bits. support: reach of a descriptor from its point, at its farthest
+    corner and with the smoothing before it, in multiples of `scale`. ratio, farthest: how near the nearest descriptor
+    of another photo must be for a match, in multiples of the second nearest's distance and in L2.
     """
 
     detector: Callable[[int], Any]
     dim: int
     binary: bool
     support: float
+    ratio: float = 0.8  # Lowe 2004, section 7.1
+    farthest: float = math.inf
 
 
 def _sift(most: int) -> Any:
@@ -73,16 +79,24 @@ def _akaze(most: int) -> Any:
     )
 
 
+def _xfeat(most: int) -> Any:
+    from netvlad.features.xfeat import XFeatDetector  # torch is slow to import, and the other kinds do without
+
+    return XFeatDetector(most)
+
+
 CONTRAST = 0.02  # of SIFT, half of OpenCV's: otherwise night photos have few points
 
 # SIFT: a square of 4 bins of 3 sigma (sigma: half the scale), turned, and half a bin around it, 5.3 scales; ORB: 13
 # pixels each way, turned, and a filter of 3, of a scale of 31; AKAZE: 10 samples half a scale apart, turned. With
-# 3 sigma of the smoothing for those two.
+# 3 sigma of the smoothing for those two. XFeat: 32 pixels, of cells of 8, as far as the finest of its levels sees; its
+# descriptors match from a cosine of 0.82 (Potje et al. 2024), whatever the second nearest is like.
 KINDS = {
     "rootsift": Kind(_sift, 128, False, 6.8),
     "sift": Kind(_sift, 128, False, 6.8),
     "orb": Kind(_orb, 32, True, 0.7),
     "akaze": Kind(_akaze, 61, True, 8.6),
+    "xfeat": Kind(_xfeat, 64, False, 4.0, ratio=1.0, farthest=math.sqrt(2 - 2 * 0.82)),
 }
 
 
@@ -94,13 +108,19 @@ def kind_of(name: str) -> Kind:
         raise NetvladError(f"no kind of local features is called {name!r}; choose one of {', '.join(KINDS)}") from None
 
 
+def best_kind() -> str:
+    """xfeat where its weights are installed, which finds most matches across light and seasons, else rootsift."""
+    return "xfeat" if find_xfeat() else "rootsift"
+
+
 def local_features(image: Array, kind: str = "rootsift", most: int = 2000) -> LocalFeatures:
     """The `most` strongest local features of a photo, in an order that is always the same.
 
     image: uint8, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, where pixels with alpha 0 are undefined; features
-    whose descriptor reaches one are dropped. kind: rootsift (rows of unit length), sift (numbers 0..255), orb (256
-    bits), akaze (486 bits). A photo without texture, or below 8 pixels a side, has none: arrays of length 0.
-    Raises ImageError for any other array, NetvladError for an unknown kind.
+    whose descriptor reaches one are dropped. kind: rootsift and xfeat (rows of unit length), sift (numbers 0..255), orb
+    (256 bits), akaze (486 bits). A photo without texture, or below 8 pixels a side, has none: arrays of length 0.
+    Raises ImageError for any other array, NetvladError for an unknown kind and for
+    xfeat without its weights.
     """
     found = stored_features(image, kind, most)
     return replace(found, descriptors=as_kind(found.descriptors, kind))
@@ -114,6 +134,8 @@ def stored_features(image: Array, kind: str, most: int) -> LocalFeatures:
     grey, defined = grey_and_defined(image)
     keypoints: Any = ()
     descriptors: Any = None
+    if defined is not None and kind == "xfeat":  # normalises by all pixels, so that none may show through a hole
+        grey = np.where(defined, grey, np.uint8(grey[defined].mean() if defined.any() else 0))
     if min(grey.shape) >= SMALLEST:
         keypoints, descriptors = how.detector(most).detectAndCompute(grey, None)
     if not keypoints:
@@ -132,10 +154,18 @@ def as_kind(stored: Array, kind: str) -> Array:
     """Convert descriptors of `stored_features` to those of `local_features`."""
     if kind_of(kind).binary:
         return stored
+    if kind == "xfeat":
+        return unit_descriptors(stored)
     sift = stored.astype(np.float32)
     if kind == "sift":
         return sift
     return np.asarray(np.sqrt(sift / np.maximum(sift.sum(axis=1, keepdims=True), 1)))
+
+
+def unit_descriptors(stored: Array) -> FloatArray:
+    """XFeat's descriptors (N, 64) float32 of unit length from bytes, of which 128 is 0."""
+    found = stored.astype(np.float32) - 128
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1))
 
 
 def _untouched(defined: BoolArray, x: FloatArray, y: FloatArray, reach: FloatArray) -> BoolArray:

@@ -11,9 +11,9 @@ from netvlad.errors import NetvladError
 from netvlad.features.local_features import LocalFeatures, kind_of
 from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
-RATIO = 0.8  # Lowe 2004, section 7.1
 MODELS = {"homography": 4, "fundamental": 8}  # matches that determine each
 LEAST = {"homography": 12, "fundamental": 20}  # inliers that photos of different places rarely have by chance
+LEAST_XFEAT = {"homography": 20, "fundamental": 40}  # of photos of different places one in a hundred has as many
 ROUNDS, CONFIDENCE = 2000, 0.999
 BLOCK = 4096  # features compared with all of the other photo's at once
 
@@ -33,23 +33,24 @@ class Verified:
         return len(self.inliers)
 
 
-def match(a: LocalFeatures, b: LocalFeatures, ratio: float = RATIO) -> IntArray:
+def match(a: LocalFeatures, b: LocalFeatures, ratio: float | None = None) -> IntArray:
     """Pairs (M, 2) int64 of rows of `a` and `b` that are each other's nearest descriptor, in the order of `a`.
 
-    A pair is kept where the nearest of b is nearer than `ratio` times the second nearest (L2; Hamming for binary ones).
-    There is none where b has fewer than two descriptors, or where two are equally near. Raises NetvladError for
-    features of two kinds.
+    A pair is kept where the nearest of b is nearer than `ratio` times the second nearest (L2; Hamming for binary ones;
+    default: the kind's), and no farther than its kind allows. There is none where b has fewer than two descriptors, or
+    where two are equally near. Raises NetvladError for features of two kinds.
     """
     if a.kind != b.kind:
         raise NetvladError(f"features of one kind are wanted on both sides, got {a.kind} and {b.kind}")
     if not len(a) or len(b) < 2:
         return np.empty((0, 2), np.int64)
-    binary = kind_of(a.kind).binary
+    kind = kind_of(a.kind)
+    ratio = kind.ratio if ratio is None else ratio
     nearest, back = np.empty(len(a), np.int64), np.empty(len(b), np.int64)
     first, second = np.empty((2, len(a)), np.float32)
     least = np.full(len(b), np.inf, np.float32)
     for start in range(0, len(a), BLOCK):
-        squared = _squared_distances(a.descriptors[start : start + BLOCK], b.descriptors, binary)
+        squared = _squared_distances(a.descriptors[start : start + BLOCK], b.descriptors, kind.binary)
         block = slice(start, start + len(squared))
         own, other = np.arange(len(squared)), np.arange(len(b))
         nearest[block] = squared.argmin(axis=1)
@@ -61,8 +62,8 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float = RATIO) -> IntArray:
         second[block] = squared.min(axis=1)
     mutual = back[nearest] == np.arange(len(a))
     # between bits the squared L2 distance is the Hamming distance itself
-    distinct = first < (ratio if binary else ratio**2) * second
-    rows = np.flatnonzero(mutual & distinct)
+    distinct = first < (ratio if kind.binary else ratio**2) * second
+    rows = np.flatnonzero(mutual & distinct & (first < kind.farthest**2))
     return np.stack([rows, nearest[rows]], axis=1)
 
 
@@ -78,7 +79,7 @@ def _squared_distances(a: Array, b: Array, binary: bool) -> FloatArray:
 
 
 def verify(
-    a: LocalFeatures, b: LocalFeatures, model: str = "homography", threshold: float = 4.0, ratio: float = RATIO
+    a: LocalFeatures, b: LocalFeatures, model: str = "homography", threshold: float = 4.0, ratio: float | None = None
 ) -> Verified:
     """Match `a` with `b` and keep the pairs that agree on one `model`, found by MAGSAC++ (Barath et al. 2020).
 
@@ -109,6 +110,12 @@ def least_of(model: str) -> int:
         return MODELS[model]
     except KeyError:
         raise NetvladError(f"no geometry is called {model!r}; choose one of {', '.join(MODELS)}") from None
+
+
+def least_inliers(kind: str, model: str) -> int:
+    """Number of inliers that photos of different places rarely have by chance. Raises NetvladError as `least_of`."""
+    least_of(model)
+    return (LEAST_XFEAT if kind == "xfeat" else LEAST)[model]
 
 
 def _estimate(a: Array, b: Array, model: str, threshold: float) -> tuple[Array | None, BoolArray]:

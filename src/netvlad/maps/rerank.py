@@ -26,7 +26,7 @@ def rerank_locations(locations: Sequence[Location], options: RerankOptions) -> l
             inliers = verifier.inliers(location.query, [match.path for match in best])
             matches = [
                 replace(best[row], inliers=int(inliers[row]) if inliers[row] >= 0 else None)
-                for row in verifier.order(inliers)
+                for row in verifier.order(inliers, np.array([match.score for match in best], np.float32))
             ] + location.matches[options.best :]
             located = replace(location, matches=matches)
             if _metres(matches[0], location.matches[0]) > location.radius:

@@ -1,4 +1,8 @@
-"""Geometric verification of a ranking: its best photos are matched with the query and sorted by their inliers."""
+"""Geometric verification of a ranking: its best photos are matched with the query and sorted by their inliers.
+
+XFeat finds inliers between photos of different places that look alike, too. So they are weighed against the ranker's
+scores, and where no photo has many, the ranking stays as it is (docs/results/reranking.md).
+"""
 
 from __future__ import annotations
 
@@ -10,25 +14,29 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from netvlad.errors import ImageError, NetvladError
-from netvlad.features.local_features import LocalFeatures, kind_of
+from netvlad.features.local_features import LocalFeatures, best_kind, kind_of
 from netvlad.features.store import FeatureStore
-from netvlad.features.verification import LEAST, least_of, verify
+from netvlad.features.verification import least_inliers, least_of, verify
 from netvlad.runtime.progress import progress
-from netvlad.types import IntArray, Ranker, Ranking
+from netvlad.types import FloatArray, IntArray, Ranker, Ranking
+
+WEIGHED = ("xfeat",)  # kinds whose inliers are weighed against the ranker's scores
+CHANCE, WEIGHT, MANY = 10, 1.5, 20  # of `weigh`; any values near them do as well on the photos they were chosen on
 
 
 @dataclass(frozen=True)
 class RerankOptions:
     """How rankings are verified.
 
-    best: number of photos of a ranking that are. kind: of local features, as `local_features` takes it. model: the
-    geometry, as `verify` takes it. least: fewer inliers than this occur by chance between photos of different places
-    and count as none (default: 12, fundamental 20). budget: seconds after which no further photo is verified for a
-    query, features included; the first always is. Raises NetvladError for a wrong value.
+    best: number of photos of a ranking that are. kind: of local features, as `local_features` takes it; by default
+    xfeat where its weights are installed, else rootsift. model: the geometry, as `verify` takes it. least: fewer
+    inliers than this occur by chance between photos of different places and count as none (default: 12, fundamental
+    20; xfeat 10). budget: seconds after which no further photo is verified for a query, features included; the first
+    always is. Raises NetvladError for a wrong value.
     """
 
     best: int = 20
-    kind: str = "rootsift"
+    kind: str = field(default_factory=best_kind)
     model: str = "homography"
     least: int | None = None
     budget: float | None = None
@@ -71,10 +79,17 @@ class Verifier:
                 break
         return found
 
-    def order(self, inliers: IntArray) -> IntArray:
-        """Positions of photos with so many `inliers` (n,), best first; chance and ties keep the order."""
-        least = LEAST[self.options.model] if self.options.least is None else self.options.least
-        return np.argsort(-np.where(inliers < least, 0, inliers), kind="stable")
+    def order(self, inliers: IntArray, scores: FloatArray) -> IntArray:
+        """Positions of photos with so many `inliers` (n,) and a ranker's `scores` (n,), best first.
+
+        Chance and ties keep the order.
+        """
+        kind, model, least = self.options.kind, self.options.model, self.options.least
+        if kind in WEIGHED:
+            value = weigh(inliers, scores, CHANCE if least is None else least)
+        else:
+            value = np.where(inliers < (least_inliers(kind, model) if least is None else least), 0, inliers)
+        return np.argsort(-value, kind="stable")
 
     def _features(self, path: str) -> LocalFeatures | None:
         if path in self.unreadable:
@@ -84,6 +99,18 @@ class Verifier:
         except ImageError as e:
             self.unreadable[path] = e.reason
             return None
+
+
+def weigh(inliers: IntArray, scores: FloatArray, chance: int = CHANCE) -> FloatArray:
+    """Values (n,) of photos: a ranker's `scores` (n,), scaled to 0..1, plus 1.5 log(1 + inliers beyond chance / 20).
+
+    So 20 inliers more than `chance` are worth as much as the way from the last of the photos to the first, whatever
+    scores the ranker gives. -inf, no photo, stays.
+    """
+    held = scores[np.isfinite(scores)]
+    low, high = (held.min(), held.max()) if len(held) else (0.0, 0.0)
+    scaled = (scores.astype(np.float64) - low) / (float(high - low) or 1.0)
+    return np.asarray(scaled + WEIGHT * np.log1p(np.maximum(inliers - chance, 0) / MANY))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +125,7 @@ class Reranker:
     """`ranker`, the best photos of each of its rankings sorted by their inliers; itself a ranker.
 
     photos: the database, in the order of the ids. cache: a folder that keeps local features.
-    Photos with as many inliers, and all those with too few or not verified, keep their order among each other.
+    Photos that are not verified count as those without inliers; what the rule takes for equal keeps its order.
     """
 
     def __init__(
@@ -124,9 +151,9 @@ class Reranker:
         start = time.perf_counter()
         ids, inliers = found.ids.copy(), np.full((len(photos), best), -1, np.int64)
         with progress(f"{self.name}: verify", len(photos), "queries") as advance:
-            for query, row, counts in zip(photos, ids[:, :best], inliers, strict=True):
+            for query, row, counts, given in zip(photos, ids[:, :best], inliers, found.scores[:, :best], strict=True):
                 count = self.verifier.inliers(query, [None if i < 0 else self.photos[i] for i in row])
-                order = self.verifier.order(count)
+                order = self.verifier.order(count, given)
                 row[:], counts[: len(row)] = row[order], count[order]
                 advance(1)
         seconds = {**found.seconds, "verify queries": time.perf_counter() - start}

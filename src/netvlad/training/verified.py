@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad.errors import ImageError, NetvladError
+from netvlad.features.local_features import best_kind
 from netvlad.features.store import FeatureStore
-from netvlad.features.verification import LEAST, least_of, verify
+from netvlad.features.verification import least_inliers, least_of, verify
 from netvlad.places import Places
 from netvlad.runtime.files import atomic
 from netvlad.runtime.progress import progress
@@ -93,7 +94,7 @@ def verified_pairs(
     pairs: Iterable[tuple[int, Sequence[int]]],
     *,
     least: int | None = None,
-    kind: str = "rootsift",
+    kind: str | None = None,
     model: str = "homography",
     most: int = 1000,
     resize: int | None = 640,
@@ -103,16 +104,20 @@ def verified_pairs(
 ) -> VerifiedPairs:
     """Count the inliers of each query with each of its database photos; `of` returns those with `least` or more.
 
-    pairs: query row -> database rows. kind, model: as `local_features` and `verify` take them. least: by default 12 for
-    a homography, 20 for a fundamental matrix. file: a Parquet file, written every 20 seconds; pairs in it are not
-    verified again, so that the same call goes on after a kill. features: a folder for the features of each photo; None:
-    a temporary one. workers: processes, 0: none; by default one for each core but at most 4.
+    pairs: query row -> database rows. kind, model: as `local_features` and `verify` take them; kind is by default that
+    of `file`, or xfeat where its weights are installed, else rootsift. least: by default `least_inliers`. file: a
+    Parquet file, written every 20 seconds; pairs in it are not verified again, so that the same call goes on after a
+    kill. features: a folder for the features of each photo; None: a temporary one. workers: processes, 0: none; by
+    default one for each core but at most 4.
     Raises NetvladError where `file` holds pairs of other photos or settings, or a worker dies.
     """
-    least = max(least_of(model), LEAST[model] if least is None else least)
+    earlier = VerifiedPairs.load(file) if file is not None and Path(file).exists() else None
+    if kind is None:
+        kind = best_kind() if earlier is None else str(earlier.how.get("kind"))
+    least = max(least_of(model), least_inliers(kind, model) if least is None else least)
     wanted = [(int(query), int(row)) for query, rows in pairs for row in rows]
     how = {"kind": kind, "model": model, "most": most, "resize": resize, "photos": _identity(database, queries)}
-    known: dict[tuple[int, int], int] = {} if file is None else _known(Path(file), how)
+    known = {} if earlier is None else _known(earlier, how, file)
     unreadable: dict[str, str] = {}
     todo = [pair for pair in dict.fromkeys(wanted) if pair not in known]
 
@@ -149,11 +154,10 @@ def _identity(database: Places, queries: Places) -> str:
     return digest.hexdigest()
 
 
-def _known(file: Path, how: dict[str, Any]) -> dict[tuple[int, int], int]:
-    """The pairs of an earlier call and their inliers."""
-    if not file.exists():
-        return {}
-    earlier = VerifiedPairs.load(file)
+def _known(
+    earlier: VerifiedPairs, how: dict[str, Any], file: str | os.PathLike[str] | None
+) -> dict[tuple[int, int], int]:
+    """The pairs of an earlier call and their inliers. Raises NetvladError that names its `file` for other settings."""
     for name, value in how.items():
         if earlier.how.get(name) != value:
             raise NetvladError(
