@@ -9,6 +9,7 @@ from PIL import Image
 
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.evaluation.result import Evaluation, MethodResult
+from netvlad.maps.location import locate
 from netvlad.places import Places
 from netvlad.report.page import location_page, script_json, short_names
 from netvlad.report.recall_report import write_report
@@ -241,6 +242,7 @@ def answer(tmp_path, **changes):
         radius=25.0,
         confidence=0.834,
         in_map=True,
+        from_gps=None,
     )
     return SimpleNamespace(**{**fields, **changes})
 
@@ -283,3 +285,12 @@ def test_no_answer_at_all(tmp_path):
     read = Read(location_page([nothing], tmp_path / "page.html"))
     assert "no match was found" in read.text
     assert read.data["answers"][0]["at"] is None
+
+
+def test_an_answer_that_is_a_label(tmp_path):
+    places = Places.build(
+        path=[tmp_path / "a.jpg", tmp_path / "b.jpg"], place=["the gate", ""], lat=[np.nan, 1], lon=[np.nan, 2]
+    )
+    read = Read(location_page([locate("q.jpg", places, np.array([0.1, 0.2]), 25.0, None, 2)], tmp_path / "page.html"))
+    assert "place the gate" in read.text
+    assert [match["at"] for match in read.data["answers"][0]["matches"]] == [None, [1.0, 2.0]]

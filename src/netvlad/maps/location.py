@@ -168,10 +168,10 @@ def answer_in_words(location: Location, planar: bool = False) -> tuple[str, str]
 
 def _without_position(location: Location) -> tuple[str, str]:
     """As `answer_in_words`, for a best match without a position."""
-    best = location.matches[0]
-    if best.place:
+    best = location.matches[0] if location.matches else None
+    if best and best.place:
         return f"place {best.place}", "The photo most like it has this label, and no position."
-    if best.located or not best.path:
+    if best is None or best.located:
         return "no match was found", "Nothing in the map resembles this photo."
     return "at no known place", "The photos most like it have neither a position nor a label."
 

@@ -89,10 +89,10 @@ def compare(
     at_path[at_path] = _equal(found.filter(_mask(at_path)), held.column("digest").take(old[look][at_path]))
     rows[look[at_path]] = old[look[at_path]]
 
-    owner = index_in(held_paths, paths)
+    owner = _owners(old, held_paths, paths)
     taken = np.zeros(m, bool)
     taken[rows[rows >= 0]] = True
-    like = index_in(found, held.column("digest"))
+    like = index_in(found, held.column("digest")) if len(look) else np.zeros(0, np.int64)
     rest = np.flatnonzero((like >= 0) & ~at_path)
     photos, theirs = look[rest], like[rest]
     free = ~taken[theirs] & ((owner[theirs] >= 0) | scope[theirs])
@@ -132,6 +132,17 @@ def compare(
         vanished=(~taken & ~at_owner & scope) | lost,
         stale=~taken & at_owner & ~waits,
     )
+
+
+def _owners(old: IntArray, held_paths: Any, paths: Any) -> IntArray:
+    """The photo at the path of each row, -1 for none: the inverse of `old`, but where rows share a path."""
+    owner = np.full(len(held_paths), -1, np.int64)
+    photos = np.flatnonzero(old >= 0)
+    owner[old[photos]] = photos
+    rest = np.flatnonzero(owner < 0)
+    if len(rest):
+        owner[rest] = index_in(held_paths.take(rest), paths)
+    return owner
 
 
 def _differences(held: pa.Table, wanted: pa.Table, rows: IntArray, known: BoolArray) -> dict[str, BoolArray]:

@@ -71,14 +71,16 @@ def survey_of(store: Store, places: Places, *, source: str = "", scoped: bool = 
     scoped: whether rows from `source` go if no photo is theirs. files: False looks at no file, and takes photos for
     those that were described. Raises PlaceIndexError where some positions are geodetic and others planar.
     """
+    import pyarrow.compute as pc
+
     held = store.held()
     check_kind(store, held, places)
     hidden = _below_closed(store, held, places)
     places, misnamed = in_text(places)
     wanted = places_table(store, places)
-    first = np.flatnonzero(index_in(wanted.column("path"), wanted.column("path")) == np.arange(len(places)))
-    repeated = len(places) - len(first)
+    repeated = len(places) - pc.count_distinct(wanted.column("path")).as_py()
     if repeated:
+        first = np.flatnonzero(index_in(wanted.column("path"), wanted.column("path")) == np.arange(len(places)))
         places, wanted = places[first], wanted.take(first)
     stamps = stamps_of(places.path, len(places)) if files else _held_stamps(held, wanted)
     scope = rows_from(store, source) & ~hidden if scoped else np.zeros(held.num_rows, bool)
