@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -12,7 +13,9 @@ def test_info_of_an_index(netvlad, town, index):
     assert (ran.code, ran.err) == (0, "")
     facts = json.loads(ran.out)
     opened = PlaceIndex.open(index)
-    assert facts.pop("bytes") == sum(f.stat().st_size for f in index.rglob("*") if f.is_file())
+    disk = sum(f.stat().st_size for f in index.rglob("*") if f.is_file())
+    assert (facts.pop("bytes"), facts.pop("bytes_a_photo")) == (disk, {"memory": 384, "disk": round(disk / 8)})
+    assert (facts.pop("version"), facts.pop("search")) == (opened.store.version, "exact, over vectors of float16")
     assert facts.pop("map") == opened.store.map_id
     assert facts.pop("root_from_map") == "../../town0"
     assert facts == {
@@ -22,6 +25,7 @@ def test_info_of_an_index(netvlad, town, index):
         "radius": 25.0,
         "model": {"name": "test_resnet-max", "identity": opened.model.identity, "dim": 192},
         "photos": 8,
+        "located": 8,
         "lat": [31.26, 31.2607],
         "lon": [34.8, 34.8],
         "easting": [opened.places.easting.min(), opened.places.easting.max()],
@@ -61,3 +65,24 @@ def test_info_of_a_broken_card(refused, tmp_path):
 def test_a_card_of_another_shape(refused, tmp_path, text):
     (tmp_path / "card.json").write_text(text)
     assert "is not a model card" in refused("info", tmp_path)
+
+
+def test_versions_are_listed_and_brought_back(netvlad, refused, town, index, tmp_path):
+    out = shutil.copytree(index, tmp_path / "a.vpr")
+    opened = PlaceIndex.open(out)
+    paths, first = opened.places.path.tolist(), opened.store.version
+    opened.remove(paths[:5])
+    listed = json.loads(netvlad("info", out, "--versions").out)
+    assert {entry["version"]: entry["photos"] for entry in listed}[first] == 8
+    assert listed[-1]["photos"] == 3
+    assert [entry["current"] for entry in listed] == [*[False] * (len(listed) - 1), True]
+    ran = netvlad("restore", out, first)
+    assert ran.code == 0
+    assert f"8 photos, as in version {first}" in ran.err
+    assert PlaceIndex.open(out).places.path.tolist() == paths
+    ran = netvlad("locate", paths[0], "--index", out, "--top", 1)
+    assert (ran.code, ran.err) == (0, "")
+    assert paths[0] in ran.out.splitlines()[2]
+    assert "has no version 999; there are " in refused("restore", out, 999)
+    assert netvlad("restore", out, listed[-1]["version"]).code == 0
+    assert len(PlaceIndex.open(out)) == 3

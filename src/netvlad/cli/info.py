@@ -14,9 +14,26 @@ if TYPE_CHECKING:
 EXAMPLE = "Example: netvlad info campus.vpr"
 
 
-def run(path: Annotated[Path, typer.Argument(help="An index or a model folder.")]) -> None:
+def run(
+    path: Annotated[Path, typer.Argument(help="An index or a model folder.")],
+    versions: Annotated[
+        bool, typer.Option("--versions", help="List the versions of an index that `netvlad restore` brings back.")
+    ] = False,
+) -> None:
     """Describe an index or a saved model, as JSON."""
-    print(json.dumps(describe(path), indent=2, ensure_ascii=False))
+    print(json.dumps(list_versions(path) if versions else describe(path), indent=2, ensure_ascii=False))
+
+
+def list_versions(path: Path) -> list[dict[str, Any]]:
+    """Number, local time of writing and number of photos of each version of the index at `path`, oldest first."""
+    from netvlad.maps.index import PlaceIndex
+
+    index = PlaceIndex.open(path)
+    now = index.store.version
+    return [
+        {"version": v.number, "time": str(v.time)[:19], "photos": v.photos, "current": v.number == now}
+        for v in index.versions()
+    ]
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -47,19 +64,23 @@ def _index(path: Path) -> dict[str, Any]:
     calibration = index.calibration if len(index) else None
     uncalibrated = index.uncalibrated if len(index) else "no photos yet"
     times = places.time[~np.isnat(places.time)]
+    disk = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    memory = 2 * index.store.dim  # a number of a vector is a float16
     return {
         "index": str(path),
         **read_manifest(path).to_dict(),
+        "version": index.store.version,
         "photos": len(index),
-        "bytes": sum(f.stat().st_size for f in path.rglob("*") if f.is_file()),
-        "lat": _range(places.lat),
-        "lon": _range(places.lon),
-        "easting": _range(places.easting),
-        "northing": _range(places.northing),
+        "located": int(places.located.sum()),
+        "search": "exact, over vectors of float16",
+        "bytes": disk,
+        "bytes_a_photo": {"memory": memory, "disk": round(disk / len(index)) if len(index) else None},
+        **{name: _range(getattr(places, name)) for name in ("lat", "lon", "easting", "northing")},
         "time": [str(times.min()), str(times.max())] if len(times) else None,
         "confidence": f"{calibration.how}, {calibration.asked} photos" if calibration else uncalibrated,
     }
 
 
 def _range(values: Array) -> list[float] | None:
-    return [float(values.min()), float(values.max())] if len(values) and values.min() == values.min() else None
+    known = values[values == values]
+    return [float(known.min()), float(known.max())] if len(known) else None

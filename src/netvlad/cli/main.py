@@ -23,6 +23,7 @@ from netvlad.cli import (
     info,
     locate,
     models,
+    restore,
     synthesise,
     town,
     train,
@@ -47,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-finding = (index, locate, info, check, demo)
+finding = (index, locate, info, check, restore, demo)
 measuring = (evaluate, compare, models, fit, train, import_matconvnet, cutouts, synthesise)
 for module in finding + measuring:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)

@@ -128,26 +128,27 @@ def _tag(table: Any) -> None:
 
 
 def list_versions(folder: Path) -> list[Version]:
-    """All versions that can be restored, oldest first; those whose files are gone or damaged are left out."""
+    """All versions, oldest first. Raises PlaceIndexError where one of them is damaged."""
     import lance
 
-    found = []
-    for version in lance.dataset(str(folder)).versions():
-        try:
-            rows = lance.dataset(str(folder), version=version["version"]).count_rows()
-        except Exception:  # Lance raises errors of many kinds
-            continue
-        found.append(Version(version["version"], version["timestamp"], rows))
-    return found
+    with reading(folder):
+        found = [(v["version"], v["timestamp"]) for v in lance.dataset(str(folder)).versions()]
+        return [Version(n, time, lance.dataset(str(folder), version=n).count_rows()) for n, time in found]
 
 
 def restore(folder: Path, number: int) -> None:
-    """Write a new version that is as version `number` was. Raises PlaceIndexError where there is no such version."""
+    """Write a new version that is as version `number` was.
+
+    Raises PlaceIndexError where there is no such version, or its files are gone or damaged.
+    """
     import lance
 
     known = {version.number for version in list_versions(folder)}
     if number not in known:
         numbers = ", ".join(map(str, sorted(known)))
         raise PlaceIndexError(f"has no version {number}; there are {numbers}", path=folder.parent)
-    lance.dataset(str(folder), version=number).restore()
+    old = lance.dataset(str(folder), version=number)
+    with reading(folder):
+        old.to_table(columns=["path"])
+    old.restore()
     flush_version(folder)
