@@ -5,6 +5,7 @@ database photos. Campus: both halves in both directions, within 10 and 25 m. Tow
 quarter of the day against those of the others. Town: phone pictures within 25 m (needs the town of `make demo`).
 
     python benchmarks/default_model.py --sets west,tower,webcams,town [--methods NAME ...] [--seeds 3]
+    python benchmarks/default_model.py --costs
 
 Choices were made on west, tower, webcams and the town; east was judged once, at the end.
 """
@@ -12,6 +13,7 @@ Choices were made on west, tower, webcams and the town; east was judged once, at
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 import netvlad
-from common import SHARED, campus
+from common import SHARED, campus, interleaved
 from netvlad.describe.burst import VLADBuFF
 from netvlad.describe.default import packaged_normalisation
 from netvlad.describe.stream import decode_for
@@ -273,14 +276,43 @@ def ranked(method: Method, pyramid: dict[float, list[Tensor]], task: Task, seed:
     return np.argsort(-queries @ database.T, axis=1, kind="stable")[:, :10]
 
 
+def costs() -> None:
+    """Print ms and bytes a photo of 192x256, the models in turns, by the number of threads."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (8, 24, 32, 3), np.uint8)
+    photos = [np.asarray(Image.fromarray(x).resize((256, 192))) for x in noise]
+    names = ("resnet18-max", "resnet18-netvlad", f"{BACKBONE}-max", f"{BACKBONE}-netvlad", "default", "densevlad")
+    models = {name: netvlad.load(name) for name in names}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / f"{i}.png") for i in range(len(photos))]
+        for photo, path in zip(photos, paths, strict=True):
+            Image.fromarray(photo).save(path)
+        for model in models.values():
+            if not model.ready:
+                netvlad.fit(model, paths, workers=0)
+    print("| model | numbers | bytes | ms, 1 thread | ms, 2 threads |\n|---|---|---|---|---|")
+    runs = {name: lambda model=model: model.describe(photos) for name, model in models.items()}
+    times = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        times.append(interleaved(runs, rounds=9))
+    for name, model in models.items():
+        one, two = (1000 * found[name] / len(photos) for found in times)
+        print(f"| {name} | {model.dim} | {2 * model.dim} | {one:.1f} | {two:.1f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default="west,tower,webcams,town")
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--town", type=Path, default=Path("out/demo/town"))
+    parser.add_argument("--costs", action="store_true", help="measure time and bytes instead")
     given = parser.parse_args()
-    campus()  # the weights beside the photos are not used, but the photos are
+    campus()  # also sets NETVLAD_WEIGHTS, for ResNet-18
+    if given.costs:
+        costs()
+        return
     model = netvlad.load(f"{BACKBONE}-max")
     for name in given.sets.split(","):
         places = read_set(name, given.town)
