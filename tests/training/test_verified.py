@@ -184,7 +184,7 @@ def test_a_file_keeps_its_kind(scenes, tmp_path, made_up_xfeat, monkeypatch):
     more = verified_pairs(database, queries, PAIRS[:2], file=file, workers=0)
     assert more.how["kind"] == "rootsift"
     anew = verified_pairs(database, queries, PAIRS[:1], workers=0)
-    assert (anew.how["kind"], anew.least) == ("xfeat", 20)
+    assert (anew.how["kind"], anew.least) == ("xfeat", 12)
     with pytest.raises(NetvladError, match="kind rootsift, not xfeat"):
         verified_pairs(database, queries, PAIRS[:1], kind="xfeat", file=file, workers=0)
 
@@ -200,7 +200,9 @@ def test_pairs_by_xfeat(real_xfeat, tmp_path):
     ]
     found = verified_pairs(*places, [(i, [0, 1, 2]) for i in range(3)], workers=0)
     assert found.how["kind"] == "xfeat"
-    assert [found.of(i).tolist() for i in range(3)] == [[0], [1], [2]]
+    # boxes are alike everywhere, so that more agree by chance than between real photos
+    assert [found.of(i, least=40).tolist() for i in range(3)] == [[0], [1], [2]]
+    assert [found.of(i)[0] for i in range(3)] == [0, 1, 2]
 
 
 SCRIPT = """

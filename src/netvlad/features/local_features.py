@@ -48,7 +48,8 @@ class Kind:
     detector: makes OpenCV's detector of at most so many features, or one with its interface. dim: numbers of a
     descriptor. binary: whether these are bytes of bits. support: reach of a descriptor from its point, at its farthest
     corner and with the smoothing before it, in multiples of `scale`. ratio, farthest: how near the nearest descriptor
-    of another photo must be for a match, in multiples of the second nearest's distance and in L2.
+    of another photo must be for a match, in multiples of the second nearest's distance and in L2. most: features of a
+    photo that are enough to match it.
     """
 
     detector: Callable[[int], Any]
@@ -57,6 +58,7 @@ class Kind:
     support: float
     ratio: float = 0.8  # Lowe 2004, section 7.1
     farthest: float = math.inf
+    most: int = 1000
 
 
 def _sift(most: int) -> Any:
@@ -96,7 +98,7 @@ KINDS = {
     "sift": Kind(_sift, 128, False, 6.8),
     "orb": Kind(_orb, 32, True, 0.7),
     "akaze": Kind(_akaze, 61, True, 8.6),
-    "xfeat": Kind(_xfeat, 64, False, 4.0, ratio=1.0, farthest=math.sqrt(2 - 2 * 0.82)),
+    "xfeat": Kind(_xfeat, 64, False, 4.0, ratio=1.0, farthest=math.sqrt(2 - 2 * 0.82), most=500),
 }
 
 

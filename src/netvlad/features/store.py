@@ -25,9 +25,9 @@ ARRAYS = ("points", "scale", "angle", "descriptors")
 class FeatureStore:
     """`store.of(path)` gives the local features of a photo, as `local_features` does.
 
-    kind, most: as for `local_features`. resize: longest side in pixels that photos are scaled down to, None leaves them
-    as they are. enlarge: double photos that stay within `resize` then, since small ones have too few features; points
-    are given in pixels of the photo before.
+    kind, most: as for `local_features`; most is by default what is enough to match photos by this kind. resize: longest
+    side in pixels that photos are scaled down to, None leaves them as they are. enlarge: double photos that stay within
+    `resize` then, since small ones have too few features; points are given in pixels of the photo before.
     folder: cache of .npz files, one a photo, named after its content and these settings, for other processes and later
     runs. memory: bytes of features, of the photos last used, that are cached in memory.
     """
@@ -36,12 +36,13 @@ class FeatureStore:
         self,
         kind: str = "rootsift",
         *,
-        most: int = 1000,
+        most: int | None = None,
         resize: int | None = 640,
         enlarge: bool = True,
         folder: str | os.PathLike[str] | None = None,
         memory: float = 5e8,
     ) -> None:
+        most = kind_of(kind).most if most is None else most
         kind_of(kind).detector(most)  # raises if this OpenCV lacks it
         self.kind, self.most, self.resize, self.enlarge = kind, most, resize, enlarge
         self.folder = None if folder is None else Path(folder)

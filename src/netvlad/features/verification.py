@@ -13,7 +13,6 @@ from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 MODELS = {"homography": 4, "fundamental": 8}  # matches that determine each
 LEAST = {"homography": 12, "fundamental": 20}  # inliers that photos of different places rarely have by chance
-LEAST_XFEAT = {"homography": 20, "fundamental": 40}  # of photos of different places one in a hundred has as many
 ROUNDS, CONFIDENCE = 2000, 0.999
 BLOCK = 4096  # features compared with all of the other photo's at once
 
@@ -110,12 +109,6 @@ def least_of(model: str) -> int:
         return MODELS[model]
     except KeyError:
         raise NetvladError(f"no geometry is called {model!r}; choose one of {', '.join(MODELS)}") from None
-
-
-def least_inliers(kind: str, model: str) -> int:
-    """Number of inliers that photos of different places rarely have by chance. Raises NetvladError as `least_of`."""
-    least_of(model)
-    return (LEAST_XFEAT if kind == "xfeat" else LEAST)[model]
 
 
 def _estimate(a: Array, b: Array, model: str, threshold: float) -> tuple[Array | None, BoolArray]:

@@ -16,7 +16,7 @@ import numpy as np
 from netvlad.errors import ImageError, NetvladError
 from netvlad.features.local_features import LocalFeatures, best_kind, kind_of
 from netvlad.features.store import FeatureStore
-from netvlad.features.verification import least_inliers, least_of, verify
+from netvlad.features.verification import LEAST, least_of, verify
 from netvlad.runtime.progress import progress
 from netvlad.types import FloatArray, IntArray, Ranker, Ranking
 
@@ -88,7 +88,7 @@ class Verifier:
         if kind in WEIGHED:
             value = weigh(inliers, scores, CHANCE if least is None else least)
         else:
-            value = np.where(inliers < (least_inliers(kind, model) if least is None else least), 0, inliers)
+            value = np.where(inliers < (LEAST[model] if least is None else least), 0, inliers)
         return np.argsort(-value, kind="stable")
 
     def _features(self, path: str) -> LocalFeatures | None:

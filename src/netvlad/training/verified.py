@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad.errors import ImageError, NetvladError
-from netvlad.features.local_features import best_kind
+from netvlad.features.local_features import best_kind, kind_of
 from netvlad.features.store import FeatureStore
-from netvlad.features.verification import least_inliers, least_of, verify
+from netvlad.features.verification import LEAST, least_of, verify
 from netvlad.places import Places
 from netvlad.runtime.files import atomic
 from netvlad.runtime.progress import progress
@@ -96,7 +96,7 @@ def verified_pairs(
     least: int | None = None,
     kind: str | None = None,
     model: str = "homography",
-    most: int = 1000,
+    most: int | None = None,
     resize: int | None = 640,
     file: str | os.PathLike[str] | None = None,
     features: str | os.PathLike[str] | None = None,
@@ -105,16 +105,17 @@ def verified_pairs(
     """Count the inliers of each query with each of its database photos; `of` returns those with `least` or more.
 
     pairs: query row -> database rows. kind, model: as `local_features` and `verify` take them; kind is by default that
-    of `file`, or xfeat where its weights are installed, else rootsift. least: by default `least_inliers`. file: a
-    Parquet file, written every 20 seconds; pairs in it are not verified again, so that the same call goes on after a
-    kill. features: a folder for the features of each photo; None: a temporary one. workers: processes, 0: none; by
-    default one for each core but at most 4.
+    of `file`, or xfeat where its weights are installed, else rootsift. least: by default 12 for a homography, 20 for a
+    fundamental matrix. most, resize: as `FeatureStore` takes them. file: a Parquet file, written every 20 seconds;
+    pairs in it are not verified again, so that the same call goes on after a kill. features: a folder for the features
+    of each photo; None: a temporary one. workers: processes, 0: none; by default one for each core but at most 4.
     Raises NetvladError where `file` holds pairs of other photos or settings, or a worker dies.
     """
     earlier = VerifiedPairs.load(file) if file is not None and Path(file).exists() else None
     if kind is None:
         kind = best_kind() if earlier is None else str(earlier.how.get("kind"))
-    least = max(least_of(model), least_inliers(kind, model) if least is None else least)
+    least = max(least_of(model), LEAST[model] if least is None else least)
+    most = kind_of(kind).most if most is None else most
     wanted = [(int(query), int(row)) for query, rows in pairs for row in rows]
     how = {"kind": kind, "model": model, "most": most, "resize": resize, "photos": _identity(database, queries)}
     known = {} if earlier is None else _known(earlier, how, file)
