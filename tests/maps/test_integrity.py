@@ -283,3 +283,15 @@ def test_the_command_checks_and_tells(made):
     assert done.returncode == 1
     assert "DAMAGED  search.faiss" in done.stdout
     assert "ok       manifest.json" in done.stdout
+
+
+def test_who_asks_an_earlier_version_leaves_the_files_of_the_newest_alone(made, grid, recwarn):
+    folder, _ = made
+    asking = PlaceIndex.open(folder, grid())
+    photos = asking.places.path  # it has opened the table, and neither search file nor calibration
+    PlaceIndex.open(folder, grid()).remove(photos[:3].tolist())
+    newest = {name: (folder / name).read_bytes() for name in ("search.faiss", "calibration.json")}
+    assert asking.locate(photos[0]).matches[0].path == photos[0]
+    assert len(PlaceIndex.open(folder, grid()).locate(photos[0], top=100).matches) == 57
+    assert {name: (folder / name).read_bytes() for name in newest} == newest
+    assert [w for w in recwarn if issubclass(w.category, PlaceIndexWarning)] == []

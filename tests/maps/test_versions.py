@@ -10,7 +10,7 @@ from netvlad.errors import PlaceIndexError
 from netvlad.maps.index import PlaceIndex
 from netvlad.maps.stamps import FileStamp
 from netvlad.maps.store import Store
-from netvlad.maps.versions import KEPT, list_versions, restore
+from netvlad.maps.versions import KEPT, list_versions, readable_version, restore
 from netvlad.places import Places
 
 
@@ -77,10 +77,10 @@ def test_finished_states_outlive_the_clean_up(store, monkeypatch):
     found = list_versions(store.folder)
     assert [version.number for version in found] == finished[-KEPT:]
     assert [version.photos for version in found] == [2 * i + 2 for i in range(3, KEPT + 3)]
-    restore(store.folder, finished[-2])
+    restore(store.folder, readable_version(store.folder, finished[-2]))
     assert len(Store(store.folder)) == 2 * KEPT + 4
     with pytest.raises(PlaceIndexError, match=rf"no version {finished[0]}; there are {finished[-5]}, "):
-        restore(store.folder, finished[0])
+        readable_version(store.folder, finished[0])
 
 
 def test_a_version_whose_files_are_gone_is_refused(store):
@@ -91,7 +91,7 @@ def test_a_version_whose_files_are_gone_is_refused(store):
     put(store, "c", without=ids(store, 0))
     gone.unlink()
     with pytest.raises(PlaceIndexError, match="cannot be read"):
-        restore(store.folder, first)
+        readable_version(store.folder, first)
     assert names(Store(store.folder)) == "bc"
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from soak import commands, images, kills, maps, surroundings, tables
+from soak import commands, following, images, kills, maps, surroundings, tables
 
-AREAS = [images.AREA, maps.AREA, kills.AREA, tables.AREA, commands.AREA, *surroundings.AREAS]
+AREAS = [images.AREA, maps.AREA, kills.AREA, following.AREA, tables.AREA, commands.AREA, *surroundings.AREAS]

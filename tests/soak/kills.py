@@ -208,4 +208,4 @@ def attempt(base: Path, here: Path, rng: Rng) -> Done:
     return Done(name, kills)
 
 
-AREA = Area("kills", 0.45, prepare, attempt, seconds=240.0)
+AREA = Area("kills", 0.35, prepare, attempt, seconds=240.0)

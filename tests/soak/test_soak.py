@@ -18,7 +18,7 @@ from soak.run import Campaign, prepare, show
 from soak.tries import Area, Done, Fault, forked, judged
 
 pytestmark = pytest.mark.soak
-AREAS = ("images", "maps", "kills", "tables", "commands", "limits", "together")
+AREAS = ("images", "maps", "kills", "following", "tables", "commands", "limits", "together")
 
 
 @pytest.mark.slow

@@ -29,8 +29,9 @@ def kept_calibration(file: Path, store: Store, radius: float) -> tuple[Calibrati
                 return found
     learnt, reason = calibrate(store.places(), store.vectors, radius)
     what = {"reason": reason} if learnt is None else learnt.to_dict()
-    with suppress(OSError):  # an index on a read-only disk can still be asked
-        write_sealed(file, {"photos": len(store), "rows": fingerprint.hex(), **what})
+    if store.is_newest():  # otherwise the file is that of a later version
+        with suppress(OSError):  # an index on a read-only disk can still be asked
+            write_sealed(file, {"photos": len(store), "rows": fingerprint.hex(), **what})
     return learnt, reason
 
 

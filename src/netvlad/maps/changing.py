@@ -14,7 +14,7 @@ from netvlad.maps.opening import open_store, settle_root
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.survey import rows_at, survey_of
 from netvlad.maps.sync import Synced, agree, findings, update_known, would_empty
-from netvlad.maps.versions import restore
+from netvlad.maps.versions import readable_version, restore
 from netvlad.maps.where import Where
 from netvlad.places import Places
 from netvlad.search.flat_index import is_current
@@ -83,10 +83,12 @@ def remove_photos(snapshot: Snapshot, photos: list[str] | Where) -> tuple[int, S
 
 def restore_version(snapshot: Snapshot, number: int) -> tuple[int, Snapshot]:
     """See `PlaceIndex.restore`."""
+    folder = snapshot.store.folder
 
     def act() -> tuple[int, list[int]]:
-        restore(snapshot.store.folder, number)
-        (snapshot.folder / "search.faiss").unlink(missing_ok=True)
+        old = readable_version(folder, number)
+        (snapshot.folder / "search.faiss").unlink(missing_ok=True)  # first, as in `_carry_out`
+        restore(folder, old)
         snapshot.store.reopen()
         return len(snapshot.store), []
 

@@ -81,6 +81,11 @@ class Store:
         """The number of the version that is read."""
         return int(self._table.version)
 
+    def is_newest(self) -> bool:
+        """Whether no later version has been written."""
+        with self._reading():
+            return bool(self._table.latest_version == self._table.version)
+
     @property
     def has_sums(self) -> bool:
         """Whether rows carry checksums."""

@@ -136,19 +136,20 @@ def list_versions(folder: Path) -> list[Version]:
         return [Version(n, time, lance.dataset(str(folder), version=n).count_rows()) for n, time in found]
 
 
-def restore(folder: Path, number: int) -> None:
-    """Write a new version that is as version `number` was.
-
-    Raises PlaceIndexError where there is no such version, or its files are gone or damaged.
-    """
+def readable_version(folder: Path, number: int) -> Any:
+    """The Lance dataset of a version. Raises PlaceIndexError where there is none, or its files are gone or damaged."""
     import lance
 
-    known = {version.number for version in list_versions(folder)}
+    known = [version.number for version in list_versions(folder)]
     if number not in known:
-        numbers = ", ".join(map(str, sorted(known)))
-        raise PlaceIndexError(f"has no version {number}; there are {numbers}", path=folder.parent)
-    old = lance.dataset(str(folder), version=number)
+        raise PlaceIndexError(f"has no version {number}; there are {', '.join(map(str, known))}", path=folder.parent)
     with reading(folder):
+        old = lance.dataset(str(folder), version=number)
         old.to_table(columns=["path"])
+    return old
+
+
+def restore(folder: Path, old: Any) -> None:
+    """Write a new version that is as `old` is, a `readable_version`."""
     old.restore()
     flush_version(folder)

@@ -33,12 +33,16 @@ class VectorSource(Protocol):
     def fingerprint(self, rows: int) -> bytes:
         """16 bytes that tell the first `rows` rows apart from any others; empty if there is no telling."""
 
+    def is_newest(self) -> bool:
+        """Whether nobody has written a later version of the rows."""
+
 
 class FlatIndex:
     """Exhaustive search over float16 vectors by squared L2 distance.
 
     `file` holds a copy of `source`, its fingerprint and a checksum. Rows it lacks are added on opening; a file that is
-    damaged or is not of these rows is made anew, with a PlaceIndexWarning.
+    damaged or is not of these rows is made anew, with a PlaceIndexWarning. While a later version of the rows is there
+    the file belongs to that: nothing is said, and nothing written.
     """
 
     def __init__(self, source: VectorSource, file: Path) -> None:
@@ -71,7 +75,8 @@ class FlatIndex:
             index, reason = read_copy(file, source)
             if index is not None:
                 return index
-            warnings.warn(f"{file}: {reason}; it is made anew", PlaceIndexWarning, stacklevel=4)
+            if source.is_newest():
+                warnings.warn(f"{file}: {reason}; it is made anew", PlaceIndexWarning, stacklevel=4)
         index = faiss.IndexScalarQuantizer(source.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_L2)
         index.train(np.zeros((1, source.dim), np.float32))  # float16 learns nothing, but faiss refuses to skip this
         return index
@@ -80,6 +85,8 @@ class FlatIndex:
         import faiss
         from filelock import FileLock, Timeout
 
+        if not source.is_newest():
+            return
         try:
             with FileLock(file.with_name(f".{file.name}.lock"), timeout=0), atomic(file) as temporary:
                 for left in file.parent.glob(f".{file.name}.*.tmp"):  # by a process that was killed
