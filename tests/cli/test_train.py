@@ -65,7 +65,9 @@ def test_fixed_cameras_adjust_local_descriptors_first(netvlad, streets, tmp_path
     assert np.array_equal(again.pooling.centres.detach(), model.pooling.centres.detach())
 
 
-def test_train_and_use_the_model(netvlad, streets, tmp_path):
+def test_train_and_use_the_model(netvlad, streets, tmp_path, monkeypatch):
+    recalls = iter([0.1, 0.2, 0.3])
+    monkeypatch.setattr("netvlad.training.validation.Validation.recall", lambda *args: next(recalls))
     run = tmp_path / "run"
     ran = netvlad("train", "--places", streets / "a.csv", "--validate", streets / "b.csv", "--out", run, *SHORT)
     assert ran.code == 0, ran.err
@@ -80,6 +82,75 @@ def test_train_and_use_the_model(netvlad, streets, tmp_path):
     ran = netvlad("index", streets / "a.csv", "--out", tmp_path / "a.vpr", "--model", run)
     assert ran.code == 0
     assert "10 photos added" in ran.err
+
+
+@pytest.fixture(scope="module")
+def avenue(tmp_path_factory) -> Path:
+    """A table of 60 places 30 m apart, two photos of each 4 m apart."""
+    folder = tmp_path_factory.mktemp("avenue")
+    rng = np.random.default_rng(0)
+    rows = ["path,easting,northing,utm"]
+    for place in range(60):
+        texture = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        for visit in range(2):
+            photo = np.asarray(Image.fromarray(texture).resize((32, 32), Image.Resampling.BICUBIC))
+            noisy = np.clip(photo * rng.uniform(0.4, 1) + rng.normal(0, 20, photo.shape), 0, 255)
+            Image.fromarray(noisy.astype(np.uint8)).save(folder / f"{place}{visit}.png")
+            rows.append(f"{place}{visit}.png,{500000 + 30 * place + 4 * visit},4000000,36N")
+    (folder / "avenue.csv").write_text("\n".join(rows) + "\n")
+    return folder / "avenue.csv"
+
+
+QUICK = ["--epochs", 1, "--batch", 8, "--margin", 0.3, "--apart", "none", "--workers", 0]
+
+
+def test_without_other_places_one_end_is_held_out(netvlad, avenue, tmp_path):
+    run = tmp_path / "run"
+    begin = ["train", "--places", avenue, "--model", "test_resnet-netvlad", "--clusters", 4, *QUICK]
+    ran = netvlad(*begin, "--out", run)
+    assert ran.code == 0, ran.err
+    assert "24 of 120 photos at one end of the area are held out" in ran.err
+    first = json.loads((run / "log.jsonl").read_text())
+    assert first["recall"] is not None
+    assert netvlad("train", "--resume", run, "--workers", 0).code == 0  # its tables are divided as they were
+    record = package.load(run).fitted_on.get("training", {"queries": 120 - 24})
+    assert record["queries"] <= 120 - 24
+
+
+@pytest.fixture
+def mapped(netvlad, avenue, tmp_path) -> Path:
+    """A map of the avenue, by a model of made-up weights."""
+    ran = netvlad("index", avenue, "--out", tmp_path / "avenue.vpr", "--model", "test_resnet-netvlad", "--clusters", 4)
+    assert ran.code == 0, ran.err
+    return tmp_path / "avenue.vpr"
+
+
+@pytest.mark.parametrize(("after", "epoch"), [(0.75, 1), (0.5, 0)])
+def test_a_model_is_tuned_to_the_photos_of_a_map(netvlad, mapped, tmp_path, monkeypatch, after, epoch):
+    recalls = iter([0.5, after])
+    monkeypatch.setattr("netvlad.training.validation.Validation.recall", lambda *args: next(recalls))
+    run, own = tmp_path / "tuned", package.PlaceIndex.open(mapped).model
+    ran = netvlad("train", "--map", mapped, "--out", run, *QUICK, "--precision", "float32")
+    assert ran.code == 0, ran.err
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    assert (settings["run"]["map"], settings["run"]["preset"]) == (str(mapped), "fast")
+    tuned = package.load(run)
+    assert (tuned.identity == own.identity) == (epoch == 0)
+    last = ran.err.splitlines()[-1]
+    if epoch:
+        assert "of 24 photos of other places 50.0 -> 75.0 % (6 more found)" in last
+    else:
+        assert "training gained nothing" in last
+        assert "stay with" in last
+    assert netvlad("train", "--resume", run, "--workers", 0).code == 0
+
+
+def test_what_a_map_does_not_go_with(refused, mapped, streets, tmp_path):
+    begin = ["train", "--map", mapped, "--out", tmp_path / "run"]
+    assert "not both" in refused(*begin, "--places", streets / "a.csv")
+    assert "add --model" in refused(*begin, "--clusters", "8")
+    assert refused("train", "--map", tmp_path / "none.vpr", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_several_tables_are_one(netvlad, streets, tmp_path):
@@ -112,8 +183,8 @@ def test_interrupted_and_resumed(netvlad, streets, tmp_path, monkeypatch):
 
 def test_refusals(refused, netvlad, streets, tmp_path):
     a = streets / "a.csv"
-    assert "--places and --out are needed" in refused("train", "--places", a)
-    assert "--places and --out are needed" in refused("train", "--out", tmp_path / "run")
+    assert "--out are needed" in refused("train", "--places", a)
+    assert "--out are needed" in refused("train", "--out", tmp_path / "run")
     begin = ["train", "--places", a, "--out", tmp_path / "run", *SHORT]
     assert "choose one of day-night, fast, modern, paper, street, or a YAML file" in refused(*begin, "--preset", "slow")
     assert "lr 'quick' is not allowed; wanted: a number" in refused(*begin, "--lr", "quick")
@@ -129,7 +200,9 @@ def test_refusals(refused, netvlad, streets, tmp_path):
     ran = netvlad("train", "--lrr", "1")
     assert ran.code == 2
     assert "No such option: --lrr" in ran.err
-    assert "are all positions equal" in refused(*begin[:2], one_spot(streets, tmp_path), *begin[3:], "--apart", "1")
+    ran = netvlad(*begin[:2], one_spot(streets, tmp_path), *begin[3:], "--apart", "1")
+    assert ran.code == 1
+    assert "are all positions equal" in ran.err
     shutil.rmtree(tmp_path / "run", ignore_errors=True)
     assert netvlad(*begin, "--epochs", 1).code == 0
     assert "holds a run already" in refused(*begin)

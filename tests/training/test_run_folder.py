@@ -172,7 +172,9 @@ def count_steps(monkeypatch) -> list:
     return calls
 
 
-def test_what_a_run_leaves(network, street, tmp_path):
+def test_what_a_run_leaves(network, street, tmp_path, monkeypatch):
+    recalls = iter([0.1, 0.2, 0.4, 0.3])
+    monkeypatch.setattr("netvlad.training.validation.Validation.recall", lambda *args: next(recalls))
     run, held = tmp_path / "run", street(6, seed=3)
     model = network("netvlad")
     record = train(model, street(5), config(), validation=held, out=run, about={"model": "test"}, workers=0).record

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import netvlad
 from netvlad.errors import ModelError, NetvladError, PlacesError
 from netvlad.places import Places
 from netvlad.training import Config, Diverged, Mining, train
@@ -143,8 +144,19 @@ def test_a_batch_without_violating_triplets_makes_no_step(network, street):
     model = network("max")
     before = weights(model)
     record = train(model, (database, same), config(epochs=2, margin=1e-9, weight_decay=0.1)).record
-    assert [(e.steps, e.tuples, e.violating, e.loss) for e in record.epochs] == [(0, 0, 0, 0.0)] * 2
+    assert [(e.steps, e.tuples, e.violating, e.loss) for e in record.epochs] == [(0, 0, 0, 0.0)]
     assert_same(weights(model), before)  # not even the weight decay's
+    assert "in epoch 1 the loss stood at zero" in record.stopped  # a second epoch would repeat it
+
+
+def test_a_run_that_stood_still_stands_still_when_it_is_resumed(network, street, tmp_path):
+    database, queries = street(4)
+    same = Places.build(path=database.path[::2], easting=queries.easting, northing=0.0)
+    settings = config(epochs=3, margin=1e-9)
+    for resume in (False, True):
+        record = train(network("max"), (database, same), settings, out=tmp_path / "run", resume=resume).record
+        assert len(record.epochs) == 1
+        assert "stood at zero" in record.stopped
 
 
 # -- rules ----------------------------------------------------------------------------------------------------------
@@ -191,6 +203,35 @@ def test_the_best_epoch_is_kept(network, street, monkeypatch, freeze):
     assert_same(weights(model), seen[1])
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_the_start_is_kept_where_no_epoch_is_better(network, street, monkeypatch, tmp_path, resume):
+    """It competes as epoch 0, and wins a tie: what training gains is to be seen."""
+    recalls = iter([0.9, 0.8, 0.9, 0.85, 0.1])
+    monkeypatch.setattr("netvlad.training.validation.Validation.recall", lambda *args: next(recalls))
+    model, tables, run = network("max"), street(), tmp_path / "run"
+    before = weights(model)
+    if resume:
+        end, ended = Trainer._end, []
+
+        def killed(self, epoch):
+            end(self, epoch)
+            ended.append(epoch)
+            if len(ended) == 2:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Trainer, "_end", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(network("max"), tables, config(), validation=tables, out=run, workers=0)
+        monkeypatch.setattr(Trainer, "_end", end)
+        assert_same(weights(netvlad.load(run)), before)
+    record = train(model, tables, config(), validation=tables, out=run, resume=resume, workers=0).record
+    assert (record.best, record.best_recall) == (0, 0.9)
+    assert len(record.epochs) == 3
+    assert_same(weights(model), before)
+    assert_same(weights(netvlad.load(run)), before)
+    assert "training" not in netvlad.load(run).fitted_on
+
+
 @pytest.mark.parametrize("freeze", [True, False])
 def test_recall_is_that_of_the_model(network, street, freeze):
     tables, held = street(), street(12, seed=9)
@@ -199,8 +240,7 @@ def test_recall_is_that_of_the_model(network, street, freeze):
     db, q = model.describe(list(held[0].path)), model.describe(list(held[1].path))
     order = np.argsort(-q @ db.T, axis=1)[:, :5]
     expected = np.mean([(order[i] // 2 == i).any() for i in range(12)])
-    assert record.epochs[0].recall == pytest.approx(expected)
-    assert model.fitted_on["training"]["recall@5"] == pytest.approx(expected)
+    assert record.best_recall == pytest.approx(expected)
 
 
 def test_the_record_and_the_card(network, street, tmp_path):

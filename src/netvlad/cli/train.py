@@ -18,6 +18,7 @@ from netvlad.training.schema import keys
 
 if TYPE_CHECKING:
     from netvlad.places import Places
+    from netvlad.training.held_out import Tables
     from netvlad.training.record import Record
 
 EXAMPLE = "Example: netvlad train --places west.csv --validate west_val.csv --preset fast --out runs/west"
@@ -27,11 +28,18 @@ _SETTINGS = "Settings (in place of the preset's)"
 def run(
     places: Annotated[list[Path] | None, typer.Option(help="Photos: a folder or a table; may be given again.")] = None,
     validate: Annotated[
-        list[Path] | None, typer.Option(help="Photos of other places, to choose the best epoch on; may be given again.")
+        list[Path] | None,
+        typer.Option(
+            help="Photos of other places, to choose the best epoch on; may be given again (one end of the area)."
+        ),
+    ] = None,
+    map_: Annotated[
+        Path | None, typer.Option("--map", help="Tune the model of this index to the photos in it, without --places.")
     ] = None,
     model: Model = None,
     preset: Annotated[
-        str | None, typer.Option(help="paper, fast, modern, day-night, street, or a YAML file (paper).")
+        str | None,
+        typer.Option(help="paper, fast, modern, day-night, street, or a YAML file (paper; with --map fast)."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder for the run.", callback=out_folder)] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
@@ -45,7 +53,8 @@ def run(
 ) -> None:
     """Train a model on photos whose positions are known, and keep the best in a folder.
 
-    A table with a split column gives database and queries; of others every photo is both.
+    A table with a split column gives database and queries; of others every photo is both. The best is chosen on
+    photos of other places: the model as it came is kept unless an epoch finds more of them.
     --resume goes on from the last checkpoint of an interrupted run, to the same result.
     """
     from netvlad.cli.common import say, write_unreadable
@@ -55,7 +64,8 @@ def run(
 
     given_settings = {name: value for name, value in settings.items() if value is not None}
     options = model_options(clusters, stage, resize)
-    given = {"places": places, "validate": validate, "model": model, "preset": preset, "out": out}
+    given = {"places": places, "validate": validate, "map": map_, "model": model, "preset": preset, "out": out}
+    work: Callable[[], Record]
     if resume is not None:
         changes = [name for name, value in {**given, **options, **given_settings}.items() if value not in (None, [])]
         if changes:
@@ -64,12 +74,20 @@ def run(
                 "or begin another run"
             )
         folder, work = resume, partial(_go_on, resume, strict, workers)
-    elif places and out is not None:
-        tables = places, validate or []
-        folder = out
-        work = partial(_begin, out, *tables, model, preset or "paper", given_settings, options, strict, workers)
+    elif out is not None and (places or map_):
+        _refuse_both(map_, places, model, options)
+        about = {
+            "places": [str(path.absolute()) for path in places or []],
+            "validate": [str(path.absolute()) for path in validate or []],
+            **({"map": str(map_.absolute())} if map_ else {}),
+            "held_out": not validate,
+            "model": model,
+            "preset": preset or ("fast" if map_ else "paper"),
+            **options,
+        }
+        folder, work = out, partial(_begin, out, about, given_settings, options, strict, workers)
     else:
-        raise NetvladError("--places and --out are needed to begin a run, or --resume alone to go on with one")
+        raise NetvladError("--places (or --map) and --out are needed to begin a run, or --resume to go on with one")
     try:
         record = work()
     except KeyboardInterrupt:
@@ -80,36 +98,42 @@ def run(
         write_unreadable(record.unreadable, unreadable)
 
 
+def _refuse_both(map_: Path | None, places: list[Path] | None, model: str | None, options: dict[str, Any]) -> None:
+    """Raises NetvladError for what does not go together with --map."""
+    from netvlad.errors import NetvladError
+
+    if map_ and places:
+        raise NetvladError(f"{map_} holds photos with positions already: give --map or --places, not both")
+    if map_ and options and not model:
+        raise NetvladError(f"--{next(iter(options))} is for a model by name, and {map_} has its own: add --model")
+
+
 def _begin(
     out: Path,
-    places: list[Path],
-    validate: list[Path],
-    model: str | None,
-    preset: str,
+    about: dict[str, Any],
     settings: dict[str, str],
     options: dict[str, Any],
     strict: bool,
     workers: int | None,
 ) -> Record:
+    from netvlad.maps.index import PlaceIndex
     from netvlad.pretrained.zoo import TRAINABLE, load
     from netvlad.training.devices import rank
     from netvlad.training.run import train
     from netvlad.training.run_folder import refuse_taken
     from netvlad.training.settings import make_config
 
-    config = make_config(preset, **settings)
+    config = make_config(about["preset"], **settings)
     if rank() == 0:
         refuse_taken(out)  # before tables are read, which may take long
-    about = {
-        "places": [str(path.absolute()) for path in places],
-        "validate": [str(path.absolute()) for path in validate],
-        "model": model or TRAINABLE,
-        "preset": preset,
-        **options,
-    }
-    table, held = _read(places, strict), _read(validate, strict) if validate else None
-    describer = load(model or TRAINABLE, **options)
-    return train(describer, table, config, validation=held, out=out, about=about, workers=workers).record
+    tables, held = _tables(about, config, strict)
+    if about["model"] is None and "map" in about:
+        about["model"] = "of the map"
+        describer = PlaceIndex.open(about["map"]).model
+    else:
+        about["model"] = about["model"] or TRAINABLE
+        describer = load(about["model"], **options)
+    return train(describer, tables, config, validation=held, out=out, about=about, workers=workers).record
 
 
 def _go_on(folder: Path, strict: bool, workers: int | None) -> Record:
@@ -118,22 +142,43 @@ def _go_on(folder: Path, strict: bool, workers: int | None) -> Record:
     from netvlad.training.settings import read_run
 
     config, about = read_run(folder)
-    table = _read([Path(path) for path in about["places"]], strict)
-    validate = [Path(path) for path in about.get("validate", [])]
-    held = _read(validate, strict) if validate else None
-    return train(folder / START, table, config, validation=held, out=folder, resume=True, workers=workers).record
+    tables, held = _tables(about, config, strict)
+    return train(folder / START, tables, config, validation=held, out=folder, resume=True, workers=workers).record
 
 
-def _read(paths: list[Path], strict: bool) -> Places:
+def _tables(about: dict[str, Any], config: Config, strict: bool) -> tuple[Tables, Tables | None]:
+    """Database and queries to train on, and those to validate on, as the section `run` of the settings names them."""
+    from netvlad.cli.common import say
+    from netvlad.maps.index import PlaceIndex
+    from netvlad.training.devices import rank
+    from netvlad.training.held_out import hold_out_end
+    from netvlad.training.run import database_and_queries
+
+    if about.get("map"):
+        photos = PlaceIndex.open(about["map"]).places
+        tables = photos, photos
+    else:
+        tables = database_and_queries(_read(about["places"], strict))
+    if about.get("validate"):
+        return tables, database_and_queries(_read(about["validate"], strict))
+    if not about.get("held_out"):  # runs of before did not
+        return tables, None
+    held = hold_out_end(*tables, config)
+    if rank() == 0:
+        say(held.how)
+    return held.training, held.validation
+
+
+def _read(paths: list[str], strict: bool) -> Places:
     """The places of several sources as one table."""
     from netvlad.cli.common import read_places
     from netvlad.places import Places
 
-    return Places.concat([read_places(path, strict) for path in paths])
+    return Places.concat([read_places(Path(path), strict) for path in paths])
 
 
 def _tell(record: Record, folder: Path) -> None:
-    """Print a line for each epoch on stdout, and the outcome on stderr."""
+    """Print a line for the start and each epoch on stdout, and the outcome on stderr."""
     from netvlad.cli.common import percent, say, table, tell_unreadable
 
     tell_unreadable(record.unreadable)
@@ -141,12 +186,31 @@ def _tell(record: Record, folder: Path) -> None:
         [str(e.number), f"{e.lr:.2g}", f"{e.loss:.4f}", str(e.violating), percent(e.recall), f"{e.wall:.0f}"]
         for e in record.epochs
     ]
-    table(["epoch", "rate", "loss", "violating", "R@5 %", "seconds"], rows)
+    start = [["0", "-", "-", "-", percent(record.recall), "-"]] if record.recall is not None else []
+    table(["epoch", "rate", "loss", "violating", "R@5 %", "seconds"], [*start, *rows])
     if record.stopped:
         say(f"stopped early: {record.stopped}")
-    best = record.epochs[record.best - 1]
-    gained = "" if best.recall is None else f", recall@5 {percent(record.recall)} -> {percent(best.recall)} %"
-    say(f"{folder}: the model of epoch {record.best}{gained}; use it with --model {folder}")
+    say(outcome(record, folder))
+
+
+def outcome(record: Record, folder: Path) -> str:
+    """What training was worth, and what to use."""
+    from netvlad.cli.common import percent
+
+    if record.recall is None:
+        return f"{folder}: the model of epoch {record.best}, not validated; use it with --model {folder}"
+    asked = f"of {record.validated} photos of other places"
+    if record.best == 0:
+        return (
+            f"training gained nothing: recall@5 {asked} was {percent(record.recall)} % before and is not higher after "
+            f"any epoch. {folder} holds the model it started from: stay with that one"
+        )
+    best = record.best_recall or 0.0
+    more = round((best - record.recall) * record.validated)
+    return (
+        f"{folder}: the model of epoch {record.best}, recall@5 {asked} {percent(record.recall)} -> {percent(best)} % "
+        f"({more} more found); use it with --model {folder}"
+    )
 
 
 def _with_settings(function: Callable[..., None]) -> None:

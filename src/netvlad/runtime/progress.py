@@ -39,12 +39,12 @@ def _bar(what: str, total: int, unit: str, done: int) -> Iterator[Advance]:
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(None),  # as wide as the rest leaves it
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=120) as bar:
+    with Progress(*columns, console=Console(stderr=True), expand=True, speed_estimate_period=120) as bar:
         task = bar.add_task(what, total=total, completed=done, rate="")
 
         def advance(n: int, note: str = "") -> None:

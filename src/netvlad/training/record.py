@@ -57,8 +57,9 @@ class Record:
 
     start: where in the backbone training starts. queries: how many were trained on; skipped: those without a positive
     or a negative; database: its photos. kept: where the frozen maps were, "in memory", "on disk" or "nowhere".
-    recall: recall@5 before training. best: the epoch whose weights the model has, 0 before the first one ends.
-    stopped: why the run ended early, or "". unreadable: path -> reason.
+    recall: recall@5 before training, of `validated` queries. best: the epoch whose weights the model has; 0 is the
+    start, before the first epoch ends and as long as none has a higher recall. stopped: why the run ended early, or "".
+    unreadable: path -> reason.
     """
 
     config: Config
@@ -68,10 +69,34 @@ class Record:
     database: int = 0
     kept: str = "nowhere"
     recall: float | None = None
+    validated: int = 0
     epochs: list[Epoch] = field(default_factory=list)
     best: int = 0
     stopped: str = ""
     unreadable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def best_recall(self) -> float | None:
+        """recall@5 of the model as it is now, None without validation."""
+        return self.epochs[self.best - 1].recall if self.best else self.recall
+
+    def end(self, epoch: Epoch) -> bool:
+        """Add an epoch that has ended; whether it is the best: without validation the last one is."""
+        best = self.best_recall is None or epoch.recall is None or epoch.recall > self.best_recall
+        self.epochs.append(epoch)
+        if best:
+            self.best = epoch.number
+        return best
+
+    @property
+    def idle(self) -> str:
+        """Why training is to end after the last epoch, "" where it is not: no query had a violating triplet."""
+        if not self.epochs or self.epochs[-1].steps:
+            return ""
+        return (
+            f"in epoch {len(self.epochs)} the loss stood at zero: these tuples have nothing left to teach; harder ones "
+            f"come with a larger margin than {self.config.margin:g}, or with positives of other dates or light"
+        )
 
     def progress(self) -> dict[str, Any]:
         """What changes during training, as JSON values; `restore` takes it back."""

@@ -34,7 +34,8 @@ from netvlad.types import IntArray
 class Trainer:
     """Trains `model` in place, so that queries are nearer to their positives than to any definite negative.
 
-    validation: another database and its queries, on which the best epoch is chosen; without it the last is kept.
+    validation: another database and its queries, on which the best of the start and all epochs is chosen, the earlier
+    of equals; without it the last epoch is kept. Training ends with an epoch in which there was nothing to learn.
     folder: where checkpoints, logs, curves and the best model go; None: nowhere. workers: processes that decode photos.
     The model stays in evaluation mode: the photos of a tuple are alike, and batch statistics would be theirs.
     Raises ModelError (no centres, whitened, nothing to train), PlacesError (no tuples).
@@ -62,6 +63,7 @@ class Trainer:
             config, self.network.split.start, len(self.objective), self.objective.skipped, len(database)
         )
         self.validation = NetworkValidation(self.network, validation, rows) if validation else None
+        self.record.validated = len(self.validation.query_rows) if self.validation else 0
         self.state, self.best = TrainerState(), copies(self.parameters)
         self.current, self.started = self._new_epoch(), time.perf_counter()
         self.since_save = 0
@@ -82,7 +84,7 @@ class Trainer:
                 self._run(resume)
         except Diverged as e:
             self.record.stopped = f"{e} of epoch {self.state.epoch}; lower the learning rate ({config.lr:g})"
-            if not self.record.best:
+            if not self.record.epochs:
                 raise Diverged(f"{model.name}: {self.record.stopped}") from e
         finally:
             put_back(self.parameters, self.best)
@@ -104,8 +106,9 @@ class Trainer:
         with progress("training", epochs * record.queries, "queries", done=done, quiet=quiet) as self._advance:
             if not found:
                 self.begin()
-            while self.state.epoch <= epochs:
+            while self.state.epoch <= epochs and not record.idle:
                 self.epoch()
+        record.stopped = record.idle
 
     def begin(self) -> None:
         """Before the first step: fill the cache and validate."""
@@ -115,6 +118,8 @@ class Trainer:
         self.objective.refuse_unreadable()
         self.record.recall = self.recall()
         self.save()
+        if self.folder and self.validation:
+            self.folder.save_model(self.network.model)  # the best so far
 
     def epoch(self) -> None:
         """Train on every usable query once, in random order, or on those that are left; then validate."""
@@ -160,12 +165,10 @@ class Trainer:
         self._refuse_infinite()
         epoch.recall = self.recall()
         epoch.wall += time.perf_counter() - self.started
-        record.epochs.append(epoch)
         record.unreadable = {self.network.paths[row]: reason for row, reason in self.network.unreadable.items()}
-        before = record.epochs[record.best - 1].recall if record.best else None
-        best = before is None or epoch.recall is None or epoch.recall > before
+        best = record.end(epoch)
         if best:
-            self.best, record.best = copies(self.parameters), epoch.number
+            self.best = copies(self.parameters)
             self.network.model.fitted_on["training"] = record.card()
         state.epoch, state.done, state.since = epoch.number + 1, 0, None
         self.current = self._new_epoch()
@@ -218,9 +221,9 @@ class Trainer:
         if record.best:
             self.best = [checkpoint.best[name].clone() for name in names]
             self.network.model.fitted_on["training"] = record.card()
-            if self.folder:  # a kill between the two files of the model leaves them of two epochs
-                put_back(self.parameters, self.best)
-                self.folder.save_model(self.network.model)
+        if self.folder and (record.best or self.validation):
+            put_back(self.parameters, self.best)  # a kill between the two files of the model leaves them of two epochs
+            self.folder.save_model(self.network.model)
         self.objective.restore(checkpoint.objective)
         put_back(self.parameters, [checkpoint.now[name] for name in names])
         restore_optimizer(self.optimizer, names, checkpoint.optimizer)
@@ -236,8 +239,7 @@ class Trainer:
 
     def _report(self, epoch: Epoch, stats: StepStats, n: int) -> None:
         done = self.state.done + n
-        mean = f"loss {epoch.loss / done:.4f}, {epoch.violating / done:.1f} violating triplets a query"
-        self._advance(n, f"epoch {epoch.number}/{self.config.epochs}, {mean}")
+        self._advance(n, f"epoch {epoch.number}/{self.config.epochs}, loss {epoch.loss / done:.4f}")
         if self.folder:
             before = (epoch.number - 1) * self.record.queries
             self.folder.log_step(before + done, stats, n, self.optimizer.param_groups[0]["lr"])
