@@ -51,15 +51,20 @@ class VectorRanker:
         return Ranking(*rank_vectors(self.index.search, vectors, [], k, self.index.ntotal))
 
 
-def interleaved(functions: dict[str, Callable[[], object]], rounds: int = 15, warm: int = 2) -> dict[str, float]:
+def interleaved(
+    functions: dict[str, Callable[[], object]],
+    rounds: int = 15,
+    warm: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """Median seconds of each, taken in turns, so that a busy moment of the machine meets all alike."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for i in range(rounds + warm):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = clock()
             function()
             if i >= warm:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
     return {name: statistics.median(t) for name, t in times.items()}
 
 

@@ -117,12 +117,15 @@ def test_without_other_places_one_end_is_held_out(netvlad, avenue, tmp_path):
     assert record["queries"] <= 120 - 24
 
 
-@pytest.fixture
-def mapped(netvlad, avenue, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def mapped(avenue, made_up_weights, tmp_path_factory) -> Path:
     """A map of the avenue, by a model of made-up weights."""
-    ran = netvlad("index", avenue, "--out", tmp_path / "avenue.vpr", "--model", "test_resnet-netvlad", "--clusters", 4)
-    assert ran.code == 0, ran.err
-    return tmp_path / "avenue.vpr"
+    folder = tmp_path_factory.mktemp("maps") / "avenue.vpr"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NETVLAD_WEIGHTS", str(made_up_weights))
+        model = package.load("test_resnet-netvlad", clusters=4)
+    package.PlaceIndex.create(folder, model).add(package.read_places(avenue), workers=0)
+    return folder
 
 
 @pytest.mark.parametrize(("after", "epoch"), [(0.75, 1), (0.5, 0)])

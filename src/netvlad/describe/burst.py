@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from netvlad.describe.vlad import NetVLAD
+from netvlad.describe.soft_residuals import inverse_norm
+from netvlad.describe.vlad import NetVLAD, aggregate
 from netvlad.registry import register_pooling
 
 
@@ -24,9 +25,18 @@ class VLADBuFF(NetVLAD):
         super().__init__(channels, clusters)
         self.slope, self.offset, self.power = slope, offset, power
 
-    def weighted(self, assignment: Tensor, x: Tensor, inverse_norm: Tensor, mask: Tensor | None) -> Tensor:
+    def residuals(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Residual sums (N, K, D) of local descriptors (N, D, L), each divided by its soft count."""
+        inverse = inverse_norm(x)
+        logits = torch.matmul(self.weight, x) * inverse
+        if self.bias is not None:
+            logits = logits + self.bias[:, None]
+        weighted = self.weighted(logits.softmax(dim=1), x, inverse, mask)
+        return aggregate(weighted, x, inverse, self.centres, mask)
+
+    def weighted(self, assignment: Tensor, x: Tensor, inverse: Tensor, mask: Tensor | None) -> Tensor:
         """The assignment (N, K, L) divided by each location's soft count of locations like it."""
-        unit = x * inverse_norm
+        unit = x * inverse
         similar = torch.matmul(unit.transpose(1, 2), unit).mul_(2 * self.slope).add_(self.offset - 2 * self.slope)
         similar = similar.sigmoid_()
         if mask is not None:  # what is undefined is like nothing

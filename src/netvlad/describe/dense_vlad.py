@@ -16,7 +16,8 @@ from scipy.sparse import csc_array
 from typing_extensions import Self
 
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
-from netvlad.describe.vlad import EPS, VLAD
+from netvlad.describe.soft_residuals import EPS
+from netvlad.describe.vlad import VLAD
 from netvlad.describe.wccn import WCCN
 from netvlad.describe.weight_files import CENTRES, find_file
 from netvlad.describe.whitening import Whitening

@@ -5,7 +5,7 @@ descriptors and A the K x L matrix of their assignments, equation 4 is
 
     V = A X^T - diag(A 1) C
 
-two matrix products; no residual of a location to a centre is ever stored.
+two matrix products; no residual of a location to a centre is ever stored (`soft_residuals`).
 """
 
 from __future__ import annotations
@@ -17,24 +17,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netvlad.describe.soft_residuals import EPS, SoftResiduals, inverse_norm
 from netvlad.errors import ModelError
 from netvlad.types import FloatArray
 
-EPS = 1e-12
 
-
-def aggregate(
-    assignment: Tensor, x: Tensor, inverse_norm: Tensor, centres: Tensor, mask: Tensor | None = None
-) -> Tensor:
+def aggregate(assignment: Tensor, x: Tensor, inverse: Tensor, centres: Tensor, mask: Tensor | None = None) -> Tensor:
     """Residual sums of each cluster (N, K, D): equation 4.
 
-    assignment (N, K, L), x (N, D, L) raw local descriptors, inverse_norm (N, 1, L) = 1 / |x|, centres (K, D).
+    assignment (N, K, L), x (N, D, L) raw local descriptors, inverse (N, 1, L) = 1 / |x|, centres (K, D).
     mask (N, 1, H, W), 1 or 0: a location of 0 is assigned to no cluster, which leaves it out of both products.
     The norms are folded into the assignment, which is 8 times smaller than x: x is never copied.
     """
     if mask is not None:
         assignment = assignment * mask.flatten(2)
-    weighted = torch.matmul(assignment * inverse_norm, x.transpose(1, 2))
+    weighted = torch.matmul(assignment * inverse, x.transpose(1, 2))
     return weighted - assignment.sum(-1, keepdim=True) * centres
 
 
@@ -44,16 +41,13 @@ def normalise(residuals: Tensor) -> Tensor:
     return F.normalize(intra.flatten(1), dim=1, eps=EPS)
 
 
-def locations(x: Tensor) -> tuple[Tensor, Tensor]:
-    """A feature map (N, D, H, W) as local descriptors (N, D, H * W), and 1 / |x| of each (N, 1, H * W).
+def locations(x: Tensor) -> Tensor:
+    """A feature map (N, D, H, W) as local descriptors (N, D, H * W).
 
     Half-precision maps are converted to float32, since a residual is a small difference of large sums.
     """
     x = x.flatten(2)
-    if x.dtype in (torch.float16, torch.bfloat16):
-        x = x.float()
-    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-    return x, norm.clamp_min(EPS).reciprocal()
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 class Pooling(nn.Module):
@@ -92,16 +86,13 @@ class NetVLAD(Pooling):
                 "netvlad.fit(model, paths)) or load a fitted model"
             )
         with torch.autocast(x.device.type, enabled=False):
-            x, inverse_norm = locations(x)
-            logits = torch.matmul(self.weight, x) * inverse_norm
-            if self.bias is not None:
-                logits = logits + self.bias[:, None]
-            assignment = self.weighted(logits.softmax(dim=1), x, inverse_norm, mask)
-            return self.normalise(aggregate(assignment, x, inverse_norm, self.centres, mask))
+            return self.normalise(self.residuals(locations(x), mask))
 
-    def weighted(self, assignment: Tensor, x: Tensor, inverse_norm: Tensor, mask: Tensor | None) -> Tensor:
-        """The assignment (N, K, L) with a weight for each location; NetVLAD weighs all of them alike."""
-        return assignment
+    def residuals(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Residual sums (N, K, D) of local descriptors (N, D, L), float32 or float64, and a mask (N, 1, H, W)."""
+        flat = None if mask is None else mask.flatten(2)
+        found: Tensor = SoftResiduals.apply(x, self.weight, self.bias, self.centres, flat)
+        return found
 
     def normalise(self, residuals: Tensor) -> Tensor:
         """Residual sums (N, K, D) -> (N, K * D), rows of unit length."""
@@ -138,11 +129,12 @@ class VLAD(Pooling):
         if not self.ready:
             raise ModelError("VLAD has no cluster centres yet: fit them on photos (`netvlad fit`)")
         with torch.autocast(x.device.type, enabled=False):
-            x, inverse_norm = locations(x)
+            x = locations(x)
+            inverse = inverse_norm(x)
             half = self.centres.square().sum(1, keepdim=True) / 2
-            nearest = (torch.matmul(self.centres, x) * inverse_norm - half).argmax(dim=1, keepdim=True)
+            nearest = (torch.matmul(self.centres, x) * inverse - half).argmax(dim=1, keepdim=True)
             hard = torch.zeros(x.shape[0], len(half), x.shape[2], dtype=x.dtype, device=x.device)
-            return normalise(aggregate(hard.scatter_(1, nearest, 1.0), x, inverse_norm, self.centres, mask))
+            return normalise(aggregate(hard.scatter_(1, nearest, 1.0), x, inverse, self.centres, mask))
 
     @torch.no_grad()
     def initialise(self, centres: FloatArray, descriptors: FloatArray | None = None) -> None:
