@@ -307,13 +307,14 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--town", type=Path, default=Path("out/demo/town"))
+    parser.add_argument("--backbone", default=BACKBONE, help="another, for methods without normalisation")
     parser.add_argument("--costs", action="store_true", help="measure time and bytes instead")
     given = parser.parse_args()
     campus()  # also sets NETVLAD_WEIGHTS, for ResNet-18
     if given.costs:
         costs()
         return
-    model = netvlad.load(f"{BACKBONE}-max")
+    model = netvlad.load(f"{given.backbone}-max")
     for name in given.sets.split(","):
         places = read_set(name, given.town)
         tasks = list(tasks_of(name, places, given.town))

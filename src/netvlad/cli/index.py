@@ -68,6 +68,8 @@ def run(
     )
     if not len(index):
         raise PlaceIndexError(f"is empty: none of the {len(places)} photos could be read", path=out)
+    if fitted := index.outgrown:
+        say(f"its model was fitted to {fitted} photos: index all {len(index)} into another folder to find more of them")
     if index.calibration is None:
         say(f"answers will carry no confidence: {index.uncalibrated}")
 

@@ -22,19 +22,22 @@ NAME: str = "default"
 BACKBONE: str = "tf_efficientnet_lite0"
 POOLING = "vladbuff"
 DIM = 512
+PROJECTION = "projection_photos"  # entry of `fitted_on`
 LOCAL = "local_normalisation"  # kind of the packaged artifact
 
 
 class DefaultNetVLAD(NetworkDescriber):
     """EfficientNet-Lite0, normalisation by the town's cameras, NetVLAD with burst weights, a projection to `compact`.
 
+    compact: numbers of a vector, by default 512, or all there are where few clusters make fewer.
     `fit` learns the centres and the projection from the photos of a map, without labels; until then it cannot describe.
     A saved one is a `NetworkDescriber` like any other.
     """
 
-    def __init__(self, compact: int = DIM, *, clusters: int = 64, resize: int | None = LONGEST_SIDE) -> None:
+    def __init__(self, compact: int | None = None, *, clusters: int = 64, resize: int | None = LONGEST_SIDE) -> None:
         backbone = load_backbone(BACKBONE, None)
         super().__init__(backbone, POOLING, clusters=clusters, resize=resize, name=NAME)
+        compact = min(DIM, self.pooled_dim) if compact is None else compact
         if not 1 <= compact <= self.pooled_dim:
             raise ModelError(f"{NAME} has {self.pooled_dim} numbers before its projection: {compact} cannot be kept")
         self.compact = compact

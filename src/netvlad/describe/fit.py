@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from netvlad.describe.default import DefaultNetVLAD
+from netvlad.describe.default import PROJECTION, DefaultNetVLAD
 from netvlad.describe.method import TRAINED
 from netvlad.describe.stream import decode_for, describe_all
 from netvlad.describe.vlad import kmeans
@@ -48,7 +48,7 @@ def fit(
         chosen = _choose(len(paths), PROJECTION_PHOTOS, np.random.default_rng([seed, 1]))
         vectors, bad = describe_all(model, [paths[i] for i in chosen], what="fitting the projection", workers=workers)
         model.set_whitening(fit_projection(np.delete(vectors, list(bad), axis=0), whiten or model.compact, seed=seed))
-        model.fitted_on["projection_photos"] = len(chosen) - len(bad)
+        model.fitted_on[PROJECTION] = len(chosen) - len(bad)
     elif whiten:
         chosen = _choose(len(paths), WHITENING_PHOTOS, np.random.default_rng([seed, 1]))
         vectors, bad = describe_all(model, [paths[i] for i in chosen], what="whitening", workers=workers)

@@ -76,7 +76,7 @@ def _load(
     if name == DEFAULT:
         if stage:
             raise ModelError(f"{name} is cropped where its normalisation belongs: leave the stage out")
-        return default.DefaultNetVLAD(dim or default.DIM, clusters=clusters or NETWORK_CLUSTERS, resize=resize)
+        return default.DefaultNetVLAD(dim, clusters=clusters or NETWORK_CLUSTERS, resize=resize)
     hub = name.partition(":")[0] in HUBS
     if hub or name in NETWORKS:
         if clusters or stage:
