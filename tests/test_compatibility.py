@@ -63,6 +63,24 @@ def test_an_index_that_grows_gets_its_checksums_without_a_word(tmp_path, recwarn
     assert [str(w.message) for w in recwarn if issubclass(w.category, netvlad.errors.PlaceIndexWarning)] == []
 
 
+def test_an_index_is_corrected_shrinks_and_is_restored(tmp_path, recwarn):
+    folder = shutil.copytree(FORMAT1 / "index", tmp_path / "index")
+    index = netvlad.PlaceIndex.open(folder)
+    places, before = index.places, index.locate(QUERIES[0], top=3)
+    best = before.matches[0].path
+    assert index.update(places).known == len(DATABASE)
+    found = index.update(netvlad.Places.build(path=[best], lat=[31.5], lon=[34.5], place="gate"))
+    assert (found.repositioned, found.relabelled) == ([best], [best])
+    number = index.versions()[-1].number
+    assert (index.locate(QUERIES[0]).lat, index.locate(QUERIES[0]).place) == (31.5, "gate")
+    assert index.remove([best]) == 1
+    grown = netvlad.PlaceIndex.open(folder)
+    assert grown.locate(QUERIES[0]).matches[0].path == before.matches[1].path
+    assert grown.restore(number) == len(DATABASE)
+    assert grown.locate(QUERIES[0]).place == "gate"
+    assert [str(w.message) for w in recwarn if issubclass(w.category, netvlad.errors.PlaceIndexWarning)] == []
+
+
 def test_a_vocabulary_tree_ranks_as_it_did(answers):
     from netvlad.search.vocabulary_tree_ranker import VocabularyTreeRanker
 

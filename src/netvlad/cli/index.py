@@ -10,6 +10,7 @@ import typer
 
 from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, TrustCode, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
+from netvlad.cli.unplaced import read_all_photos
 
 if TYPE_CHECKING:
     from netvlad.maps.index import PlaceIndex
@@ -32,6 +33,9 @@ def run(
     keep_missing: Annotated[
         bool, typer.Option("--keep-missing", help="Leave photos in the index that are gone from the folder or table.")
     ] = False,
+    unplaced: Annotated[
+        bool, typer.Option("--unplaced", help="Index photos of a folder whose place is not known as well.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
     strict: Strict = False,
     workers: Workers = None,
@@ -49,7 +53,7 @@ def run(
     from netvlad.experiments.run import model_options
 
     left_out: dict[str, str] = {}
-    places = read_places(photos, strict, left_out)
+    places = read_all_photos(photos, left_out) if unplaced else read_places(photos, strict, left_out)
     if dry_run and not (out / "manifest.json").exists():
         say(f"{out}: is not there; {len(places)} photos would be described for it")
         return
