@@ -23,7 +23,7 @@ def run() -> None:
         "(NetVLAD with burst weights)."
     )
     _say(
-        "default comes with the package and needs no download: tf_efficientnet_lite0-vladbuff with a packaged "
+        "default comes with the package and needs no download: tf_efficientnet_lite0-netvlad with a packaged "
         f"normalisation, projected to {DIM} numbers on a map's own photos, {BYTES * DIM} bytes a photo."
     )
     _say(

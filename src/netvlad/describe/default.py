@@ -20,14 +20,14 @@ from netvlad.runtime.artifacts import read_artifact
 
 NAME: str = "default"
 BACKBONE: str = "tf_efficientnet_lite0"
-POOLING = "vladbuff"
+POOLING = "netvlad"
 DIM = 512
 PROJECTION = "projection_photos"  # entry of `fitted_on`
 LOCAL = "local_normalisation"  # kind of the packaged artifact
 
 
 class DefaultNetVLAD(NetworkDescriber):
-    """EfficientNet-Lite0, normalisation by the town's cameras, NetVLAD with burst weights, a projection to `compact`.
+    """EfficientNet-Lite0, normalisation by the town's cameras, NetVLAD, a projection to `compact`.
 
     compact: numbers of a vector, by default 512, or all there are where few clusters make fewer.
     `fit` learns the centres and the projection from the photos of a map, without labels; until then it cannot describe.
