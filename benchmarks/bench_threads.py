@@ -48,6 +48,7 @@ def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def describers() -> Cases:
+    import netvlad.describe.burst  # noqa: F401 - registers vladbuff
     from netvlad.describe.backbone import Backbone
     from netvlad.describe.dense_vlad import DenseVLAD
     from netvlad.describe.network import NetworkDescriber
@@ -65,9 +66,9 @@ def describers() -> Cases:
         "densevlad": lambda: dense.describe([image]),
         "dense RootSIFT": lambda: [None for _ in dense_sift(image)],
     }
-    for pooling in ("netvlad", "vlad", "max", "gem"):
+    for pooling in ("netvlad", "vladbuff", "vlad", "max", "gem"):
         model = NetworkDescriber(backbone, pooling, clusters=64)
-        if pooling in ("netvlad", "vlad"):
+        if pooling not in ("max", "gem"):
             model.set_centres(unit(rng, 64, backbone.dim), unit(rng, 500, backbone.dim))
         cases[f"resnet18-{pooling}"] = partial(model.describe, [image])
     sample, vectors = unit(rng, 2000, 128), unit(rng, 300, 8192)
@@ -78,11 +79,12 @@ def describers() -> Cases:
 
 
 def features() -> Cases:
-    from netvlad.features.local_features import KINDS, local_features
+    from netvlad.features.local_features import best_kind, local_features
     from netvlad.features.verification import match, verify
 
     a, b = photo(), np.roll(photo(), 9, axis=1)
-    cases: Cases = {kind: partial(local_features, a, kind) for kind in KINDS if kind != "sift"}
+    kinds = dict.fromkeys(("rootsift", "orb", "akaze", best_kind()))  # xfeat where it is installed
+    cases: Cases = {kind: partial(local_features, a, kind) for kind in kinds}
     for kind in ("rootsift", "orb"):
         pair = local_features(a, kind), local_features(b, kind)
         cases[f"match {kind}"] = partial(match, *pair)

@@ -16,6 +16,7 @@ from netvlad.cli import main, train
 from netvlad.registry import losses
 from netvlad.training import run_folder
 from netvlad.training.config import Config
+from netvlad.training.record import Epoch, Record
 from netvlad.training.schema import keys
 from netvlad.training.trainer import Trainer
 
@@ -146,6 +147,16 @@ def test_a_model_is_tuned_to_the_photos_of_a_map(netvlad, mapped, tmp_path, monk
         assert "training gained nothing" in last
         assert "stay with" in last
     assert netvlad("train", "--resume", run, "--workers", 0).code == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "queries", "chance"),
+    [(0.985, 0.993, 134, True), (0.9, 0.92, 100, True), (0.8, 0.9, 100, False), (0.6, 0.66, 1000, False)],
+)
+def test_a_small_gain_may_be_chance(before, after, queries, chance):
+    record = Record(Config(), "layer3", 10, 0, recall=before, validated=queries, best=1)
+    record.epochs = [Epoch(1, 0.1, 1, steps=1, recall=after)]
+    assert ("may be chance" in train.outcome(record, Path("run"))) == chance
 
 
 def test_what_a_map_does_not_go_with(refused, mapped, streets, tmp_path):

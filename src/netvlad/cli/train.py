@@ -207,9 +207,11 @@ def outcome(record: Record, folder: Path) -> str:
         )
     best = record.best_recall or 0.0
     more = round((best - record.recall) * record.validated)
+    # the variance of this number, were the photos that are found before and after independent
+    chance = ", which may be chance" if more**2 <= record.validated * best * (1 - record.recall) else ""
     return (
         f"{folder}: the model of epoch {record.best}, recall@5 {asked} {percent(record.recall)} -> {percent(best)} % "
-        f"({more} more found); use it with --model {folder}"
+        f"({more} more found{chance}); use it with --model {folder}"
     )
 
 
