@@ -17,7 +17,6 @@ from netvlad.training.config import RENAMED, Config
 from netvlad.training.schema import keys
 
 if TYPE_CHECKING:
-    from netvlad.places import Places
     from netvlad.training.held_out import Tables
     from netvlad.training.record import Record
 
@@ -116,8 +115,7 @@ def _begin(
     strict: bool,
     workers: int | None,
 ) -> Record:
-    from netvlad.maps.index import PlaceIndex
-    from netvlad.pretrained.zoo import TRAINABLE, load
+    from netvlad.experiments.training_data import chosen_model, training_model
     from netvlad.training.devices import rank
     from netvlad.training.run import train
     from netvlad.training.run_folder import refuse_taken
@@ -126,13 +124,10 @@ def _begin(
     config = make_config(about["preset"], **settings)
     if rank() == 0:
         refuse_taken(out)  # before tables are read, which may take long
+    about["model"] = chosen_model(about["model"], about.get("map"))
     tables, held = _tables(about, config, strict)
-    if about["model"] is None and "map" in about:
-        about["model"] = "of the map"
-        describer = PlaceIndex.open(about["map"]).model
-    else:
-        about["model"] = about["model"] or TRAINABLE
-        describer = load(about["model"], **options)
+    describer, changed = training_model(about, options)
+    _say_once(changed)
     return train(describer, tables, config, validation=held, out=out, about=about, workers=workers).record
 
 
@@ -147,34 +142,22 @@ def _go_on(folder: Path, strict: bool, workers: int | None) -> Record:
 
 
 def _tables(about: dict[str, Any], config: Config, strict: bool) -> tuple[Tables, Tables | None]:
-    """Database and queries to train on, and those to validate on, as the section `run` of the settings names them."""
-    from netvlad.cli.common import say
-    from netvlad.maps.index import PlaceIndex
-    from netvlad.training.devices import rank
-    from netvlad.training.held_out import hold_out_end
-    from netvlad.training.run import database_and_queries
-
-    if about.get("map"):
-        photos = PlaceIndex.open(about["map"]).places
-        tables = photos, photos
-    else:
-        tables = database_and_queries(_read(about["places"], strict))
-    if about.get("validate"):
-        return tables, database_and_queries(_read(about["validate"], strict))
-    if not about.get("held_out"):  # runs of before did not
-        return tables, None
-    held = hold_out_end(*tables, config)
-    if rank() == 0:
-        say(held.how)
-    return held.training, held.validation
-
-
-def _read(paths: list[str], strict: bool) -> Places:
-    """The places of several sources as one table."""
+    """Database and queries to train on and to validate on; how photos were held out is told."""
     from netvlad.cli.common import read_places
-    from netvlad.places import Places
+    from netvlad.experiments.training_data import training_data
 
-    return Places.concat([read_places(Path(path), strict) for path in paths])
+    tables, held, told = training_data(about, config, lambda path: read_places(Path(path), strict))
+    _say_once(told)
+    return tables, held
+
+
+def _say_once(text: str) -> None:
+    """Print a message on stderr if there is any; of several processes the first one does."""
+    from netvlad.cli.common import say
+    from netvlad.training.devices import rank
+
+    if text and rank() == 0:
+        say(text)
 
 
 def _tell(record: Record, folder: Path) -> None:
