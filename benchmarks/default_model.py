@@ -30,7 +30,7 @@ from common import SHARED, campus, interleaved
 from netvlad.describe.burst import VLADBuFF
 from netvlad.describe.default import packaged_normalisation
 from netvlad.describe.stream import decode_for
-from netvlad.describe.vlad import NetVLAD, aggregate, kmeans, locations
+from netvlad.describe.vlad import NetVLAD, kmeans
 from netvlad.describe.whitening import fit_projection
 from netvlad.places.neighbours import radius_neighbors
 
@@ -50,8 +50,8 @@ class Task:
 # -- poolings that were tried; the package has those that pay ----------------------------------------------------------
 
 
-class Variant(NetVLAD):
-    """NetVLAD that differs in one thing; at a certain value of `strength` it is NetVLAD."""
+class Variant(VLADBuFF):
+    """NetVLAD with other weights than those of VLAD-BuFF; at a certain value of `strength` it is NetVLAD."""
 
     def __init__(self, channels: int, clusters: int, strength: float) -> None:
         super().__init__(channels, clusters)
@@ -61,8 +61,8 @@ class Variant(NetVLAD):
 class GeneralisedMax(Variant):
     """Each location weighed so that all count alike in the sum (Murray and Perronnin 2014); equal as strength grows."""
 
-    def weighted(self, assignment, x, inverse_norm, mask):
-        unit = x * inverse_norm
+    def weighted(self, assignment, x, inverse, mask):
+        unit = x * inverse
         kernel = unit.transpose(1, 2) @ unit + self.strength * torch.eye(x.shape[2])
         weights = torch.linalg.solve(kernel, torch.ones(len(x), x.shape[2], 1))
         return assignment * weights.transpose(1, 2).clamp_min(0)
@@ -71,7 +71,7 @@ class GeneralisedMax(Variant):
 class Dustbin(Variant):
     """Assignment by Sinkhorn's iterations with a dustbin of the score `strength` (SALAD); softmax at -inf."""
 
-    def weighted(self, assignment, x, inverse_norm, mask):
+    def weighted(self, assignment, x, inverse, mask):
         scores = assignment.clamp_min(1e-12).log()
         n, k, length = scores.shape
         scores = torch.cat([scores, torch.full((n, 1, length), self.strength)], 1)
@@ -82,13 +82,19 @@ class Dustbin(Variant):
         return scores[:, :-1].exp()
 
 
-class NoCentres(NetVLAD):
+class NoCentres(VLADBuFF):
     """Sums of descriptors instead of residuals (as in SuperVLAD)."""
 
-    def forward(self, x, mask=None):
-        x, inverse_norm = locations(x)
-        assignment = (torch.matmul(self.weight, x) * inverse_norm).softmax(1)
-        return self.normalise(aggregate(assignment, x, inverse_norm, torch.zeros_like(self.centres)))
+    def weighted(self, assignment, x, inverse, mask):
+        return assignment
+
+    def residuals(self, x, mask):
+        return super().residuals(x, mask) + self.counts(x) * self.centres
+
+    def counts(self, x):
+        """Assignment to each cluster (N, K, 1), which equation 4 takes the centres off by."""
+        unit = F.normalize(x, dim=1)
+        return torch.matmul(self.weight, unit).softmax(1).sum(2, keepdim=True)
 
 
 class Ghosts(NetVLAD):
