@@ -163,4 +163,4 @@ def test_a_name_that_does_not_exist_lists_those_that_do():
         make_pooling("mean", 6, 4)
     assert "'mean'" in str(error.value)
     assert ", ".join(poolings) in str(error.value)
-    assert list(poolings)[:6] == ["max", "avg", "gem", "vlad", "netvlad", "netvlad2"]  # others register on import
+    assert set(poolings) >= {"max", "avg", "gem", "vlad", "netvlad", "netvlad2"}  # others register on import
