@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 import netvlad
+from netvlad.describe.default import outgrown
 from netvlad.maps.index import PlaceIndex
 
 
@@ -16,11 +17,12 @@ def test_an_index_knows_when_it_has_outgrown_its_model(tmp_path, monkeypatch):
     places = netvlad.Places.build(path=paths, lat=1.0, lon=2.0 + 0.001 * np.arange(13))
     index = PlaceIndex.create(tmp_path / "a.vpr", netvlad.load("default", clusters=4))
     index.add(places[np.arange(3)], workers=0)
-    assert index.outgrown == 0
+    assert outgrown(index.model, len(index)) == 0
     index.add(places[np.arange(11)], workers=0)
-    assert index.outgrown == 0
+    assert outgrown(index.model, len(index)) == 0
     index.add(places, workers=0)
-    assert PlaceIndex.open(tmp_path / "a.vpr").outgrown == 3
+    again = PlaceIndex.open(tmp_path / "a.vpr")
+    assert outgrown(again.model, len(again)) == 3
     assert index.dim == 448  # all that four clusters have
     assert [match.path for match in index.locate(paths[12], top=1)] == [paths[12]]
 
@@ -28,4 +30,4 @@ def test_an_index_knows_when_it_has_outgrown_its_model(tmp_path, monkeypatch):
 def test_other_models_are_not_outgrown(tmp_path, grid, street):
     index = PlaceIndex.create(tmp_path / "a.vpr", grid())
     index.add(street(9), workers=0)
-    assert index.outgrown == 0
+    assert outgrown(index.model, len(index)) == 0

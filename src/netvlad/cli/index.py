@@ -49,6 +49,7 @@ def run(
     interrupted run goes on where it stopped.
     """
     from netvlad.cli.common import read_places, say, tell_unreadable, write_unreadable
+    from netvlad.describe.default import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
 
@@ -72,7 +73,7 @@ def run(
     )
     if not len(index):
         raise PlaceIndexError(f"is empty: none of the {len(places)} photos could be read", path=out)
-    if fitted := index.outgrown:
+    if fitted := outgrown(index.model, len(index)):
         say(f"its model was fitted to {fitted} photos: index all {len(index)} into another folder to find more of them")
     if index.calibration is None:
         say(f"answers will carry no confidence: {index.uncalibrated}")

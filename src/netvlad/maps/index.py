@@ -8,9 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from netvlad.describe.base import BaseDescriber
-from netvlad.describe.default import DIM as ENOUGH
-from netvlad.describe.default import PROJECTION
 from netvlad.describe.stream import describe_all
 from netvlad.errors import PlaceIndexError
 from netvlad.maps import changing
@@ -98,15 +95,6 @@ class PlaceIndex:
     def name(self) -> str:
         """Name of its describer."""
         return self.model.name
-
-    @property
-    def outgrown(self) -> int:
-        """Number of photos that the default model was fitted on, where the index holds four times as many; else 0.
-
-        Its projection knows the directions in which the first photos differ, and finds less among many others.
-        """
-        fitted = self.model.fitted_on.get(PROJECTION, 0) if isinstance(self.model, BaseDescriber) else 0
-        return int(fitted) if fitted < ENOUGH and len(self) >= 4 * fitted else 0
 
     @property
     def dim(self) -> int:
