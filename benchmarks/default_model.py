@@ -249,8 +249,11 @@ def judged(best: np.ndarray, task: Task) -> np.ndarray:
 
 
 @torch.inference_mode()
-def ranked(method: Method, pyramid: dict[float, list[Tensor]], task: Task, seed: int) -> np.ndarray:
-    """The ten best photos of the database for each query: (Q, 10)."""
+def ranked(method: Method, pyramid: dict[float, list[Tensor]], task: Task, seed: int, most: int) -> np.ndarray:
+    """The ten best photos of the database for each query: (Q, 10). most: photos of the database to fit on."""
+    fit_on = task.database
+    if len(fit_on) > most:
+        fit_on = np.sort(np.random.default_rng(seed).choice(fit_on, most, replace=False))
     maps = pyramid[1.0]
     if len(method.scales) > 1:  # the locations of all scales in one map of one row
         maps = [torch.cat([pyramid[s][i].flatten(1) for s in method.scales], 1)[:, None] for i in range(len(maps))]
@@ -259,7 +262,7 @@ def ranked(method: Method, pyramid: dict[float, list[Tensor]], task: Task, seed:
     )
     channels = maps[0].shape[0]
     if method.reduce:
-        x = sample(maps, task.database, change, seed)
+        x = sample(maps, fit_on, change, seed)
         basis = torch.from_numpy(np.linalg.svd(x - x.mean(0), full_matrices=False)[2][: method.reduce].copy())
         mean, channels = torch.from_numpy(x.mean(0)), method.reduce
 
@@ -269,7 +272,7 @@ def ranked(method: Method, pyramid: dict[float, list[Tensor]], task: Task, seed:
 
     pooling = method.pooling(channels)
     if not isinstance(pooling, Max):
-        local = sample(maps, task.database, change, seed)
+        local = sample(maps, fit_on, change, seed)
         pooling.initialise(kmeans(local, len(pooling.weight), seed=seed), local)
 
     def pool(x: Tensor) -> Tensor:
@@ -277,7 +280,7 @@ def ranked(method: Method, pyramid: dict[float, list[Tensor]], task: Task, seed:
 
     database, queries = vectors(maps, task.database, pool), vectors(maps, task.queries, pool)
     if method.dim:
-        projection = fit_projection(database, method.dim, power=method.power, seed=seed)
+        projection = fit_projection(database[np.isin(task.database, fit_on)], method.dim, power=method.power, seed=seed)
         database, queries = (projection(torch.from_numpy(v)).numpy() for v in (database, queries))
     return np.argsort(-queries @ database.T, axis=1, kind="stable")[:, :10]
 
@@ -313,6 +316,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--town", type=Path, default=Path("out/demo/town"))
+    parser.add_argument("--fit-on", type=int, default=10**9, help="photos of the database to fit on; all by default")
     parser.add_argument("--backbone", default=BACKBONE, help="another, for methods without normalisation")
     parser.add_argument("--costs", action="store_true", help="measure time and bytes instead")
     given = parser.parse_args()
@@ -341,7 +345,7 @@ def main() -> None:
                     for task in group:
                         key = task.database.tobytes() + task.queries.tobytes(), seed
                         if key not in known:
-                            known[key] = ranked(METHODS[label], pyramid, task, seed)
+                            known[key] = ranked(METHODS[label], pyramid, task, seed, given.fit_on)
                         hits.append(judged(known[key], task))
                     runs.append(np.concatenate(hits))
                 mean = 100 * np.mean(runs, axis=(0, 1))
