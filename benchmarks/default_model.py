@@ -51,7 +51,7 @@ class Task:
 
 
 class Variant(VLADBuFF):
-    """NetVLAD with other weights than those of VLAD-BuFF; at a certain value of `strength` it is NetVLAD."""
+    """NetVLAD with other weights of locations than those of VLAD-BuFF. strength: of the weights."""
 
     def __init__(self, channels: int, clusters: int, strength: float) -> None:
         super().__init__(channels, clusters)
@@ -69,7 +69,7 @@ class GeneralisedMax(Variant):
 
 
 class Dustbin(Variant):
-    """Assignment by Sinkhorn's iterations with a dustbin of the score `strength` (SALAD); softmax at -inf."""
+    """Assignment by three of Sinkhorn's iterations with a dustbin of the score `strength` (SALAD)."""
 
     def weighted(self, assignment, x, inverse, mask):
         scores = assignment.clamp_min(1e-12).log()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import netvlad as package
 from netvlad import registry
 from netvlad.describe.weight_files import CENTRES
 from netvlad.pretrained.listing import listed_backbones, listed_models
@@ -26,6 +27,11 @@ def test_models_lists_what_is_known_in_full(netvlad):
             assert str(text) in told
     assert "94.1" in entry(ran.out, "image4vpr")
     assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_the_default_model_has_the_numbers_that_are_told(netvlad):
+    told = " ".join(netvlad("models").out.split())
+    assert f"projected to {package.load('default').dim} numbers" in told
 
 
 def test_where_the_centres_of_densevlad_come_from(netvlad, tmp_path, monkeypatch):

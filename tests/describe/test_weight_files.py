@@ -5,7 +5,7 @@ import os
 import pytest
 
 from netvlad.describe import weight_files
-from netvlad.describe.weight_files import find_file, find_weights, no_weights
+from netvlad.describe.weight_files import find_weights, no_weights
 from netvlad.errors import ModelError, first_line
 
 
@@ -66,18 +66,6 @@ def test_several_folders(folder, files, tmp_path, monkeypatch):
     monkeypatch.setenv("NETVLAD_WEIGHTS", f"{folder}{os.pathsep}{os.pathsep}{second}")
     assert find_weights("vgg16") == folder / "vgg16.pth"
     assert find_weights("resnet18") == second / "resnet18.pth"
-
-
-def test_a_file_by_its_names(folder, files, tmp_path, monkeypatch):
-    second = tmp_path / "second"
-    (second / "a.mat").mkdir(parents=True)
-    files("b.mat")
-    monkeypatch.setenv("NETVLAD_WEIGHTS", f"{folder}{os.pathsep}{second}")
-    assert find_file(["a.mat", "b.mat"]) == second / "a.mat"  # the first name before the first folder
-    assert find_file(["c.mat", "b.mat"]) == folder / "b.mat"
-    assert find_file(["c.mat"]) is None
-    monkeypatch.delenv("NETVLAD_WEIGHTS")
-    assert find_file(["b.mat"]) is None
 
 
 def test_a_home_folder(tmp_path, monkeypatch):

@@ -28,11 +28,8 @@ class VLADBuFF(NetVLAD):
     def residuals(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Residual sums (N, K, D) of local descriptors (N, D, L), each divided by its soft count."""
         inverse = inverse_norm(x)
-        logits = torch.matmul(self.weight, x) * inverse
-        if self.bias is not None:
-            logits = logits + self.bias[:, None]
-        weighted = self.weighted(logits.softmax(dim=1), x, inverse, mask)
-        return aggregate(weighted, x, inverse, self.centres, mask)
+        assignment = (torch.matmul(self.weight, x) * inverse).softmax(dim=1)
+        return aggregate(self.weighted(assignment, x, inverse, mask), x, inverse, self.centres, mask)
 
     def weighted(self, assignment: Tensor, x: Tensor, inverse: Tensor, mask: Tensor | None) -> Tensor:
         """The assignment (N, K, L) divided by each location's soft count of locations like it."""

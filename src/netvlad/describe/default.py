@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-import numpy as np
 import torch
 
 from netvlad.describe.backbone import load_backbone
@@ -68,5 +67,5 @@ def packaged_normalisation(dim: int) -> WCCN:
     with as_file(files("netvlad.describe") / "packaged") as folder:
         arrays, _ = read_artifact(folder, kind=LOCAL, error=ModelError)
     local = WCCN(dim, len(arrays["gains"]))
-    local.load_state_dict({key: torch.from_numpy(np.asarray(array)) for key, array in arrays.items()})
+    local.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
     return local

@@ -19,7 +19,7 @@ from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
 from netvlad.describe.soft_residuals import EPS
 from netvlad.describe.vlad import VLAD
 from netvlad.describe.wccn import WCCN
-from netvlad.describe.weight_files import CENTRES, find_file
+from netvlad.describe.weight_files import CENTRES
 from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.features import dense_sift
@@ -29,6 +29,7 @@ from netvlad.registry import register_artifact
 from netvlad.runtime.artifacts import Card
 from netvlad.runtime.files import sha256
 from netvlad.runtime.threads import one_thread
+from netvlad.runtime.weights_folders import find_file
 from netvlad.types import Array, FloatArray, ImageLike, Method
 
 CLUSTERS = 128

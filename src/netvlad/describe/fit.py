@@ -44,16 +44,20 @@ def fit(
         descriptors = sample_locals(model, paths, seed=seed, workers=workers)
         model.set_centres(kmeans(descriptors, model.clusters, seed=seed), descriptors)
         model.fitted_on["local_descriptors"] = len(descriptors)
+
+    def vectors(most: int, what: str) -> FloatArray:
+        chosen = _choose(len(paths), most, np.random.default_rng([seed, 1]))
+        found, bad = describe_all(model, [paths[i] for i in chosen], what=what, workers=workers)
+        return np.delete(found, list(bad), axis=0)
+
     if isinstance(model, DefaultNetVLAD):
-        chosen = _choose(len(paths), PROJECTION_PHOTOS, np.random.default_rng([seed, 1]))
-        vectors, bad = describe_all(model, [paths[i] for i in chosen], what="fitting the projection", workers=workers)
-        model.set_whitening(fit_projection(np.delete(vectors, list(bad), axis=0), whiten or model.compact, seed=seed))
-        model.fitted_on[PROJECTION] = len(chosen) - len(bad)
+        x = vectors(PROJECTION_PHOTOS, "fitting the projection")
+        model.set_whitening(fit_projection(x, whiten or model.compact, seed=seed))
+        model.fitted_on[PROJECTION] = len(x)
     elif whiten:
-        chosen = _choose(len(paths), WHITENING_PHOTOS, np.random.default_rng([seed, 1]))
-        vectors, bad = describe_all(model, [paths[i] for i in chosen], what="whitening", workers=workers)
-        model.set_whitening(fit_whitening(np.delete(vectors, list(bad), axis=0), whiten))
-        model.fitted_on["whitening_photos"] = len(chosen) - len(bad)
+        x = vectors(WHITENING_PHOTOS, "whitening")
+        model.set_whitening(fit_whitening(x, whiten))
+        model.fitted_on["whitening_photos"] = len(x)
     return model
 
 

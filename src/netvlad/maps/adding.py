@@ -33,20 +33,17 @@ class Added:
 
 @dataclass
 class Fresh:
-    """What describing came to: `photos` of the survey that are in now, with `digests`; rows of them in `replaced`.
+    """What describing came to: `photos` of the survey that are in now; rows of them in `replaced`.
 
-    copies: photos whose content another of them has. unreadable: photo -> reason.
+    owners: content -> the photo that is in with it. copies: photos whose content another of them has. unreadable: photo
+    -> reason.
     """
 
     photos: list[int] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
+    owners: dict[bytes, int] = field(default_factory=dict)
     replaced: list[int] = field(default_factory=list)
     copies: list[int] = field(default_factory=list)
     unreadable: dict[int, str] = field(default_factory=dict)
-
-    def owner(self, digest: bytes) -> int | None:
-        """The photo with this content; None where there is none, as after the file has changed."""
-        return self.photos[self.digests.index(digest)] if digest in self.digests else None
 
 
 def describe_fresh(survey: Survey, model: Describer, *, workers: int | None = None) -> Fresh:
@@ -75,7 +72,7 @@ def describe_fresh(survey: Survey, model: Describer, *, workers: int | None = No
             without=survey.row_ids(np.array(replaced, np.int64)),
         )
         result.photos += photos
-        result.digests += digests
+        result.owners |= zip(digests, photos, strict=True)
         result.replaced += replaced
 
     last = time.monotonic()

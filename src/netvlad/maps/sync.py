@@ -83,7 +83,7 @@ def agree(
     fresh = describe_fresh(survey, model, workers=workers)
     found.new, found.replaced = _described(survey, fresh)
     for photo in fresh.copies:
-        owner = fresh.owner(photo_digest(path[photo]))
+        owner = fresh.owners.get(photo_digest(path[photo]))  # none where the file has changed meanwhile
         found.duplicates[path[photo]] = "" if owner is None else path[owner]
     found.known += len(fresh.copies)
     found.unreadable |= {path[photo]: reason for photo, reason in fresh.unreadable.items()}

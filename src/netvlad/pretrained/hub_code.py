@@ -20,11 +20,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from netvlad.describe.weight_files import find_file, works_anyway
+from netvlad.describe.weight_files import works_anyway
 from netvlad.errors import ModelError, NetvladError, first_line
 from netvlad.pretrained.catalogue import HUBS, Hub
 from netvlad.pretrained.mixvpr import load_mixvpr
 from netvlad.pretrained.needs import Checkout, HuggingFaceFile, Need, missing
+from netvlad.runtime.weights_folders import find_file
 
 # top-level modules of the repositories, which share names with each other and with the caller
 MODULES = {"utils", "models", "src", "hubconf", "model", "network", "backbone", "backbones", "boq", "aggregators"}

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netvlad.describe.weight_files import CENTRES, PACKAGED, find_file, find_weights
-from netvlad.pretrained.backbones import BACKBONES, TAGS
+from netvlad.describe.weight_files import CENTRES, PACKAGED, find_weights
+from netvlad.pretrained.backbones import BACKBONES, TAGS, KnownBackbone
 from netvlad.pretrained.catalogue import HUBS, NETWORKS, Hub, Network
 from netvlad.pretrained.needs import imported_folder, missing
+from netvlad.runtime.weights_folders import find_file
 
 HERE = "here"
 
 
 @dataclass(frozen=True)
-class ListedBackbone:
-    """A named backbone: `dim` channels at `stage`, `stride` pixels between locations.
-
-    weights: the file or address that they come from. here: "here", or how to get them.
-    """
+class ListedBackbone(KnownBackbone):
+    """The backbone called `backbone`, with the weights that are used here. here: "here", or how to get them."""
 
     backbone: str
-    stage: str
-    dim: int
-    stride: int
-    weights: str
-    licence: str
-    remark: str
     here: str
 
 
@@ -62,14 +54,14 @@ def dense_vlad_centres() -> str:
 
 
 def _backbone(name: str) -> ListedBackbone:
-    known, file = BACKBONES[name], find_weights(name)
-    weights, licence, here = known.weights, known.licence, "download"
+    known, file, here = BACKBONES[name], find_weights(name), "download"
+    weights, licence = known.weights, known.licence
     if file:
         tag = file.name.split(".")[1]
         weights, licence, here = file.name, TAGS.get(tag, "not stated"), HERE
     elif name in PACKAGED and PACKAGED[name].path:
         weights, licence, here = PACKAGED[name].package, PACKAGED[name].licence, HERE
-    return ListedBackbone(name, known.stage, known.dim, known.stride, weights, licence, known.remark, here)
+    return ListedBackbone(**{**vars(known), "weights": weights, "licence": licence}, backbone=name, here=here)
 
 
 def _where_network(name: str, network: Network) -> str:

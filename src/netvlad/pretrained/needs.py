@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from netvlad.describe.weight_files import find_file
 from netvlad.errors import NetvladError, first_line
 from netvlad.runtime.download import cache_folder, download
 from netvlad.runtime.hugging_face import notice_offline
+from netvlad.runtime.weights_folders import find_file
 
 HUGGING_FACE = "https://huggingface.co/"
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from netvlad.describe.base import BaseDescriber
-from netvlad.describe.weight_files import find_file, works_anyway
+from netvlad.describe.weight_files import works_anyway
 from netvlad.errors import ModelError, NetvladError
 from netvlad.pretrained.catalogue import NETWORKS
 from netvlad.pretrained.matconvnet import import_matconvnet
 from netvlad.pretrained.needs import imported_folder
 from netvlad.pretrained.simplenn import SimpleNNDescriber
 from netvlad.runtime.download import cache_folder, download
+from netvlad.runtime.weights_folders import find_file
 
 
 def load_network(name: str, resize: int | None) -> BaseDescriber:

@@ -46,8 +46,8 @@ def load(
     "hf:owner/name@revision" for a branch, tag or commit of it. `list_models` lists names.
     clusters: number of cluster centres, by default 64, for DenseVLAD 128. stage: where the backbone is cropped. resize:
     longest side in pixels that photos are scaled down to. These are for names; a folder has its own, and a published
-    model takes only `resize`. dim: crop a whitened model to its first `dim` numbers, or make
-    the default model with so many.
+    model takes only `resize`. dim: crop a whitened model to its first `dim` numbers, or make the default model with so
+    many.
     A model of torch.hub ("megaloc", "salad" ...) runs code of the repository it is published in; one in a folder, which
     may come from somebody else, only with `trust_code`.
     A NetVLAD or VLAD by name comes with the backbone's weights but without centres: fit it, or let an index fit it; so
