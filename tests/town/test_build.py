@@ -87,6 +87,17 @@ def test_killed_builds_go_on_to_the_same_bytes(tmp_path):
     assert_same(out, whole)
 
 
+def test_splits_can_be_drawn_one_after_the_other(town, size, tmp_path):
+    out = build_town(tmp_path / "town", 3, size, splits=["test"], workers=0)
+    assert sorted(p.name for p in out.iterdir()) == ["test", "town.json"]
+    assert [is_whole(out, split) for split in ("test", "train", None)] == [True, False, False]
+    build_town(out, 3, size, splits=["train"], workers=0)
+    assert is_whole(out)
+    assert_same(out, town)
+    with pytest.raises(NetvladError, match="validation"):
+        build_town(tmp_path / "other", 3, size, splits=["validation"])
+
+
 def test_what_was_lost_is_made_again(town, size, tmp_path):
     out = tmp_path / "town"
     shutil.copytree(town, out)

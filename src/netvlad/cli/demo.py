@@ -80,9 +80,9 @@ def _town(out: Path, workers: int | None) -> Path:
     from netvlad.town.contact_sheet import write_contact_sheet
 
     town = out / "town"
-    if not is_whole(town):
-        say(f"no photos were given: a small town is drawn into {town} (a few minutes, once)")
-        build_town(town, workers=workers)
+    if not is_whole(town, "test"):
+        say(f"no photos were given: a small town is drawn into {town} (a minute or two, once)")
+        build_town(town, splits=["test"], workers=workers)
         say(f"look at it: {write_contact_sheet(town / 'test', town / 'sheet.jpg')}")
     return town / "test" / "places.parquet"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from netvlad.town.capture_plan import SPLITS, Size, find_size, neighbourhoods, p
 from netvlad.town.light import Moment
 from netvlad.town.render import MAX_RADIANCE, Scene, embree
 from netvlad.town.survey import Query, Shot, draw_query
-from netvlad.town.tables import write_tables
+from netvlad.town.tables import LAST, write_tables
 from netvlad.town.world import Neighbourhood
 from netvlad.types import Array, FloatArray
 
@@ -56,38 +56,44 @@ def build_town(
     *,
     gps: float = 2.0,
     compass: float = 1.5,
+    splits: Collection[str] = SPLITS,
     workers: int | None = None,
 ) -> Path:
     """Build a town into the folder `out` and return it. Photos that exist are kept, so a killed build can be resumed.
 
     gps: standard deviation of recorded positions in metres, along each axis. compass: of headings, in degrees.
-    workers: processes; 0 builds here, by default one per core.
+    splits: those to draw; the others can be drawn later. workers: processes; 0 builds here, by default one per core.
     Each split has a folder with panoramas/, depth/, panoramas.parquet; database/ (cut-outs); queries/; places.parquet,
     which is the last two with a split column; and truth.parquet. The same seed on the same machine gives the same town.
-    Raises NetvladError for an unknown size, a negative seed or error, a folder that holds something else, a worker
-    that dies, or if the extra `town` is missing.
+    Raises NetvladError for an unknown size or split, a negative seed or error, a folder that holds something else, a
+    worker that dies, or if the extra `town` is missing.
     """
     embree()
     out, size = Path(out), find_size(size)
     if not (seed >= 0 and 0 <= gps < np.inf and 0 <= compass < np.inf):
         raise NetvladError(f"a town of seed {seed}, gps {gps}, compass {compass}: each must be 0 or more")
+    if unknown := sorted(set(splits) - set(SPLITS)):
+        raise NetvladError(f"a town has no split {unknown[0]!r}: choose among {', '.join(SPLITS)}")
     described = json.loads(json.dumps(asdict(size)))
     claim(out, "town.json", {"format": FORMAT, "seed": seed, **described, "gps": gps, "compass": compass})
     workers = cores() if workers is None else workers
-    jobs = list(_jobs(out, seed, size))
+    jobs = [job for split in SPLITS if split in splits for job in _jobs(out, seed, size, split)]
     with progress("building the town", sum(len(job.shots) + len(job.queries) for job in jobs)) as advance:
         for done in in_order(_work, jobs, workers if len(jobs) > 1 else 0):
             advance(done)
     for split in SPLITS:
-        if neighbourhoods(size)[split]:
+        if split in splits and neighbourhoods(size)[split]:
             write_tables(out / split, split, seed, size, gps, compass, workers)
-    write_json(out / "town.json", {**_read(out / "town.json"), "whole": True})
+    whole = all(is_whole(out, split) for split in SPLITS if split not in splits and neighbourhoods(size)[split])
+    write_json(out / "town.json", {**_read(out / "town.json"), "whole": whole})
     return out
 
 
-def is_whole(out: Path) -> bool:
-    """Whether `out` holds a complete town."""
-    return bool(_read(Path(out) / "town.json").get("whole"))
+def is_whole(out: Path, split: str | None = None) -> bool:
+    """Whether `out` holds a complete town, or a complete split of one."""
+    if split is None:
+        return bool(_read(Path(out) / "town.json").get("whole"))
+    return (Path(out) / split / LAST).is_file()
 
 
 def _read(mark: Path) -> dict[str, Any]:
@@ -113,18 +119,17 @@ def claim(out: Path, mark: str, settings: dict[str, Any]) -> None:
     write_json(out / mark, {**settings, "netvlad": __version__, "whole": False})
 
 
-def _jobs(out: Path, seed: int, size: Size) -> Iterator[_Job]:
-    """Yield jobs for the photos that are missing, one neighbourhood and moment after the other."""
-    for split, numbers in neighbourhoods(size).items():
-        for number in numbers:
-            for moment, shots in surveys(seed, number, size, split):
-                for part in _parts([s for s in shots if not _exists(out / split, s.name)]):
-                    yield _Job(seed, number, size, moment, out / split, shots=part)
-        for number, wanted in planned_queries(seed, size, split):
-            folder = out / split / "queries" / "photos"
-            for moment, names in wanted:
-                for queries in _parts([n for n in names if not (folder / f"{n[0]}.jpg").exists()]):
-                    yield _Job(seed, number, size, moment, folder, queries=queries)
+def _jobs(out: Path, seed: int, size: Size, split: str) -> Iterator[_Job]:
+    """Yield jobs for the photos of a split that are missing, one neighbourhood and moment after the other."""
+    for number in neighbourhoods(size)[split]:
+        for moment, shots in surveys(seed, number, size, split):
+            for part in _parts([s for s in shots if not _exists(out / split, s.name)]):
+                yield _Job(seed, number, size, moment, out / split, shots=part)
+    for number, wanted in planned_queries(seed, size, split):
+        folder = out / split / "queries" / "photos"
+        for moment, names in wanted:
+            for queries in _parts([n for n in names if not (folder / f"{n[0]}.jpg").exists()]):
+                yield _Job(seed, number, size, moment, folder, queries=queries)
 
 
 def _exists(folder: Path, name: str) -> bool:

@@ -16,6 +16,7 @@ from netvlad.town.capture_plan import SPLITS, Size, neighbourhoods, outline, pla
 from netvlad.town.world import EPSG
 
 Row = dict[str, Any]  # column -> value
+LAST = "truth.parquet"  # written when all else is there
 
 
 def write_tables(folder: Path, split: str, seed: int, size: Size, gps: float, compass: float, workers: int) -> None:
@@ -39,7 +40,7 @@ def write_tables(folder: Path, split: str, seed: int, size: Size, gps: float, co
     database = write_cut_outs(taken, folder / "database", LAYOUTS["tokyo"].sized(*size.photo), workers=workers)
     write_places(found, folder / "queries" / "places.parquet")
     write_places(Places.concat([database, found]), folder / "places.parquet")
-    with atomic(folder / "truth.parquet") as whole:
+    with atomic(folder / LAST) as whole:
         pq.write_table(pa.Table.from_pylist(ground_truth), whole)
 
 
