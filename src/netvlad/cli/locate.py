@@ -9,7 +9,7 @@ import typer
 
 from netvlad.cli.options import TrustCode, Unreadable
 from netvlad.cli.outputs import out_file
-from netvlad.cli.region import After, Bbox, Before, Near, Root, UseGps, region
+from netvlad.cli.region import After, Bbox, Before, Near, Root, UseGps
 
 EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html"
 
@@ -42,12 +42,13 @@ def run(
     from dataclasses import replace
 
     from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
+    from netvlad.maps.asked import parse_where
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
     from netvlad.search.rerank import RerankOptions
 
     options = RerankOptions(best=rerank) if rerank else None
-    where = region(near, bbox, after, before)
+    where = parse_where(near, bbox, after, before)
     paths, closed = _expand(photos)
     opened = PlaceIndex.open(index, root=root, trust_code=trust_code)
     located = opened.locate_all(paths, max(top, rerank or 0), where=where, use_gps=use_gps)

@@ -24,6 +24,7 @@ from netvlad.cli import (
     locate,
     models,
     restore,
+    serve,
     synthesise,
     town,
     train,
@@ -48,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-finding = (index, locate, info, check, restore, demo)
+finding = (index, locate, serve, info, check, restore, demo)
 measuring = (evaluate, compare, models, fit, train, import_matconvnet, cutouts, synthesise)
 for module in finding + measuring:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)

@@ -64,12 +64,13 @@ class Snapshot:
         return kept_calibration(self.folder / "calibration.json", self.store, self.radius)
 
     @cached_property
-    def _spots(self) -> Spots:
+    def spots(self) -> Spots:
+        """Positions and times of all rows."""
         return Spots.of(self.store.places())
 
     def rows_where(self, where: Where) -> IntArray:
         """The rows where `where` holds."""
-        return np.flatnonzero(where.mask(self._spots))
+        return np.flatnonzero(where.mask(self.spots))
 
     def search(self, vectors: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
         """As `FlatIndex.search`, of all rows."""
@@ -106,7 +107,7 @@ class Snapshot:
         """The rows where `where` holds. Confidence is learnt from them alone: fewer places are easier to tell apart."""
         if not where:
             return Subset(None, len(self.store), *self.calibrated)
-        mask = where.mask(self._spots)
+        mask = where.mask(self.spots)
         rows = np.flatnonzero(mask)
         if not len(rows):
             return Subset(mask, 0, None, "no photo is left")

@@ -38,16 +38,17 @@ def default_workers(jobs: int, workers: int | None, few: int = 1) -> int:
     return 0 if jobs <= few else min(MOST, cores())
 
 
-def pool(workers: int) -> Any:
+def pool(workers: int, *, idle: float | None = 60) -> Any:
     """A loky ProcessPoolExecutor of `workers` processes that end when this one does.
 
+    idle: seconds without work after which they end, to start again with the next; None never.
     loky's workers need no `if __name__ == "__main__"` in the caller's script, do not fork a process full of threads,
     and their death is noticed (TerminatedWorkerError). OpenCV runs on one thread in each.
     """
     from loky import ProcessPoolExecutor
 
     one_thread = {"OPENCV_FOR_THREADS_NUM": "1"}  # there is a worker for each core already
-    return ProcessPoolExecutor(workers, timeout=60, initializer=_set_up, initargs=(os.getpid(),), env=one_thread)
+    return ProcessPoolExecutor(workers, timeout=idle, initializer=_set_up, initargs=(os.getpid(),), env=one_thread)
 
 
 def in_order(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:

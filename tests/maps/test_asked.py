@@ -3,16 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netvlad.cli.region import region
 from netvlad.errors import NetvladError
+from netvlad.maps.asked import parse_where
 from netvlad.maps.where import ALL, Where
 
 
 def test_what_is_written_becomes_conditions():
-    assert region(None, None, None, None) == ALL
-    assert region("31.5, -34,2km", None, None, None) == Where(near=(31.5, -34.0, 2000.0))
-    assert region("31.5,34,.5 km", None, None, None) == Where(near=(31.5, 34.0, 500.0))
-    assert region("0,0,75.5m", "1,2,3,4", "2019", "2022-06") == Where(
+    assert parse_where(None, None, None, None) == ALL
+    assert parse_where("31.5, -34,2km", None, None, None) == Where(near=(31.5, -34.0, 2000.0))
+    assert parse_where("31.5,34,.5 km", None, None, None) == Where(near=(31.5, 34.0, 500.0))
+    assert parse_where("0,0,75.5m", "1,2,3,4", "2019", "2022-06") == Where(
         near=(0, 0, 75.5), bbox=(1, 2, 3, 4), after=np.datetime64("2019-01-01T00:00:00"), before="2022-06-01"
     )
 
@@ -35,5 +35,5 @@ def test_what_is_written_becomes_conditions():
     ],
 )
 def test_what_cannot_be_read_is_refused(given):
-    with pytest.raises(NetvladError, match="--near" if given[1] is None else "--bbox"):
-        region(*given, None, None)
+    with pytest.raises(NetvladError, match="near" if given[1] is None else "bbox"):
+        parse_where(*given, None, None)

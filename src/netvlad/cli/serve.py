@@ -1,0 +1,62 @@
+"""netvlad serve: ask maps in the browser, or over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netvlad.cli.options import TrustCode, Workers
+from netvlad.cli.region import Root
+
+EXAMPLE = "Example: netvlad serve campus.vpr"
+EXTRA = "pip install 'netvlad[serve]'"
+
+
+def run(
+    maps: Annotated[list[Path], typer.Argument(help="Indexes made by `netvlad index`; the first is asked by default.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token that callers have to show.")] = None,
+    tiles: Annotated[
+        str, typer.Option(help="Street map of the page: osm, none, an address with {z}/{x}/{y}, or a .pmtiles file.")
+    ] = "osm",
+    workers: Workers = None,
+    root: Root = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Serve a page and an API that tell where photos were taken. The model and the maps are loaded once.
+
+    A map that grows is followed without a restart. Ctrl-C ends it after the requests that were taken.
+    """
+    from netvlad.cli.common import say
+
+    _check_extra()
+    from netvlad.serve.app import create_app
+    from netvlad.serve.run import run as serve
+    from netvlad.serve.served_map import open_maps
+    from netvlad.serve.settings import Settings, check_address, read_token
+
+    token = read_token(token_file)
+    check_address(host, token)
+    settings = Settings(token=token, tiles=tiles, workers=workers)
+    opened = open_maps(maps, root=None if root is None else str(root), trust_code=trust_code)
+    app = create_app(opened, settings)
+    photos = sum(len(served.view) for served in opened.values())
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    say(f"{photos:,} photos are asked at {address}" + ("; the page asks for the token" if token else ""))
+    serve(app, host, port, grace=settings.deadline)
+
+
+def _check_extra() -> None:
+    """Raise NetvladError where a package of the extra is missing."""
+    from importlib.util import find_spec
+
+    from netvlad.errors import NetvladError
+
+    names = ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pmtiles")
+    if missing := [name for name in names if find_spec(name) is None]:
+        raise NetvladError(f"serving needs {', '.join(missing)}: {EXTRA}")
