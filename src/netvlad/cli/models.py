@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Annotated
+
+import typer
 
 POOLINGS = ("max", "avg", "gem", "vlad", "netvlad", "netvlad2", "vladbuff")  # as the text below explains them
 EXAMPLE = "Example: NETVLAD_WEIGHTS=weights/ netvlad models"
@@ -11,11 +14,18 @@ BYTES = 2  # of one number of a vector in a map
 CLUSTERS, DIM = 64, 512  # centres of a NetVLAD, numbers of the default model
 
 
-def run() -> None:
-    """List models: bytes a photo, licence, whether they are here, source, published results."""
+def run(
+    measure: Annotated[
+        bool, typer.Option("--measure", help="First time those whose weights are here, and keep the times.")
+    ] = False,
+) -> None:
+    """List models: recall, time and bytes a photo, licence, whether they are here, source, published results."""
     from netvlad.pretrained.listing import dense_vlad_centres
     from netvlad.registry import models, poolings
 
+    if measure:
+        _measure()
+    _measured()
     _backbones()
     _say(
         "A model is <backbone>-<pooling>, e.g. resnet18-netvlad; any timm architecture can be the backbone. Poolings: "
@@ -41,6 +51,36 @@ def run() -> None:
     for kind, names in plugins.items():
         if names:
             _say(f"Registered by other packages, {kind}: {', '.join(names)}.")
+
+
+def _measure() -> None:
+    from netvlad.cli.common import say
+    from netvlad.pretrained.listing import HERE, listed_backbones, listed_models
+    from netvlad.pretrained.measured import MEASURED, measure_times
+
+    here = {k.backbone for k in listed_backbones() if k.here == HERE}
+    names = [m.name for m in MEASURED if m.name.rpartition("-")[0] in here | {""}]  # the first and densevlad need none
+    names += [f"{backbone}-netvlad" for backbone in here if f"{backbone}-netvlad" not in names]
+    names += [m.name for m in listed_models() if m.here == HERE]
+    for name, found in measure_times(names):
+        say(f"{name}: {found}" if isinstance(found, str) else f"{name}: {found:.0f} ms a photo")
+
+
+def _measured() -> None:
+    from netvlad.pretrained.measured import MEASURED, read_times
+
+    times = read_times()
+    print(f"{'model':32}{'bytes a photo':>14}{'ms a photo':>12}{'campus':>9}{'tower':>8}")
+    for m in MEASURED:
+        ms = f"{times.pop(m.name):.0f}" if m.name in times else ""
+        print(f"{m.name:32}{BYTES * m.dim:14}{ms:>12}{m.campus:9}{m.tower:8}")
+    for name, one in times.items():
+        print(f"{name:32}{'':14}{one:12.0f}")
+    _note(
+        "campus, tower: recall@1 in percent across day and night, and in a building (docs/results). ms: 640x480, on "
+        "this machine, by netvlad models --measure."
+    )
+    print()
 
 
 def _backbones() -> None:
