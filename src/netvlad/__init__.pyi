@@ -7,6 +7,8 @@ from .errors import ImageError, ModelError, NetvladError, PlaceIndexError, Place
 from .evaluation.result import Evaluation
 from .experiments.comparison import compare
 from .experiments.run import evaluate
+from .explanation.explain import explain
+from .explanation.result import Explanation
 from .images import read_image
 from .maps.index import PlaceIndex
 from .maps.location import Location, Match
@@ -26,6 +28,7 @@ __all__ = [
     "Benchmark",
     "Describer",
     "Evaluation",
+    "Explanation",
     "Fittable",
     "ImageError",
     "Location",
@@ -50,6 +53,7 @@ __all__ = [
     "compare",
     "describe_all",
     "evaluate",
+    "explain",
     "fit",
     "hold_out",
     "list_benchmarks",

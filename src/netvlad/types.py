@@ -123,6 +123,52 @@ class Saveable(Describer, Protocol):
         """Write weights and a card into `folder`; `netvlad.load(folder)` reads them back."""
 
 
+class Parts(Protocol):
+    """The vector of one photo before any projection, as a sum over the locations of its feature map.
+
+    Norms by which sums are divided are held fixed: they are those of the whole photo.
+    """
+
+    @property
+    def vector(self) -> FloatArray:
+        """The sum (P,), of unit length."""
+
+    @property
+    def defined(self) -> BoolArray:
+        """Which locations of the map count, (h, w); rows and columns lie evenly over the photo."""
+
+    def along(self, direction: FloatArray) -> FloatArray:
+        """Scalar product of each cluster's share at each location with its part of `direction` (P,): (K, h, w).
+
+        K is 1 for poolings without clusters. The sum is that of the whole vector.
+        """
+
+    def summed(self, cells: IntArray, count: int) -> FloatArray:
+        """Sums of the shares of the locations in each of `count` cells, numbered in `cells` (h, w): (count, P)."""
+
+
+@runtime_checkable
+class Separable(Describer, Protocol):
+    """A describer whose vectors are W (v - mean), scaled to unit length, v a sum over locations of the photo."""
+
+    @property
+    def separable(self) -> bool:
+        """Whether `parts` has an answer: False for poolings that are no sum over locations."""
+
+    @property
+    def mean(self) -> FloatArray:
+        """The mean (P,); zeros without a whitening."""
+
+    def parts(self, image: ImageLike) -> Parts:
+        """Take the v of a photo apart. Raises ImageError, and ModelError where `separable` is False."""
+
+    def projected(self, vectors: FloatArray) -> FloatArray:
+        """W x for each row of (N, P), without mean and normalisation: (N, dim)."""
+
+    def projected_back(self, vectors: FloatArray) -> FloatArray:
+        """W^T z for each row of (N, dim): (N, P)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """The best database photos for each query.

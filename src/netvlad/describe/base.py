@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from typing_extensions import Self
@@ -19,7 +20,7 @@ from netvlad.describe.whitening import Whitening, make_whitening
 from netvlad.errors import ModelError, first_line
 from netvlad.runtime.artifacts import FILE, Card, digest, read_arrays, read_card, write_in_place
 from netvlad.runtime.hugging_face import upload_folder
-from netvlad.types import Array, FloatArray, ImageLike, Method
+from netvlad.types import Array, FloatArray, ImageLike, Method, Parts
 
 LONGEST_SIDE = 640  # pixels; Pittsburgh and Tokyo 24/7 cut-outs are 640x480
 # pixels of one forward pass, so that VGG-16 at 640x480 fits a small machine
@@ -80,6 +81,39 @@ class BaseDescriber(nn.Module):
     def device(self) -> torch.device:
         """Where vectors are computed."""
         return next(chain(self.parameters(), self.buffers())).device
+
+    # -- taking vectors apart -----------------------------------------------------------------------------------
+
+    @property
+    def separable(self) -> bool:
+        """Whether `parts` has an answer."""
+        return False
+
+    @property
+    def mean(self) -> FloatArray:
+        """What the whitening subtracts, (pooled_dim,) float32; zeros without one."""
+        if self.whitening is None:
+            return np.zeros(self.pooled_dim, np.float32)
+        mean: FloatArray = self.whitening.mean.cpu().numpy()
+        return mean
+
+    def parts(self, image: ImageLike) -> Parts:
+        """Take the pooled vector of a photo apart. Raises ModelError where that cannot be done."""
+        raise ModelError(f"{self.name} cannot be taken apart: its vectors are no sums over locations")
+
+    @torch.inference_mode()
+    def projected(self, vectors: FloatArray) -> FloatArray:
+        """Rows (N, pooled_dim) times the whitening's matrix, without its mean and normalisation: (N, dim)."""
+        return self._linear(vectors, self.whitening.linear) if self.whitening else vectors
+
+    @torch.inference_mode()
+    def projected_back(self, vectors: FloatArray) -> FloatArray:
+        """Rows (N, dim) times the transposed matrix of the whitening: (N, pooled_dim)."""
+        return self._linear(vectors, self.whitening.transposed) if self.whitening else vectors
+
+    def _linear(self, vectors: FloatArray, function: Callable[[Tensor], Tensor]) -> FloatArray:
+        out: FloatArray = function(torch.from_numpy(vectors).to(self.device)).cpu().numpy()
+        return out
 
     @property
     def identity(self) -> str:

@@ -27,9 +27,11 @@ class VLADBuFF(NetVLAD):
 
     def residuals(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Residual sums (N, K, D) of local descriptors (N, D, L), each divided by its soft count."""
-        inverse = inverse_norm(x)
-        assignment = (torch.matmul(self.weight, x) * inverse).softmax(dim=1)
-        return aggregate(self.weighted(assignment, x, inverse, mask), x, inverse, self.centres, mask)
+        return aggregate(self.assignment(x, mask), x, inverse_norm(x), self.centres, mask)
+
+    def assignment(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """As of NetVLAD, (N, K, L), each location divided by its soft count."""
+        return self.weighted(super().assignment(x, mask), x, inverse_norm(x), mask)
 
     def weighted(self, assignment: Tensor, x: Tensor, inverse: Tensor, mask: Tensor | None) -> Tensor:
         """The assignment (N, K, L) divided by each location's soft count of locations like it."""

@@ -16,6 +16,7 @@ from scipy.sparse import csc_array
 from typing_extensions import Self
 
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
+from netvlad.describe.dense_vlad_parts import vlad_parts
 from netvlad.describe.soft_residuals import EPS
 from netvlad.describe.vlad import VLAD
 from netvlad.describe.wccn import WCCN
@@ -30,7 +31,7 @@ from netvlad.runtime.artifacts import Card
 from netvlad.runtime.files import sha256
 from netvlad.runtime.threads import one_thread
 from netvlad.runtime.weights_folders import find_file
-from netvlad.types import Array, FloatArray, ImageLike, Method
+from netvlad.types import Array, FloatArray, ImageLike, Method, Parts
 
 CLUSTERS = 128
 NAME = "densevlad"
@@ -89,8 +90,7 @@ class DenseVLAD(BaseDescriber):
     @torch.inference_mode()
     def describe(self, images: Sequence[ImageLike]) -> FloatArray:
         """Describe images of any sizes, with alpha or without: (N, dim) float32. Raises ImageError, ModelError."""
-        if not self.ready:
-            raise ModelError(f"{self.name} has no cluster centres yet: fit them on photos (`netvlad fit`)")
+        self._check_ready()
         centres = self.pooling.centres.cpu().numpy()
         out = np.zeros((len(images), self.pooled_dim), dtype=np.float32)
         with one_thread():  # a product for each block of 2,048 points
@@ -102,11 +102,30 @@ class DenseVLAD(BaseDescriber):
         out[featureless] = self.dim**-0.5
         return out
 
+    def _check_ready(self) -> None:
+        if not self.ready:
+            raise ModelError(f"{self.name} has no cluster centres yet: fit them on photos (`netvlad fit`)")
+
     def _blocks(self, image: ImageLike) -> Iterator[FloatArray]:
         """Yield RootSIFT descriptors of a photo, (n, 128) float32."""
         read = read_image(image, resize=self.resize, alpha=True)
         for block in dense_sift.dense_sift(read, rounded=self.rounded):
             yield block.descriptors
+
+    @property
+    def separable(self) -> bool:
+        return True
+
+    def parts(self, image: ImageLike) -> Parts:
+        """Take the VLAD of an image apart. Raises ImageError, ModelError.
+
+        Its locations are the cells of a grid. A photo without contrast has parts of zeros.
+        """
+        self._check_ready()
+        read = read_image(image, resize=self.resize, alpha=True)
+        with one_thread():
+            features = dense_sift.dense_sift(read, rounded=self.rounded)
+            return vlad_parts(features, read.shape, self.pooling.centres.cpu().numpy(), self.intra)
 
     # -- fitting ------------------------------------------------------------------------------------------------
 

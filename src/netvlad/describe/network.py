@@ -15,7 +15,7 @@ from typing_extensions import Self
 from netvlad.describe.backbone import Backbone
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, same_size
 from netvlad.describe.method import BACKBONES, POOLINGS, is_trained
-from netvlad.describe.pooling import CentredPooling, defined_locations, make_pooling
+from netvlad.describe.pooling import CentredPooling, SeparablePooling, defined_locations, make_pooling
 from netvlad.describe.vlad import Pooling
 from netvlad.describe.wccn import WCCN
 from netvlad.describe.whitening import Whitening
@@ -23,7 +23,7 @@ from netvlad.errors import ModelError
 from netvlad.images.read import read_image
 from netvlad.registry import register_artifact
 from netvlad.runtime.artifacts import Card
-from netvlad.types import Array, FloatArray, ImageLike, Method
+from netvlad.types import Array, FloatArray, ImageLike, Method, Parts
 
 
 @register_artifact("network")
@@ -119,6 +119,23 @@ class NetworkDescriber(BaseDescriber):
         arrays = [read_image(image, resize=self.resize, alpha=True) for image in images]
         for rows in same_size([array.shape for array in arrays], self.device):
             yield rows, np.stack([arrays[row] for row in rows])
+
+    @property
+    def separable(self) -> bool:
+        return isinstance(self.pooling, SeparablePooling)
+
+    @torch.inference_mode()
+    def parts(self, image: ImageLike) -> Parts:
+        """Take the pooled vector of an image apart. Raises ImageError, ModelError."""
+        if not isinstance(self.pooling, SeparablePooling):
+            return super().parts(image)
+        with evaluating(self):
+            ((_, batch),) = self.batches([image])
+            maps, mask = self.maps(self.prepare(batch))
+            pooled, found = self.pooling(maps, mask)[0].cpu().numpy(), self.pooling.parts(maps, mask)
+        if not np.allclose(pooled, found.vector, atol=1e-4):
+            raise ModelError(f"{self.name}: the parts of {self.pooling_name} do not add up to its vector")
+        return found
 
     # -- fitting ------------------------------------------------------------------------------------------------
 

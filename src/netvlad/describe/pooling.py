@@ -15,15 +15,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netvlad.describe.parts import channel_parts
 from netvlad.describe.vlad import VLAD, NetVLAD, Pooling
 from netvlad.errors import ModelError
 from netvlad.registry import poolings, register_pooling
-from netvlad.types import FloatArray
+from netvlad.types import FloatArray, Parts
 
 # The largest share of a cell that may be undefined. A small gap, filled with the nearest defined colours, changes a
 # vector less than leaving its cell out. With a quarter, photos with cracks and specks have vectors 0.2 to 0.6 times as
 # far from those of the whole photos as when every touched cell is dropped; photos with large holes hardly change.
 UNDEFINED_SHARE = 0.25
+
+
+@runtime_checkable
+class SeparablePooling(Protocol):
+    """A pooling whose vectors are sums over locations, such as all of this package."""
+
+    def parts(self, x: Tensor, mask: Tensor | None = None) -> Parts:
+        """Take the vector of one map (1, D, H, W) apart, with its mask (1, 1, H, W) or None."""
 
 
 @runtime_checkable
@@ -68,6 +77,13 @@ class Max(Spatial):
             x = x.masked_fill(mask == 0, -torch.inf)
         return F.normalize(x.amax(dim=(2, 3)), dim=1)
 
+    def parts(self, x: Tensor, mask: Tensor | None = None) -> Parts:
+        """The vector of one map (1, D, H, W) as a sum over its locations: a maximum is shared by those that have it."""
+        x = x.float() if mask is None else x.float().masked_fill(mask == 0, -torch.inf)
+        largest = x.amax(dim=(2, 3), keepdim=True)
+        at = (x == largest).float()
+        return channel_parts(at / at.sum(dim=(2, 3), keepdim=True) * largest, mask)
+
 
 @register_pooling("avg")
 class Avg(Spatial):
@@ -75,6 +91,10 @@ class Avg(Spatial):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return F.normalize(_mean(x.float(), mask), dim=1)
+
+    def parts(self, x: Tensor, mask: Tensor | None = None) -> Parts:
+        """The vector of one map (1, D, H, W) as a sum over its locations."""
+        return channel_parts(x.float() if mask is None else x.float() * mask, mask)
 
 
 @register_pooling("gem")
@@ -91,6 +111,12 @@ class GeM(Spatial):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         powered = _mean(x.float().clamp_min(1e-6).pow(self.p), mask)
         return F.normalize(powered.pow(1 / self.p), dim=1)
+
+    def parts(self, x: Tensor, mask: Tensor | None = None) -> Parts:
+        """The vector of one map (1, D, H, W) as a sum over its locations: m^(1/p) is the sum of x^p m^(1/p - 1)."""
+        powers = x.float().clamp_min(1e-6).pow(self.p)
+        powers = powers if mask is None else powers * mask
+        return channel_parts(powers * _mean(powers, mask).pow(1 / self.p - 1)[:, :, None, None], mask)
 
 
 def _mean(x: Tensor, mask: Tensor | None) -> Tensor:

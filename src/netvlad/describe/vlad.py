@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netvlad.describe.parts import cluster_parts
 from netvlad.describe.soft_residuals import EPS, SoftResiduals, inverse_norm
 from netvlad.errors import ModelError
-from netvlad.types import FloatArray
+from netvlad.types import FloatArray, Parts
 
 
 def aggregate(assignment: Tensor, x: Tensor, inverse: Tensor, centres: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -94,6 +95,16 @@ class NetVLAD(Pooling):
         found: Tensor = SoftResiduals.apply(x, self.weight, self.bias, self.centres, flat)
         return found
 
+    def assignment(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """How much of each location of (N, D, L) counts for each cluster, (N, K, L); none of what a mask leaves out."""
+        products = torch.matmul(self.weight, x) * inverse_norm(x)
+        share = (products if self.bias is None else products + self.bias[:, None]).softmax(dim=1)
+        return share if mask is None else share * mask.flatten(2)
+
+    def parts(self, x: Tensor, mask: Tensor | None = None) -> Parts:
+        """The vector of one map (1, D, H, W) as a sum over its locations."""
+        return cluster_parts(x, mask, self.assignment(locations(x), mask), self.centres, self.normalise)
+
     def normalise(self, residuals: Tensor) -> Tensor:
         """Residual sums (N, K, D) -> (N, K * D), rows of unit length."""
         return normalise(residuals)
@@ -131,10 +142,21 @@ class VLAD(Pooling):
         with torch.autocast(x.device.type, enabled=False):
             x = locations(x)
             inverse = inverse_norm(x)
-            half = self.centres.square().sum(1, keepdim=True) / 2
-            nearest = (torch.matmul(self.centres, x) * inverse - half).argmax(dim=1, keepdim=True)
-            hard = torch.zeros(x.shape[0], len(half), x.shape[2], dtype=x.dtype, device=x.device)
-            return normalise(aggregate(hard.scatter_(1, nearest, 1.0), x, inverse, self.centres, mask))
+            return normalise(aggregate(self.assignment(x, inverse), x, inverse, self.centres, mask))
+
+    def assignment(self, x: Tensor, inverse: Tensor) -> Tensor:
+        """(N, K, L): 1 for the nearest centre of each location of (N, D, L), else 0; inverse (N, 1, L) = 1 / |x|."""
+        half = self.centres.square().sum(1, keepdim=True) / 2
+        nearest = (torch.matmul(self.centres, x) * inverse - half).argmax(dim=1, keepdim=True)
+        hard = torch.zeros(x.shape[0], len(half), x.shape[2], dtype=x.dtype, device=x.device)
+        return hard.scatter_(1, nearest, 1.0)
+
+    def parts(self, x: Tensor, mask: Tensor | None = None) -> Parts:
+        """The vector of one map (1, D, H, W) as a sum over its locations."""
+        flat = locations(x)
+        assignment = self.assignment(flat, inverse_norm(flat))
+        counted = assignment if mask is None else assignment * mask.flatten(2)
+        return cluster_parts(x, mask, counted, self.centres, normalise)
 
     @torch.no_grad()
     def initialise(self, centres: FloatArray, descriptors: FloatArray | None = None) -> None:

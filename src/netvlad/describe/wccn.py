@@ -41,8 +41,20 @@ class WCCN(nn.Module):
         return {"within": len(self.gains)}
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.float()
-        return F.normalize(x + ((x @ self.directions.T) * self.gains) @ self.directions, dim=1)
+        return F.normalize(self.linear(x.float()), dim=1)
+
+    @property
+    def mean(self) -> Tensor:
+        """What is subtracted first, (D,): zeros."""
+        return self.directions.new_zeros(self.dim)
+
+    def linear(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N, D), without the normalisation."""
+        return x + ((x @ self.directions.T) * self.gains) @ self.directions
+
+    def transposed(self, z: Tensor) -> Tensor:
+        """The transposed of `linear`, which is symmetric."""
+        return self.linear(z)
 
     def of_maps(self, maps: Tensor) -> Tensor:
         """Transform each location of (N, D, H, W), without the normalisation."""

@@ -41,7 +41,15 @@ class Whitening(nn.Module):
         return self.dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.normalize((x.float() - self.mean) @ self.matrix.T, dim=1)
+        return F.normalize(self.linear(x.float() - self.mean), dim=1)
+
+    def linear(self, x: Tensor) -> Tensor:
+        """W x: (N, D) -> (N, d)."""
+        return x @ self.matrix.T
+
+    def transposed(self, z: Tensor) -> Tensor:
+        """W^T z: (N, d) -> (N, D)."""
+        return z @ self.matrix
 
     def cropped(self, dim: int) -> Whitening:
         """The first `dim` outputs, normalised again; PCA is not refitted. Raises ModelError if there are fewer."""

@@ -1,0 +1,1 @@
+"""What in two photos agrees: their similarity taken apart into what each location adds to it."""
