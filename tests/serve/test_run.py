@@ -4,37 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
-from contextlib import contextmanager
 from urllib.request import urlopen
 
 import pytest
-import uvicorn
 
-from fixtures.uploads import jpeg, small
-from netvlad.serve.app import create_app
-from netvlad.serve.run import configuration
-
-
-@contextmanager
-def running(opened, **settings):
-    """A server in a thread: yields its port and itself."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = create_app(opened, small(**settings))
-    server = uvicorn.Server(configuration(app, "127.0.0.1", port, 5))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield port, server
-    finally:
-        server.should_exit = True
-        thread.join(20)
-    assert not thread.is_alive()
+from fixtures.uploads import jpeg, running
 
 
 @pytest.fixture(scope="module")
