@@ -85,3 +85,12 @@ def test_what_cannot_be_fitted(refused, town, tmp_path, options, words):
     given = ["--places", town, "--out", tmp_path / "m", "--backbone", "test_resnet", "--clusters", "4"]
     assert words in refused("fit", *given, *options)
     assert not (tmp_path / "m").exists()
+
+
+def test_without_a_model_it_takes_what_the_package_brings(netvlad, refused, town, tmp_path, monkeypatch):
+    monkeypatch.delenv("NETVLAD_WEIGHTS", raising=False)
+    ran = netvlad("fit", "--places", town, "--out", tmp_path / "m", "--pooling", "max")
+    assert ran.code == 0
+    assert load_folder(tmp_path / "m").name == "tf_efficientnet_lite0-max"
+    given = ["--places", town, "--out", tmp_path / "n", "--model", "default"]
+    assert "leave --cameras out" in refused("fit", *given, "--cameras", tmp_path / "none.csv")

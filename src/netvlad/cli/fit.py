@@ -20,7 +20,8 @@ def run(
         str | None, typer.Option(help="Name of a model, such as densevlad, instead of --backbone and --pooling.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", "--trunk", help="A timm architecture, or alexnet (resnet18).")
+        str | None,
+        typer.Option("--backbone", "--trunk", help="A timm architecture, or alexnet (tf_efficientnet_lite0)."),
     ] = None,
     stage: Annotated[str | None, typer.Option(help="Stage to crop it at, e.g. layer3 or conv5_3.")] = None,
     pooling: Annotated[str | None, typer.Option(help="max, avg, gem, vlad, netvlad or netvlad2 (netvlad).")] = None,
@@ -40,6 +41,7 @@ def run(
     """Fit a model's cluster centres and whitening on photos, and save it. It needs no training and no positions."""
     from netvlad.cli.common import read_places, say
     from netvlad.describe.base import BaseDescriber
+    from netvlad.describe.default import BACKBONE, DefaultNetVLAD
     from netvlad.describe.fit import fit
     from netvlad.describe.fixed_cameras import fit_cameras, fit_local
     from netvlad.describe.network import NetworkDescriber
@@ -51,10 +53,12 @@ def run(
         raise ModelError(f"--model {model} includes both: leave --backbone and --pooling out, or --model")
     if whiten and cameras:
         raise ModelError("--whiten and --cameras are two ways to whiten: choose one")
-    name = model or f"{backbone or 'resnet18'}-{pooling or 'netvlad'}"
+    name = model or f"{backbone or BACKBONE}-{pooling or 'netvlad'}"
     describer = load(name, **model_options(clusters, stage, resize, trust_code=trust_code))
     if not isinstance(describer, BaseDescriber):
         raise ModelError(f"{name} of another package cannot be fitted here: use it as it is")
+    if cameras and isinstance(describer, DefaultNetVLAD):
+        raise ModelError(f"{name} is normalised by cameras of its own: leave --cameras out, or leave --model out")
     seen = read_places(cameras, strict) if cameras else None
     by_camera = (seen.path.tolist(), seen.place.tolist()) if seen is not None else None
     if by_camera and isinstance(describer, NetworkDescriber) and not describer.ready:
