@@ -17,6 +17,7 @@ from netvlad.cli import (
     datasets,
     demo,
     evaluate,
+    explain,
     fit,
     import_matconvnet,
     index,
@@ -49,7 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-finding = (index, locate, serve, info, check, restore, demo)
+finding = (index, locate, explain, serve, info, check, restore, demo)
 measuring = (evaluate, compare, models, fit, train, import_matconvnet, cutouts, synthesise)
 for module in finding + measuring:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)
