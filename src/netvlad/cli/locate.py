@@ -16,7 +16,12 @@ EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html
 
 def run(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
-    index: Annotated[Path, typer.Option(help="An index made by `netvlad index`.")],
+    index: Annotated[Path | None, typer.Option(help="An index made by `netvlad index`.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="Ask a running `netvlad serve` instead: http://HOST:PORT, with ?map=NAME for another map."),
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token that the server asks for.")] = None,
     top: Annotated[int, typer.Option(help="How many matches to show.", min=1)] = 5,
     rerank: Annotated[
         int | None, typer.Option(help="Verify so many best by geometry: local features that agree.", min=1)
@@ -42,11 +47,19 @@ def run(
     from dataclasses import replace
 
     from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
+    from netvlad.errors import NetvladError
     from netvlad.maps.asked import parse_where
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
     from netvlad.search.rerank import RerankOptions
 
+    if server is not None:
+        if index or rerank or use_gps or root or trust_code or page:
+            raise NetvladError("--server answers itself: leave out --index, --rerank, --use-gps, --root and --map")
+        _ask(server, photos, token_file, unreadable, as_json, top=top, near=near, bbox=bbox, after=after, before=before)
+        return
+    if index is None:
+        raise NetvladError("say what to ask: --index campus.vpr, or --server http://127.0.0.1:8000")
     options = RerankOptions(best=rerank) if rerank else None
     where = parse_where(near, bbox, after, before)
     paths, closed = _expand(photos)
@@ -72,6 +85,41 @@ def run(
     if use_gps:
         lines = [location.query for location in found if location.gps is None]
         tell(f"{len(lines)} photos state no position, and were looked for everywhere", lines)
+    tell_unreadable(bad)
+    write_unreadable(bad, unreadable)
+    if bad:
+        raise typer.Exit(1)
+
+
+def _ask(
+    server: str,
+    photos: list[Path],
+    token_file: Path | None,
+    unreadable: Path | None,
+    as_json: bool,
+    **conditions: str | int | None,
+) -> None:
+    """Print what a server answers."""
+    import json
+
+    from netvlad.cli.common import printable, tell_unreadable, write_unreadable
+    from netvlad.cli.serve import check_extra
+    from netvlad.maps.answers import location_from_dict
+
+    check_extra("httpx2")
+    from netvlad.serve.client import locate_at
+    from netvlad.serve.settings import read_token
+
+    paths, bad = _expand(photos)
+    answers = locate_at(server, paths, token=read_token(token_file), **conditions)
+    answers += [{"photo": path, "error": reason} for path, reason in bad.items()]
+    bad = {answer["photo"]: answer["error"] for answer in answers if "error" in answer}
+    if as_json:
+        print(json.dumps(answers, indent=2, ensure_ascii=False))
+    else:
+        for answer in answers:
+            if "error" not in answer:
+                print(printable(location_from_dict(answer).to_text()), end="\n\n")
     tell_unreadable(bad)
     write_unreadable(bad, unreadable)
     if bad:

@@ -34,7 +34,7 @@ def run(
     """
     from netvlad.cli.common import say
 
-    _check_extra()
+    check_extra("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pmtiles")
     from netvlad.serve.app import create_app
     from netvlad.serve.run import run as serve
     from netvlad.serve.served_map import open_maps
@@ -51,12 +51,11 @@ def run(
     serve(app, host, port, grace=settings.deadline)
 
 
-def _check_extra() -> None:
-    """Raise NetvladError where a package of the extra is missing."""
+def check_extra(*names: str) -> None:
+    """Raise NetvladError where one of these packages of the extra is missing."""
     from importlib.util import find_spec
 
     from netvlad.errors import NetvladError
 
-    names = ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pmtiles")
     if missing := [name for name in names if find_spec(name) is None]:
         raise NetvladError(f"serving needs {', '.join(missing)}: {EXTRA}")
