@@ -23,8 +23,8 @@ def locate_at(
 ) -> list[dict[str, Any]]:
     """The answer for each of `photos` (paths) as JSON, in order; {"photo", "error"} for one that cannot be read.
 
-    server: its address, with ?map=NAME for another map than its first. conditions: top, near, bbox, after and before, as
-    the service takes them; None for those that are not asked for. While the server is full it is asked again. Raises
+    server: its address, with ?map=NAME for another map than its first. conditions: top, near, bbox, after and before,
+    as the service takes them; None for those that are not asked for. While the server is full it is asked again. Raises
     NetvladError where it does not answer or refuses.
     """
     import httpx2
