@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from netvlad.maps import roots
 from netvlad.maps.index import PlaceIndex
 from netvlad.maps.opening import moved_root
 from netvlad.maps.roots import Root, common_folder, find_root
@@ -36,6 +39,30 @@ def test_paths_come_back(root, path, stored):
     assert Root(root).stored(pa.array([path])).to_pylist() == [stored]
     assert Root(root).opened(pa.array([stored])).to_pylist() == [path]
     assert Root(root).stored_one(path) == stored
+    assert Root(root).opened_one(stored) == path
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "stored", "opened"),
+    [
+        ("C:\\a b", "C:\\a b\\ü\\1.jpg", "ü/1.jpg", "C:\\a b\\ü\\1.jpg"),
+        ("C:\\a b", "c:\\A B\\1.jpg", "1.jpg", "C:\\a b\\1.jpg"),
+        ("C:\\a", "D:\\a\\1.jpg", "D:\\a\\1.jpg", "D:\\a\\1.jpg"),
+        ("C:\\a", "\\\\server\\a\\1.jpg", "\\\\server\\a\\1.jpg", "\\\\server\\a\\1.jpg"),
+        ("\\\\server\\a", "\\\\server\\a\\b\\1.jpg", "b/1.jpg", "\\\\server\\a\\b\\1.jpg"),
+        ("D:\\", "D:\\1.jpg", "1.jpg", "D:\\1.jpg"),
+    ],
+)
+def test_paths_of_windows_come_back(root, path, stored, opened, monkeypatch):
+    monkeypatch.setattr(roots, "os", SimpleNamespace(name="nt", sep="\\", path=ntpath))
+    assert Root(root).stored_one(path) == stored
+    assert Root(root).opened_one(stored) == opened
+
+
+def test_another_drive_has_no_common_folder(monkeypatch):
+    monkeypatch.setattr(roots, "os", SimpleNamespace(name="nt", sep="\\", path=ntpath))
+    assert common_folder(np.array(["C:\\a\\1.jpg", "D:\\a\\2.jpg"], object)) == ""
+    assert common_folder(np.array(["C:\\a\\1.jpg", "C:\\a\\b\\2.jpg"], object)) == "C:\\a"
 
 
 @posix

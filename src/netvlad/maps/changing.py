@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from netvlad.errors import PlaceIndexError
 from netvlad.maps.adding import Added, append_new
 from netvlad.maps.manifest import read_manifest
 from netvlad.maps.opening import open_store, settle_root
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.survey import rows_at, survey_of
-from netvlad.maps.sync import Synced, agree, findings, update_known, would_empty
+from netvlad.maps.sync import Synced, agree, check_vanishing, findings, update_known
 from netvlad.maps.versions import readable_version, restore
 from netvlad.maps.where import Where
 from netvlad.places import Places
@@ -48,12 +47,8 @@ def sync_places(
 ) -> tuple[Synced, Snapshot]:
     """See `PlaceIndex.sync`. source: an absolute path, "" for all rows."""
     survey = survey_of(snapshot.store, places, source=source, scoped=True)
-    if not keep_missing and would_empty(survey):
-        raise PlaceIndexError(
-            f"none of its {len(snapshot.store)} photos is there any more, which would leave it empty: is a disk not "
-            "mounted, or did the photos move (root=, --root)? To empty it on purpose, make another index",
-            path=snapshot.folder,
-        )
+    if not keep_missing:
+        check_vanishing(survey, snapshot.store.version)
     act = partial(agree, survey, model, keep_missing=keep_missing, workers=workers)
     return _carry_out(snapshot, survey.removes, act)
 

@@ -29,7 +29,7 @@ class Root:
         if not self.folder:
             return paths
         prefix = self.folder.rstrip(os.sep) + os.sep
-        below = pc.starts_with(paths, prefix)
+        below = pc.starts_with(paths, prefix, ignore_case=os.name == "nt")  # c: and C: are one drive
         short = pc.utf8_slice_codeunits(paths, start=len(prefix))
         if os.name == "nt":
             short = pc.replace_substring(short, "\\", "/")
@@ -57,6 +57,10 @@ class Root:
     def stored_one(self, path: str) -> str:
         """How one absolute path is stored; the root itself is "."."""
         return "." if self.folder and path == self.folder else str(self.stored(_strings([path]))[0])
+
+    def opened_one(self, path: str) -> str:
+        """The absolute path of one that `stored_one` gave."""
+        return self.folder if self.folder and path == "." else str(self.opened(_strings([path]))[0])
 
 
 def common_folder(paths: Array) -> str:

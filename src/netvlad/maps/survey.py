@@ -31,8 +31,8 @@ READERS = 8  # threads that read files to know their content
 class Survey:
     """The distinct `places` with `stamps` of their files, the rows that are `held`, and the `plan` for them.
 
-    source: where the places came from, as it is stored. repeated: number of places that were named twice. misnamed:
-    paths that no table can hold -> reason.
+    scope (m,) bool: rows that go if no photo is theirs. source: where the places came from, as it is stored. repeated:
+    number of places that were named twice. misnamed: paths that no table can hold -> reason.
     """
 
     store: Store
@@ -40,6 +40,7 @@ class Survey:
     stamps: tuple[Array, Array]
     held: pa.Table
     plan: Plan
+    scope: BoolArray
     source: str
     repeated: int
     misnamed: dict[str, str]
@@ -83,7 +84,7 @@ def survey_of(store: Store, places: Places, *, source: str = "", scoped: bool = 
         first = np.flatnonzero(index_in(wanted.column("path"), wanted.column("path")) == np.arange(len(places)))
         places, wanted = places[first], wanted.take(first)
     stamps = stamps_of(places.path, len(places)) if files else _held_stamps(held, wanted)
-    scope = rows_from(store, source) & ~hidden if scoped else np.zeros(held.num_rows, bool)
+    scope = rows_from(store, held, source) & ~hidden if scoped else np.zeros(held.num_rows, bool)
 
     def digests(photos: Array) -> list[bytes]:
         return _digests(places.path[photos].tolist())
@@ -94,7 +95,7 @@ def survey_of(store: Store, places: Places, *, source: str = "", scoped: bool = 
 
     plan = compare(held, wanted, stamps, scope, digests, absent)
     source = store.root.stored_one(source) if source else ""
-    return Survey(store, places, stamps, held, plan, source, repeated, misnamed)
+    return Survey(store, places, stamps, held, plan, scope, source, repeated, misnamed)
 
 
 def places_table(store: Store, places: Places) -> pa.Table:
@@ -123,18 +124,22 @@ def _held_stamps(held: pa.Table, wanted: pa.Table) -> tuple[Array, Array]:
     return sizes[rows], times[rows]
 
 
-def rows_from(store: Store, source: str) -> BoolArray:
-    """The rows that came from a folder or table, and those of unknown source below it; for "" all."""
+def rows_from(store: Store, held: pa.Table, source: str) -> BoolArray:
+    """The rows, `held` with path and source, that came from a folder or table, and those of unknown source below it.
+
+    For "" all.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     if not source:
-        return np.ones(len(store), bool)
-    held = store.held(["path", *(["source"] if store.has_sources else [])])
-    below: Array = pc.starts_with(store.root.opened(held.column("path")), source.rstrip(os.sep) + os.sep).to_numpy()
+        return np.ones(held.num_rows, bool)
+    below = pc.starts_with(store.root.opened(held.column("path")), source.rstrip(os.sep) + os.sep)
     if not store.has_sources:
-        return below
-    known = held.column("source").to_numpy()
-    found: BoolArray = np.isin(known, [source, store.root.stored_one(source)]) | ((known == "") & below)
+        return np.asarray(below.to_numpy(), bool)
+    known = held.column("source")
+    ours = pc.is_in(known, value_set=pa.array([source, store.root.stored_one(source)]))
+    found: BoolArray = pc.or_(ours, pc.and_(pc.equal(known, ""), below)).to_numpy()
     return found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from netvlad.errors import PlaceIndexError, PlaceIndexWarning
 from netvlad.images.decode import photo_digest
 from netvlad.maps.adding import Fresh, describe_fresh
 from netvlad.maps.store import Store
@@ -14,6 +16,7 @@ from netvlad.runtime.progress import progress
 from netvlad.types import Array, BoolArray, Describer
 
 REWRITTEN = 1 << 26  # bytes of vectors that are written anew at once
+MANY = 100  # rows of which nobody is warned that most go: there are few enough to look at
 
 
 @dataclass
@@ -98,11 +101,24 @@ def update_known(survey: Survey) -> tuple[Synced, list[int]]:
     return findings(survey), plan.rows[plan.changed].tolist()
 
 
-def would_empty(survey: Survey) -> bool:
-    """Whether all rows go and nothing that can be read comes."""
-    plan = survey.plan
+def check_vanishing(survey: Survey, version: int) -> None:
+    """Raise PlaceIndexError where every row in scope goes and nothing that can be read comes: a disk is not mounted.
+
+    Warn with PlaceIndexWarning where most go. version: that of the table, which brings them back.
+    """
+    plan, scope, folder = survey.plan, survey.scope, survey.store.folder.parent
+    going, all_of = int((plan.vanished & scope).sum()), int(scope.sum())
+    where = f" from {survey.store.root.opened_one(survey.source)}" if survey.source else ""
     comes = plan.fresh & (survey.stamps[0] >= 0)
-    return len(plan.vanished) > 0 and bool((plan.vanished | plan.stale).all()) and not comes.any()
+    if all_of and (plan.vanished | plan.stale)[scope].all() and not comes.any():
+        raise PlaceIndexError(
+            f"none of its {all_of} photos{where} is there any more: is a disk not mounted, or did the photos move "
+            "(root=, --root)? To take them out on purpose, use PlaceIndex.remove, or make another index",
+            path=folder,
+        )
+    if going >= MANY and going > all_of / 2:
+        text = f"{folder}: {going} of its {all_of} photos{where} are gone, and leave it: is a disk not mounted? "
+        warnings.warn(f"{text}`netvlad restore {folder} {version}` brings them back", PlaceIndexWarning, stacklevel=5)
 
 
 def _described(survey: Survey, fresh: Fresh) -> tuple[list[str], list[str]]:
