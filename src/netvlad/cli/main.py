@@ -18,12 +18,14 @@ from netvlad.cli import (
     demo,
     evaluate,
     explain,
+    export,
     fit,
     import_matconvnet,
     index,
     info,
     locate,
     models,
+    pairs,
     restore,
     serve,
     synthesise,
@@ -50,7 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-finding = (index, locate, explain, serve, info, check, restore, demo)
+finding = (index, locate, explain, serve, info, check, restore, export, pairs, demo)
 measuring = (evaluate, compare, models, fit, train, import_matconvnet, cutouts, synthesise)
 for module in finding + measuring:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)

@@ -1,0 +1,32 @@
+"""netvlad export: write a map as files of other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: netvlad export campus.vpr --to hloc --out hloc/"
+
+
+def run(
+    index: Annotated[Path, typer.Argument(help="The index to export.", metavar="INDEX")],
+    to: Annotated[str, typer.Option(help="hloc, colmap-pairs, faiss, qdrant or table.")],
+    out: Annotated[Path, typer.Option(help="The folder or file to write; nothing is overwritten.")],
+    top: Annotated[
+        int | None,
+        typer.Option(help="Pair each photo with so many of the most similar (20); hloc, colmap-pairs.", min=1),
+    ] = None,
+) -> None:
+    """Write an index as files that other tools read: vectors, pairs or places.
+
+    Photos are named by their path relative to the root of the index.
+    """
+    from netvlad.cli.common import say
+    from netvlad.export.formats import export
+    from netvlad.maps.index import PlaceIndex
+
+    opened = PlaceIndex.open(index)
+    for file in export(opened, to, out, top=top):
+        say(f"wrote {file}")
