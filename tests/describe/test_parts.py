@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 
 from netvlad.describe.parts import ClusterParts, StoredParts
+from netvlad.describe.parts import cluster_parts as cluster_parts_of
+from netvlad.describe.vlad import normalise
 
 
 def cluster_parts(seed: int = 0):
@@ -38,3 +42,17 @@ def test_sums_over_cells_with_an_empty_one(both):
     found = parts.summed(np.array([[2, 0, 2], [0, 0, 3]]), 4)
     for cell, members in enumerate(([1, 3, 4], [], [0, 2], [5])):
         np.testing.assert_allclose(found[cell], shares[members].sum(axis=0).ravel(), atol=1e-5)
+
+
+def test_a_cluster_of_which_a_photo_has_next_to_nothing():
+    """Below 1e-12 a norm divides no longer, and the cluster is as short in the parts as in the vector."""
+    g = torch.Generator().manual_seed(0)
+    x, centres = torch.randn(1, 5, 2, 3, generator=g), torch.randn(2, 5, generator=g) / 3
+    assignment = torch.rand(1, 2, 6, generator=g)
+    assignment[:, 0] *= 2e-13
+    unit = F.normalize(x.flatten(2), dim=1)
+    residuals = assignment @ unit.transpose(1, 2) - assignment.sum(2, keepdim=True) * centres
+    parts = cluster_parts_of(x, None, assignment, centres, normalise)
+    expected = normalise(residuals)[0].numpy()
+    assert 0.01 < np.linalg.norm(expected[:5]) < 0.6
+    np.testing.assert_allclose(parts.vector, expected, atol=1e-5)

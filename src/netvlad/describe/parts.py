@@ -80,7 +80,7 @@ def cluster_parts(
     unit = flat * inverse_norm(flat)
     residuals = torch.matmul(assignment, unit.transpose(1, 2)) - assignment.sum(-1, keepdim=True) * centres
     lengths = residuals.norm(dim=2)
-    scale = normalise(residuals).view_as(residuals).norm(dim=2) / lengths.clamp_min(EPS)
+    scale = normalise(residuals).view_as(residuals).norm(dim=2) / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)
     weights = assignment * scale[:, :, None]
     weights, unit, centres = (tensor.detach().float().cpu() for tensor in (weights[0], unit[0], centres))
     return ClusterParts(weights.numpy(), unit.numpy(), centres.numpy(), _defined(x, mask))
