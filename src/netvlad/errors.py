@@ -58,5 +58,9 @@ class PlaceIndexError(NetvladError):
     """An index is missing, does not fit the model, or cannot do what is asked."""
 
 
+class DiskFullError(PlaceIndexError):
+    """There is no room for what is to be written to an index; what was finished is kept."""
+
+
 class PlaceIndexWarning(UserWarning):
     """A part of an index was damaged, missing or behind, and what was done about it."""

@@ -6,7 +6,8 @@ import lance
 import numpy as np
 import pytest
 
-from netvlad.errors import PlaceIndexError
+from netvlad.errors import DiskFullError, PlaceIndexError, PlaceIndexWarning
+from netvlad.maps import versions
 from netvlad.maps.index import PlaceIndex
 from netvlad.maps.stamps import FileStamp
 from netvlad.maps.store import Store
@@ -118,3 +119,35 @@ def test_an_index_that_was_restored_answers_and_goes_on(street, grid, tmp_path):
     for held in (index, PlaceIndex.open(index.folder, grid())):
         assert [held.locate(path).matches[0].path for path in places.path[:5]] == places.path[:5].tolist()
     assert index.sync(places, workers=0).new == places.path[5:].tolist()
+
+
+def test_a_full_disk_is_told_in_bytes_and_leaves_nothing(store, monkeypatch):
+    put(store, "a")
+    files = sorted(store.folder.rglob("*"))
+    write = lance.fragment.write_fragments
+
+    def full(*args, **options):
+        write(*args, **options)
+        raise OSError("LanceError(IO): No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lance.fragment, "write_fragments", full)
+        with pytest.raises(DiskFullError, match=r"about 0\.00 MB are to be written and [\d,.]+ MB are free"):
+            put(store, "b")
+    assert sorted(store.folder.rglob("*")) == files
+    put(store, "b")
+    assert names(store) == "ab"
+
+
+def test_what_need_not_be_written_is_left_on_a_full_disk(store, monkeypatch):
+    put(store, "a")
+
+    def full(_):
+        raise OSError("LanceError(IO): No space left on device (os error 28)")
+
+    for name in ("_tag", "_merge_small"):
+        with monkeypatch.context() as patched:
+            patched.setattr(versions, name, full)
+            with pytest.warns(PlaceIndexWarning, match="the disk is full"):
+                store.merge()
+    assert names(store) == "a"

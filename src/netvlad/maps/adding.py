@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netvlad.errors import DiskFullError
 from netvlad.maps.survey import Survey
 from netvlad.runtime.progress import progress
 from netvlad.types import Describer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from netvlad.describe.stream import Described
 
 SECONDS = 10.0  # work that is lost at most when describing is killed
+PLACE_BYTES = 200  # that a row takes beside its vector
 
 
 @dataclass
@@ -87,6 +89,11 @@ def describe_fresh(survey: Survey, model: Describer, *, workers: int | None = No
                 if time.monotonic() - last > SECONDS:
                     flush()
                     last = time.monotonic()
+            flush()
+    except DiskFullError as e:
+        missing = (len(todo) - len(result.photos)) * (2 * survey.store.dim + PLACE_BYTES)
+        done = f"{len(result.photos)} of {len(todo)} new photos are in, and the others need about"
+        raise DiskFullError(f"{e.reason}; {done} {missing / 1e6:,.2f} MB", path=e.path) from e
     finally:  # also on Ctrl-C: what is described is kept
         flush()
     return result

@@ -72,6 +72,7 @@ def _model(folder: Path, manifest: Manifest) -> Finding:
 def _table(store: Store, deep: bool) -> Iterator[Finding]:
     rows = len(store)
     store.places()
+    store.held()
     if not store.has_sums:
         text = f"{rows} photos, written before there were checksums; they are added with the next photos"
         yield Finding("places.lance", True, text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from netvlad.errors import PlaceIndexError
+from netvlad.errors import PlaceIndexError, PlaceIndexWarning
 from netvlad.maps.manifest import Manifest, read_manifest, write_manifest
 from netvlad.maps.roots import Root, common_folder, find_root, relative_to_map
 from netvlad.maps.store import Store
@@ -24,6 +25,9 @@ def open_store(folder: Path, manifest: Manifest, root: str | None = None) -> Sto
     store = Store(folder / "places.lance")
     if (store.map_id, store.dim) != (manifest.map_id, manifest.dim):
         raise PlaceIndexError(f"is the table of another index: {REMEDY}", path=store.folder)
+    if lost := store.lost_version:
+        text = f"{store.folder}: version {lost} is gone, so version {store.version} is used; `netvlad index` mends it"
+        warnings.warn(text, PlaceIndexWarning, stacklevel=3)
     if root or manifest.root:
         store.root = Root(root or find_root(manifest.root, manifest.root_from_map, folder, store.first_path()))
     return store

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SUMS = ("place_sum", "vector_sum")  # XXH3 of the place and of the vector of each row
+SOURCE_SUM = "source_sum"  # XXH3 of the source of each row
 
 
 def schema(dim: int) -> pa.Schema:
@@ -28,7 +29,18 @@ def schema(dim: int) -> pa.Schema:
     kinds = {object: pa.string(), "datetime64[s]": pa.timestamp("s")}
     fields = [(name, kinds.get(COLUMNS[name]) or pa.from_numpy_dtype(COLUMNS[name])) for name in COLUMNS]
     fields += [("size", pa.int64()), ("mtime_ns", pa.int64()), ("digest", pa.binary(16)), ("source", pa.string())]
-    return pa.schema([*fields, ("vector", pa.list_(pa.float16(), dim)), *((name, pa.uint64()) for name in SUMS)])
+    return pa.schema(
+        [*fields, ("vector", pa.list_(pa.float16(), dim)), *((name, pa.uint64()) for name in (*SUMS, SOURCE_SUM))]
+    )
+
+
+def check_schema(found: pa.Schema) -> None:
+    """Raise ValueError unless a table has the columns of `schema`, but for those that earlier versions lack."""
+    wanted = schema(found.field("vector").type.list_size)
+    strange = [field.name for field in found if field.name not in wanted.names or wanted.field(field.name) != field]
+    missing = set(wanted.names) - set(found.names) - {"place", "source", *SUMS, SOURCE_SUM}
+    if strange or missing:
+        raise ValueError(f"has the columns {', '.join(found.names)}")
 
 
 def half(column: Any, dim: int) -> Array:
@@ -74,6 +86,17 @@ def place_sums(places: Places, columns: Sequence[str]) -> Array:
     joined = ("\0".join(row).encode() for row in texts)
     sums = (xxhash.xxh3_64_intdigest(row.tobytes() + text) for row, text in zip(packed, joined, strict=True))
     return np.fromiter(sums, np.uint64, len(places))
+
+
+def source_sums(sources: pa.Array) -> pa.Array:
+    """XXH3 of each source, uint64 (n,): there are few of them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import xxhash
+
+    different = pc.unique(sources)
+    sums = pa.array([xxhash.xxh3_64_intdigest(source.encode()) for source in different.to_pylist()], pa.uint64())
+    return pc.take(sums, pc.index_in(sources, different))
 
 
 def vector_sums(vectors: Array) -> Array:

@@ -14,18 +14,21 @@ import numpy as np
 from netvlad.errors import PlaceIndexError
 from netvlad.maps.roots import Root
 from netvlad.maps.rows import (
+    SOURCE_SUM,
     SUMS,
+    check_schema,
     half,
     place_columns,
     place_sums,
     places_of,
     schema,
+    source_sums,
     vector_column,
     vector_sums,
 )
 from netvlad.maps.stamps import FileStamp
 from netvlad.maps.upgrade import add_missing_columns
-from netvlad.maps.versions import REMEDY, commit, merge, reading
+from netvlad.maps.versions import REMEDY, commit, lost_version, merge, reading
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
 from netvlad.types import Array, FloatArray
@@ -54,6 +57,7 @@ class Store:
         with self._reading():
             self.dim: int = self._table.schema.field("vector").type.list_size
             self.map_id = ((self._table.schema.metadata or {}).get(b"map", b"")).decode()
+            check_schema(self._table.schema)
 
     def reopen(self, version: int | None = None) -> None:
         """Read the newest version from now on, or another."""
@@ -85,6 +89,11 @@ class Store:
         """Whether no later version has been written."""
         with self._reading():
             return bool(self._table.latest_version == self._table.version)
+
+    @property
+    def lost_version(self) -> int:
+        """The number of a later version that was finished and is not there any more, 0 for none."""
+        return lost_version(self._table)
 
     @property
     def has_sums(self) -> bool:
@@ -168,6 +177,7 @@ class Store:
         stored = replace(places, path=self.root.stored_objects(places.path))
         columns |= place_columns(stored, self._columns)
         columns["place_sum"] = pa.array(place_sums(stored, self._columns))
+        columns[SOURCE_SUM] = source_sums(columns["source"])
         table = pa.table({name: columns[name] for name in self._table.schema.names}).cast(self._table.schema)
         self._table = commit(self._table, without, table)
 
@@ -185,9 +195,15 @@ class Store:
         """
         import pyarrow.compute as pc
 
-        names = [n for n in self._table.schema.names if n not in ("vector", *SUMS)] if columns is None else columns
+        every = self._table.schema.names
+        names = [n for n in every if n not in ("vector", *SUMS, SOURCE_SUM)] if columns is None else list(columns)
+        sealed = [SOURCE_SUM] if "source" in names and SOURCE_SUM in every else []
         with self._reading():
-            table = self._table.to_table(columns=list(names), with_row_id=True).combine_chunks()
+            table = self._table.to_table(columns=[*names, *sealed], with_row_id=True).combine_chunks()
+        if sealed:
+            found = source_sums(table.column("source")).to_numpy()
+            self._compare(found, table.column(SOURCE_SUM), range(len(found)), "source")
+            table = table.drop_columns(sealed)
         for name in {"path", "source"} & set(names):
             stored = self.root.stored(table.column(name))
             if name == "path":

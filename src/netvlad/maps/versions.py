@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netvlad.errors import NetvladError, PlaceIndexError, PlaceIndexWarning, first_line
-from netvlad.runtime.files import flush
+from netvlad.errors import DiskFullError, NetvladError, PlaceIndexError, PlaceIndexWarning, first_line
+from netvlad.runtime.files import flush, is_full
 from netvlad.types import Array
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ DELETED = 0.25  # so large a share of removed rows is, too
 REMEDY = "restore the folder from a copy, or make the index anew from the photos"
 KEPT = 5  # finished states that can be restored, however old
 TAG = "state-"
+ROW_BYTES = 8  # that a removed row takes, at most
 
 
 @dataclass(frozen=True)
@@ -43,21 +45,44 @@ def commit(table: Any, without: Array | None, new: pa.Table | None) -> Any:
     """
     import lance
 
-    folder = Path(table.uri)
-    before = {name: set((folder / name).glob("*")) for name in ("data", "_deletions")}
-    if without is None or not len(without):
-        if new is None:
-            return table
-        operation = lance.LanceOperation.Append(lance.fragment.write_fragments(new, table, schema=table.schema))
-    else:
-        gone, fewer = _deleted(table, np.asarray(without, np.uint64))
-        added = [] if new is None else lance.fragment.write_fragments(new, table, schema=table.schema)
-        operation = lance.LanceOperation.Update(gone, fewer, added)
-    written = [file for name, old in before.items() for file in sorted(set((folder / name).glob("*")) - old)]
-    flush(*written, *(folder / name for name in before if (folder / name).is_dir()))
-    table = lance.LanceDataset.commit(table, operation, read_version=table.version)
-    flush_version(folder)
+    folder, read = Path(table.uri), table.version
+    before = _data_files(folder)
+    if not (new is not None or (without is not None and len(without))):
+        return table
+    try:
+        operation = _operation(table, without, new)
+        written = sorted(_data_files(folder) - before)
+        flush(*written, *{file.parent for file in written})
+        table = lance.LanceDataset.commit(table, operation, read_version=read)
+        flush_version(folder)
+    except BaseException as e:
+        if not is_full(e):
+            raise
+        if lance.dataset(str(folder)).version == read:  # nothing knows of these files
+            for file in _data_files(folder) - before:
+                file.unlink(missing_ok=True)
+        wanted = ROW_BYTES * len(() if without is None else without) + (0 if new is None else new.nbytes)
+        free = shutil.disk_usage(folder).free
+        raise DiskFullError(
+            f"the disk is full: about {wanted / 1e6:,.2f} MB are to be written and {free / 1e6:,.2f} MB are free; "
+            "what was finished is kept, and the same command goes on once there is room",
+            path=folder,
+        ) from e
     return table
+
+
+def _data_files(folder: Path) -> set[Path]:
+    return {file for name in ("data", "_deletions") for file in (folder / name).glob("*")}
+
+
+def _operation(table: Any, without: Array | None, new: pa.Table | None) -> Any:
+    """Write the files of a version, see `commit`; return what has to be committed."""
+    import lance
+
+    added = [] if new is None else lance.fragment.write_fragments(new, table, schema=table.schema)
+    if without is None or not len(without):
+        return lance.LanceOperation.Append(added)
+    return lance.LanceOperation.Update(*_deleted(table, np.asarray(without, np.uint64)), added)
 
 
 def _deleted(table: Any, without: Array) -> tuple[list[int], list[Any]]:
@@ -102,19 +127,31 @@ def merge(table: Any) -> None:
     be reading one. With a PlaceIndexWarning all stay if an older one is damaged, which this one does not need.
     reading: makes PlaceIndexErrors of what Lance raises.
     """
-    with reading(Path(table.uri)):
-        stats = [fragment.metadata for fragment in table.get_fragments()]
-        deleted = sum(fragment.num_deletions for fragment in stats)
-        if len(stats) > FRAGMENTS or deleted > DELETED * sum(fragment.physical_rows for fragment in stats):
-            table.optimize.compact_files()
+    try:
+        with reading(Path(table.uri)):
+            _merge_small(table)
+    except PlaceIndexError as e:
+        if not is_full(e):
+            raise
+        warnings.warn(
+            f"{table.uri}: small files are not merged, since the disk is full", PlaceIndexWarning, stacklevel=4
+        )
+        return
     try:
         with reading(Path(table.uri)):
             _tag(table)
             table.cleanup_old_versions(older_than=timedelta(hours=1), error_if_tagged_old_versions=False)
     except PlaceIndexError as e:
         cause = first_line(e.__cause__ or e)
-        text = f"{table.uri}: files of old versions stay, since one of them is damaged ({cause})"
-        warnings.warn(text, PlaceIndexWarning, stacklevel=4)
+        why = "the disk is full" if is_full(e) else f"one of them is damaged ({cause})"
+        warnings.warn(f"{table.uri}: files of old versions stay, since {why}", PlaceIndexWarning, stacklevel=4)
+
+
+def _merge_small(table: Any) -> None:
+    stats = [fragment.metadata for fragment in table.get_fragments()]
+    deleted = sum(fragment.num_deletions for fragment in stats)
+    if len(stats) > FRAGMENTS or deleted > DELETED * sum(fragment.physical_rows for fragment in stats):
+        table.optimize.compact_files()
 
 
 def _tag(table: Any) -> None:
@@ -125,6 +162,16 @@ def _tag(table: Any) -> None:
         table.tags.create(f"{TAG}{newest}", newest)
         for old in sorted(marked)[: max(0, len(marked) + 1 - KEPT)]:
             table.tags.delete(marked[old])
+
+
+def lost_version(table: Any) -> int:
+    """The newest finished state, where it is later than the newest version: that has gone. 0 where none has."""
+    try:
+        marked = [tag["version"] for name, tag in table.tags.list().items() if name.startswith(TAG)]
+    except Exception:  # a mark is damaged: the next change tells of it
+        return 0
+    newest = max(marked, default=0)
+    return newest if newest > table.latest_version else 0
 
 
 def list_versions(folder: Path) -> list[Version]:

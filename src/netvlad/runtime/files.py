@@ -106,6 +106,12 @@ def flush(*paths: str | os.PathLike[str]) -> None:
             os.close(descriptor)
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether an error, of any library, says that a disk or a quota is used up."""
+    said = str(error).lower()
+    return any(words in said for words in ("no space left", "quota exceeded", "not enough space on the disk"))
+
+
 def sha256(file: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
