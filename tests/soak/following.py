@@ -39,14 +39,18 @@ MOMENTS = (  # a sync kills itself before or after one of the calls of one of th
 
 @dataclass
 class World:
-    """`folder` holds photos/ and map.vpr. photos: path below photos/ -> (number of its content, latitude, heading)."""
+    """`folder` holds map.vpr and `below`, a folder.
+
+    photos: path below that -> (number of its content, latitude, heading).
+    """
 
     folder: Path
     photos: dict[str, tuple[int, float, float]] = field(default_factory=dict)
     drawn: int = 0
+    below: str = "photos"
 
     def path(self, name: str) -> Path:
-        return self.folder / "photos" / name
+        return self.folder / self.below / name
 
     def places(self) -> Any:
         from netvlad.places import Places
@@ -135,8 +139,16 @@ def _carried_off(world: World, rng: Rng) -> None:
     world.folder = world.folder.rename(world.folder.with_name(f"world{int(rng.integers(1000))}"))
 
 
+def _photos_moved(world: World, rng: Rng) -> None:
+    """The photos move, and their map does not."""
+    below = f"photos{int(rng.integers(1000))}"
+    (world.folder / world.below).rename(world.folder / below)
+    world.below = below
+
+
 HAPPENINGS: tuple[Callable[[World, Rng], None], ...] = (
-    _new, _new, _gone, _edited, _renamed, _replaced, _swapped, _copied, _corrected, _corrected, _touched, _carried_off
+    _new, _new, _gone, _edited, _renamed, _replaced, _swapped, _copied, _corrected, _corrected, _touched, _carried_off,
+    _photos_moved
 )  # fmt: skip
 
 
@@ -152,9 +164,9 @@ def _opened(world: World) -> Any:
 
     warnings.simplefilter("error", PlaceIndexWarning)
     decode.CHUNK, adding.SECONDS, sync.REWRITTEN = 2, 0.0, 3 * 2 * Grid.dim  # batches of a few photos
-    folder = world.folder / "map.vpr"
+    folder, root = world.folder / "map.vpr", world.folder / world.below
     there = (folder / "manifest.json").exists()
-    return PlaceIndex.open(folder, Grid()) if there else PlaceIndex.create(folder, Grid(), root=world.folder / "photos")
+    return (PlaceIndex.open if there else PlaceIndex.create)(folder, Grid(), root=root)
 
 
 def _follow(world: World, moment: tuple[str, int, bool] | None) -> None:
@@ -198,7 +210,7 @@ def _difference(world: World) -> str:
     from netvlad.maps.check import check_index
 
     index = _opened(world)
-    held, below = index.places, world.folder / "photos"
+    held, below = index.places, world.folder / world.below
     names = [str(Path(path).relative_to(below)) for path in held.path]
     if strange := set(names) - set(world.photos):
         return f"it holds {sorted(strange)}"
