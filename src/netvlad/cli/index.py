@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from netvlad.cli.unplaced import read_all_photos
 if TYPE_CHECKING:
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.sync import Synced
+    from netvlad.search.options import SearchOptions
 
 EXAMPLE = "Example: netvlad index photos/ --out campus.vpr"
 
@@ -36,6 +38,13 @@ def run(
     unplaced: Annotated[
         bool, typer.Option("--unplaced", help="Index photos of a folder whose place is not known as well.")
     ] = False,
+    search: Annotated[
+        str | None, typer.Option(help="auto (default), exact or compressed; compressed needs a tenth of the memory.")
+    ] = None,
+    recall: Annotated[
+        float | None, typer.Option(help="Share of the nearest photos that compressed search is to find (0.95).")
+    ] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory that the search may take, as 2GB.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
     strict: Strict = False,
     workers: Workers = None,
@@ -59,7 +68,9 @@ def run(
         say(f"{out}: is not there; {len(places)} photos would be described for it")
         return
     start = time.perf_counter()
+    wanted = wanted_search(out, search, recall, memory)
     index = open_or_create(out, model, radius, model_options(clusters, stage, resize), trust_code, photos, root)
+    index.search = wanted
     found = index.sync(places, source=photos, keep_missing=keep_missing, dry_run=dry_run, workers=workers)
     tell_changes(out, found, keep_missing)
     tell_unreadable(found.unreadable)
@@ -71,12 +82,29 @@ def run(
         f"{out}: {len(found.new)} photos added, {found.known} were in it already, {len(index)} in all "
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
     )
+    if wanted is not None and len(index):
+        say(f"{out}: search is {index.snapshot.search_told()}")
     if not len(index):
         raise PlaceIndexError(f"is empty: none of the {len(places)} photos could be read", path=out)
     if fitted := outgrown(index.model, len(index)):
         say(f"its model was fitted to {fitted} photos: index all {len(index)} into another folder to find more of them")
     if index.calibration is None:
         say(f"answers will carry no confidence: {index.uncalibrated}")
+
+
+def wanted_search(out: Path, kind: str | None, recall: float | None, memory: str | None) -> SearchOptions | None:
+    """What the search of the index at `out` is to be from now on: what was recorded, but for what is given; or None.
+
+    Raises NetvladError for values that make no sense.
+    """
+    from netvlad.maps.manifest import read_manifest
+    from netvlad.search.options import SearchOptions, parse_memory
+
+    given = {"kind": kind, "recall": recall, "memory": None if memory is None else parse_memory(memory)}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        return None
+    return replace(read_manifest(out).search if (out / "manifest.json").exists() else SearchOptions(), **changes)
 
 
 def tell_changes(out: Path, found: Synced, keep_missing: bool) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from netvlad.maps.adding import Added, append_new
-from netvlad.maps.manifest import read_manifest
+from netvlad.maps.manifest import read_manifest, write_manifest
 from netvlad.maps.opening import open_store, settle_root
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.survey import rows_at, survey_of
@@ -16,19 +17,27 @@ from netvlad.maps.sync import Synced, agree, check_vanishing, findings, update_k
 from netvlad.maps.versions import readable_version, restore
 from netvlad.maps.where import Where
 from netvlad.places import Places
-from netvlad.search.flat_index import is_current
+from netvlad.search.options import SearchOptions
+from netvlad.search.search_file import is_current
+from netvlad.search.vector_index import fits, remove_other_kind
 from netvlad.types import Describer
 
 T = TypeVar("T")
 
 
-def prepared(folder: Path, radius: float, root: str | None, places: Places | None) -> Snapshot:
+def prepared(
+    folder: Path, radius: float, root: str | None, places: Places | None, search: SearchOptions | None = None
+) -> Snapshot:
     """The newest version of the index in `folder`, ready to be changed: with a root, and with all columns.
 
     root: the folder to store paths relative to, None for what is recorded. places: the first ones of a new index.
+    search: what the search is wanted to be from now on, None for what is recorded.
     """
     manifest = read_manifest(folder)
     manifest = settle_root(folder, manifest, root, places, len(open_store(folder, manifest)))
+    if search is not None and search != manifest.search:
+        write_manifest(folder, replace(manifest, search=search))
+        (folder / "search.faiss").unlink(missing_ok=True)  # it is of another kind
     snapshot = Snapshot(folder, open_store(folder, manifest, root), radius)
     if not snapshot.store.has_sums:  # they come now: a search file of before carries no seal
         (folder / "search.faiss").unlink(missing_ok=True)
@@ -103,10 +112,11 @@ def _carry_out(snapshot: Snapshot, removes: bool, act: Callable[[], tuple[T, lis
     result, gone = act()
     snapshot.store.merge()
     now = Snapshot(snapshot.folder, snapshot.store, snapshot.radius)
-    if flat is not None:
+    if flat is not None and fits(flat, len(now.store), now.store.dim, now.search_options):
         flat.follow(now.store, file, gone)
         now.flat_index = flat
     elif not is_current(file, now.store):
+        remove_other_kind(file, len(now.store), now.store.dim, now.search_options)
         _ = now.flat_index  # made while the lock is held
     _ = now.calibrated
     return result, now

@@ -25,6 +25,7 @@ from netvlad.maps.where import ALL, Where
 from netvlad.places import Places
 from netvlad.runtime.locks import only_writer
 from netvlad.search.flat_index import rank_vectors
+from netvlad.search.options import SearchOptions
 from netvlad.types import Describer, ImageLike, Ranking, Saveable, needs_fit
 
 RADIUS = 25.0
@@ -47,6 +48,7 @@ class PlaceIndex:
         self.trust_code = trust_code
         self._model, self._process = model, os.getpid()
         self._unwritten: Saveable | None = None  # the model of an index that waits for its first places
+        self.search: SearchOptions | None = None  # what the next change makes of its search, None to leave it
 
     @classmethod
     def create(
@@ -188,7 +190,7 @@ class PlaceIndex:
             if self._unwritten is not None and places is not None:
                 fit_and_write(self.folder, self._unwritten, self.radius, places, workers)
                 self._unwritten = None
-            now = changing.prepared(self.folder, self.radius, self.root, places)  # another process may have changed it
+            now = changing.prepared(self.folder, self.radius, self.root, places, self.search)  # the newest
             self.__dict__.pop("_snapshot", None)  # if this ends early, what the table holds then is opened anew
             result, self._snapshot = change(now)
         return result
@@ -241,7 +243,7 @@ class PlaceIndex:
 
     def _check_askable(self, top: int) -> None:
         self._check_process()
-        if len(self) == 0:
+        if not len(self):
             raise PlaceIndexError("holds no photos yet; add some first", path=self.folder)
         if top < 1:
             raise PlaceIndexError(f"the number of matches must be at least 1, got {top}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from netvlad.errors import PlaceIndexError
 from netvlad.runtime.files import read_sealed, write_sealed
+from netvlad.search.options import SearchOptions
 from netvlad.types import Describer
 
 FORMAT = 1
@@ -22,7 +23,7 @@ class Manifest:
     """radius: metres. model, identity, dim: of its describer. map_id: which table it belongs to, "" in older ones.
 
     root: the folder that stored paths are relative to, as an absolute path, "" for none. root_from_map: the same
-    relative to the folder of the map.
+    relative to the folder of the map. search: what search over its vectors is wanted to be.
     """
 
     radius: float
@@ -32,12 +33,14 @@ class Manifest:
     map_id: str = ""
     root: str = ""
     root_from_map: str = ""
+    search: SearchOptions = field(default_factory=SearchOptions)
 
     def to_dict(self) -> dict[str, Any]:
         """As `netvlad info` prints it and the file holds it."""
         built_with = {"name": self.model, "identity": self.identity, "dim": self.dim}
         where = {"root": self.root, "root_from_map": self.root_from_map} if self.root else {}
-        return {"format": FORMAT, "map": self.map_id, "radius": self.radius, "model": built_with, **where}
+        search = {} if self.search == SearchOptions() else {"search": self.search.to_dict()}  # as before there was any
+        return {"format": FORMAT, "map": self.map_id, "radius": self.radius, "model": built_with, **where, **search}
 
 
 def new_manifest(model: Describer, radius: float) -> Manifest:
@@ -69,7 +72,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise PlaceIndexError(f"lacks a radius above 0, or the name, identity and dim of a model: {REMEDY}", path=file)
     if bad := [name for name, text in texts.items() if not isinstance(text, str)]:
         raise PlaceIndexError(f"has a {bad[0]} that is no text: {REMEDY}", path=file)
-    return Manifest(float(radius), model["name"], model["identity"], model["dim"], *texts.values())
+    try:
+        search = SearchOptions.from_dict(found["search"]) if "search" in found else SearchOptions()
+    except ValueError as e:
+        raise PlaceIndexError(f"{e}: {REMEDY}", path=file) from e
+    return Manifest(float(radius), model["name"], model["identity"], model["dim"], *texts.values(), search)
 
 
 def _is_length(value: Any) -> TypeGuard[float]:

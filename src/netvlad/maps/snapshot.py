@@ -13,10 +13,12 @@ from netvlad.errors import PlaceIndexError
 from netvlad.maps.calibration_file import kept_calibration
 from netvlad.maps.confidence import DEEP, Calibration, calibrate
 from netvlad.maps.location import Location, locate
+from netvlad.maps.manifest import read_manifest
 from netvlad.maps.store import Store
 from netvlad.maps.where import Spots, Where
 from netvlad.places.io.exif import Shot, read_exif
-from netvlad.search.flat_index import FlatIndex
+from netvlad.search.options import SearchOptions
+from netvlad.search.vector_index import VectorIndex, open_search
 from netvlad.types import BoolArray, FloatArray, IntArray
 
 GPS_RADIUS = 500.0  # metres: what phones state among houses is tens off, now and then hundreds
@@ -54,9 +56,14 @@ class Snapshot:
         self.subset = lru_cache(maxsize=4)(self._subset)  # of a few, as each photo may ask another
 
     @cached_property
-    def flat_index(self) -> FlatIndex:
-        """The search file, opened or made anew."""
-        return FlatIndex(self.store, self.folder / "search.faiss")
+    def search_options(self) -> SearchOptions:
+        """What the search is wanted to be."""
+        return read_manifest(self.folder).search
+
+    @cached_property
+    def flat_index(self) -> VectorIndex:
+        """The search file, opened or made anew; exact or compressed."""
+        return open_search(self.store, self.folder / "search.faiss", self.search_options)
 
     @cached_property
     def calibrated(self) -> tuple[Calibration | None, str]:

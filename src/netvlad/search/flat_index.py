@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from mmap import ACCESS_READ, mmap
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from netvlad.errors import PlaceIndexWarning
-from netvlad.runtime.files import atomic
+from netvlad.search.search_file import VectorSource, sealed_fingerprint, write_sealed_file
 from netvlad.types import Array, BoolArray, FloatArray, IntArray
-
-# A file ends in XXH3 of all that precedes it (16 bytes), and this; faiss reads neither.
-SEAL = b"netvlad1"
-
-
-class VectorSource(Protocol):
-    """Vectors on disk, in rows that are appended to."""
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-
-    def __len__(self) -> int: ...
-
-    def vectors(self, start: int = 0) -> Iterator[FloatArray]:
-        """Yield blocks (n, dim) float32 from row `start` on, in order."""
-
-    def fingerprint(self, rows: int) -> bytes:
-        """16 bytes that tell the first `rows` rows apart from any others; empty if there is no telling."""
-
-    def is_newest(self) -> bool:
-        """Whether nobody has written a later version of the rows."""
 
 
 class FlatIndex:
@@ -83,24 +60,8 @@ class FlatIndex:
 
     def _write(self, file: Path, source: VectorSource) -> None:
         import faiss
-        from filelock import FileLock, Timeout
 
-        if not source.is_newest():
-            return
-        try:
-            with FileLock(file.with_name(f".{file.name}.lock"), timeout=0), atomic(file) as temporary:
-                for left in file.parent.glob(f".{file.name}.*.tmp"):  # by a process that was killed
-                    left.unlink()
-                faiss.write_index(self._index, str(temporary))
-                with open(temporary, "ab") as opened:
-                    opened.write(source.fingerprint(self._index.ntotal).ljust(16, b"\0"))
-                checksum = _checksum(temporary)
-                with open(temporary, "ab") as opened:
-                    opened.write(checksum + SEAL)
-        except Timeout:  # another process is writing it
-            return
-        except (OSError, RuntimeError):  # faiss's own; on a read-only or full disk it is made again next time
-            return
+        write_sealed_file(file, source, self._index.ntotal, lambda path: faiss.write_index(self._index, str(path)))
 
     def vectors(self, rows: IntArray) -> FloatArray:
         """The vectors of `rows` (n,), (n, dim)."""
@@ -128,25 +89,13 @@ def _selector(rows: BoolArray) -> Any:
     return selector(np.packbits(rows, bitorder="little"))
 
 
-def is_current(file: Path, source: VectorSource) -> bool:
-    """Whether `file` says that it is a copy of all rows of `source`; its vectors are not read."""
-    wanted = source.fingerprint(len(source))
-    try:
-        with open(file, "rb") as opened:
-            opened.seek(-40, 2)
-            end = opened.read()
-    except OSError:
-        return False
-    return bool(wanted) and end[:16] == wanted and end[32:] == SEAL
-
-
 def read_copy(file: Path, source: VectorSource) -> tuple[Any, str]:
     """The faiss index in `file`, or None and the reason why it is no copy of the first rows of `source`."""
     import faiss
 
     sealed = bool(source.fingerprint(0))
     try:
-        written = _fingerprint(file) if sealed else b""
+        written = sealed_fingerprint(file) if sealed else b""
         if written is None:
             return None, "is damaged (its checksum differs)"
         index = faiss.read_index(str(file))
@@ -165,26 +114,6 @@ def read_copy(file: Path, source: VectorSource) -> tuple[Any, str]:
         if not np.array_equal(index.reconstruct(last), next(source.vectors(last))[0]):
             return None, "is not of the photos in the table"
     return index, ""
-
-
-def _fingerprint(file: Path) -> bytes | None:
-    """The fingerprint that a file was written with; None where the file is not what was written."""
-    with open(file, "rb") as opened:
-        size = opened.seek(0, 2)
-        if size < 40:
-            return None
-        opened.seek(-40, 2)
-        end = opened.read()
-    intact = end[32:] == SEAL and end[16:32] == _checksum(file, size - 24)
-    return end[:16] if intact else None
-
-
-def _checksum(file: Path, size: int | None = None) -> bytes:
-    """XXH3 (16 bytes) of the first `size` bytes of a file, by default all."""
-    import xxhash
-
-    with open(file, "rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as data, memoryview(data) as view:
-        return xxhash.xxh3_128_digest(view[:size])
 
 
 def rank_vectors(

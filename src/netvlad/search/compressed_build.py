@@ -1,0 +1,113 @@
+"""Making codes of vectors: centres in two levels, codes that fit into the memory, and what they find."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netvlad.errors import NetvladError
+from netvlad.runtime.progress import progress
+from netvlad.search.compressed_codes import CompressedVectors, bytes_of_lists, code_names, new_codes, wanted_lists
+from netvlad.search.nearest import nearest
+from netvlad.search.options import SearchOptions
+from netvlad.search.tuning import DEPTHS, SHARES, Tuning, cheapest, recalls
+from netvlad.search.vector_file import VectorFile
+from netvlad.types import Array, FloatArray, IntArray
+
+SAMPLE = 1 << 20  # vectors that centres are learnt from at most: 2 GB of 512 numbers
+A_LIST = 40  # vectors that a centre is learnt from
+ONE_LEVEL = 1024  # so few centres are learnt at once
+ITERATIONS = 8
+ASKED = 200  # vectors of the map that are searched to choose how to search
+K = 10  # of which so many nearest are to be found
+LEAST_CODES = 1 << 16  # vectors that product codes are learnt from
+
+
+def build(vectors: VectorFile, options: SearchOptions, seed: int = 0) -> CompressedVectors:
+    """Codes of all rows of `vectors`, and how they are searched with the recall wanted. Raises NetvladError where the
+    memory wanted does not hold the smallest codes.
+    """
+    rng = np.random.default_rng(seed)
+    name, lists = _chosen(vectors.rows, vectors.dim, options.memory)
+    sample = vectors.read(_some(rng, vectors.rows, min(SAMPLE, max(A_LIST * lists, LEAST_CODES))))
+    codes = new_codes(vectors.dim, name, _centres(sample, lists))
+    codes.train(sample[:LEAST_CODES])
+    del sample
+    with progress("compressing", vectors.rows) as advance:
+        for block in vectors.blocks():
+            codes.add(block)
+            advance(len(block))
+    untuned = Tuning((), (), (), 0)
+    made = CompressedVectors(codes, vectors, np.zeros(0, np.int64), untuned, vectors.rows)
+    made.tuning = _tuned(made, options.recall, _some(rng, vectors.rows, ASKED))
+    return made
+
+
+def _some(rng: np.random.Generator, rows: int, n: int) -> IntArray:
+    """At most n of `rows` rows, ascending."""
+    return np.sort(rng.permutation(rows)[:n])
+
+
+def _chosen(rows: int, dim: int, memory: int | None) -> tuple[str, int]:
+    """The richest codes that fit into `memory`, and the number of lists."""
+    lists = wanted_lists(rows)
+    names = code_names(dim)
+    for name, each in names:
+        if memory is None or rows * each + bytes_of_lists(lists, dim) <= memory:
+            return name, lists
+    least = rows * names[-1][1] + bytes_of_lists(lists, dim)
+    raise NetvladError(f"{rows} vectors of {dim} numbers need {least / 1e6:.1f} MB of memory at least")
+
+
+def _centres(sample: FloatArray, lists: int) -> FloatArray:
+    import faiss
+
+    if lists > ONE_LEVEL:
+        from faiss.contrib.clustering import two_level_clustering
+
+        first = round(lists**0.5)
+        centres: FloatArray = two_level_clustering(sample, first, lists, clustering_niter=ITERATIONS)
+        return centres
+    kmeans = faiss.Kmeans(sample.shape[1], lists, niter=ITERATIONS, min_points_per_centroid=1)
+    kmeans.train(sample)
+    return np.asarray(kmeans.centroids)
+
+
+def _tuned(made: CompressedVectors, recall: float, asked: IntArray) -> Tuning:
+    """What finds `recall` of the K nearest of the vectors `asked`, also among shares of the vectors.
+
+    Photos that a map is asked about are less like it than its own, so half of what is missing to 1 is added.
+    """
+    goal = (1 + recall) / 2
+    queries, rows = made.vectors.read(asked), made.vectors.rows
+    chosen = []
+    for share in SHARES:
+        every = round(1 / share)
+        allowed = np.arange(rows) % every == every // 2
+        wanted = _others(nearest(made.vectors, queries, K + 1, np.flatnonzero(allowed))[1], asked)
+        bitmap = None if share == 1 else np.packbits(allowed, bitorder="little")
+        measured = _measured(made, queries, asked, wanted, bitmap, goal)
+        chosen.append(cheapest(measured, share * rows / made.codes.nlist, goal))
+    probed, rescored, found = zip(*chosen, strict=True)
+    return Tuning(probed, rescored, found, len(asked))
+
+
+def _measured(
+    made: CompressedVectors, queries: FloatArray, asked: IntArray, wanted: IntArray, bitmap: Array | None, goal: float
+) -> dict[int, Array]:
+    """Numbers of lists -> recall for each of DEPTHS; no more lists once those find all that the codes can."""
+    measured: dict[int, Array] = {}
+    probed = 1
+    while probed <= made.codes.nlist:
+        found = made.candidates(queries, DEPTHS[-1] + 1, probed, bitmap)
+        measured[probed] = recalls(_others(found, asked), wanted)
+        if measured[probed][0] >= goal:  # more lists would only cost
+            break
+        probed *= 2
+    return measured
+
+
+def _others(found: IntArray, asked: IntArray) -> IntArray:
+    """The found rows (Q, n) without those that asked: (Q, n - 1)."""
+    itself = found == asked[:, None]
+    itself[~itself.any(axis=1), -1] = True  # not found: the last goes instead
+    return found[~itself].reshape(len(found), -1)
