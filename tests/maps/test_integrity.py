@@ -19,7 +19,8 @@ import netvlad
 from netvlad.errors import ModelError, NetvladError, PlaceIndexError, PlaceIndexWarning
 from netvlad.maps.check import check_index
 from netvlad.maps.index import PlaceIndex
-from netvlad.search.flat_index import SEAL, FlatIndex
+from netvlad.search.flat_index import FlatIndex
+from netvlad.search.search_file import SEAL
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def run(
     from netvlad.describe.default import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
+    from netvlad.maps.search_told import search_told
 
     left_out: dict[str, str] = {}
     places = read_all_photos(photos, left_out) if unplaced else read_places(photos, strict, left_out)
@@ -83,7 +84,9 @@ def run(
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
     )
     if wanted is not None and len(index):
-        say(f"{out}: search is {index.snapshot.search_told()}")
+        told = search_told(out, index.store.dim)
+        worth = f"finds {100 * told['recall']:.1f} % of the 10 nearest photos, {told['bytes_a_photo']} bytes each"
+        say(f"{out}: {told['kind']} search; {worth} in memory")
     if not len(index):
         raise PlaceIndexError(f"is empty: none of the {len(places)} photos could be read", path=out)
     if fitted := outgrown(index.model, len(index)):

@@ -58,6 +58,7 @@ def _index(path: Path) -> dict[str, Any]:
 
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.manifest import read_manifest
+    from netvlad.maps.search_told import search_told
 
     index = PlaceIndex.open(path)
     places = index.places
@@ -65,16 +66,16 @@ def _index(path: Path) -> dict[str, Any]:
     uncalibrated = index.uncalibrated if len(index) else "no photos yet"
     times = places.time[~np.isnat(places.time)]
     disk = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-    memory = 2 * index.store.dim  # a number of a vector is a float16
+    search = search_told(path, index.store.dim)
     return {
         "index": str(path),
         **read_manifest(path).to_dict(),
         "version": index.store.version,
         "photos": len(index),
         "located": int(places.located.sum()),
-        "search": "exact, over vectors of float16",
+        "search": search,
         "bytes": disk,
-        "bytes_a_photo": {"memory": memory, "disk": round(disk / len(index)) if len(index) else None},
+        "bytes_a_photo": {"memory": search["bytes_a_photo"], "disk": round(disk / len(index)) if len(index) else None},
         **{name: _range(getattr(places, name)) for name in ("lat", "lon", "easting", "northing")},
         "time": [str(times.min()), str(times.max())] if len(times) else None,
         "confidence": f"{calibration.how}, {calibration.asked} photos" if calibration else uncalibrated,

@@ -14,7 +14,9 @@ from netvlad.maps.opening import open_store
 from netvlad.maps.store import Store
 from netvlad.runtime.artifacts import FILE, read_artifact_checksum
 from netvlad.runtime.progress import progress
+from netvlad.search.compressed_file import read_compressed
 from netvlad.search.flat_index import read_copy
+from netvlad.search.options import SearchOptions
 
 ANEW = "it is made anew when the index is next used"
 
@@ -50,7 +52,7 @@ def check_index(folder: str | os.PathLike[str], *, deep: bool = False) -> Iterat
     except PlaceIndexError as e:
         yield Finding("places.lance", False, e.reason)
         return
-    yield _search(folder / "search.faiss", store)
+    yield _search(folder / "search.faiss", store, manifest.search, deep)
     yield _calibration(folder / "calibration.json", store)
 
 
@@ -84,13 +86,28 @@ def _table(store: Store, deep: bool) -> Iterator[Finding]:
     yield Finding("places.lance", True, f"{rows} photos" + (", every vector read" if deep else ""))
 
 
-def _search(file: Path, store: Store) -> Finding:
+def _search(file: Path, store: Store, options: SearchOptions, deep: bool) -> Finding:
     if not file.exists():
         return Finding(file.name, True, f"is not there; {ANEW}")
+    if options.compresses(len(store), store.dim):
+        return _compressed(file, store, options, deep)
     index, reason = read_copy(file, store)
     if index is None:
         return Finding(file.name, False, f"{reason}; {ANEW}")
     return Finding(file.name, True, f"{index.ntotal} of {len(store)} photos")
+
+
+def _compressed(file: Path, store: Store, options: SearchOptions, deep: bool) -> Finding:
+    state, reason = read_compressed(file, store, options)
+    if state is None:
+        return Finding(file.name, False, f"{reason}; {ANEW}")
+    try:
+        for _ in state.vectors.blocks() if deep else ():
+            pass
+    except PlaceIndexError as e:
+        return Finding(file.name, False, e.reason)
+    text = f"{state.rows} of {len(store)} photos, compressed"
+    return Finding(file.name, True, text + (", every vector read" if deep else ""))
 
 
 def _calibration(file: Path, store: Store) -> Finding:

@@ -80,8 +80,7 @@ class PlaceIndex:
         trust_code: whether the index's own model may run code of the repository that it names (models of torch.hub).
         Raises PlaceIndexError where there is no index, or one of another format or model.
         """
-        folder = Path(folder)
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder := Path(folder))
         if model is not None:
             check_model(folder, manifest, model)
         return cls(folder, model, manifest.radius, root, trust_code=trust_code)
@@ -230,8 +229,7 @@ class PlaceIndex:
         self._check_askable(top)
         vectors, bad = describe_all(self.model, photos, what="locating", workers=workers)
         good = [i for i in range(len(photos)) if i not in bad]
-        names = [photos[i] for i in good]
-        locations = self._snapshot.located(names, vectors[good], top, where, use_gps=use_gps)
+        locations = self._snapshot.located([photos[i] for i in good], vectors[good], top, where, use_gps=use_gps)
         return Located(locations, {photos[i]: reason for i, reason in bad.items()})
 
     def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> Ranking:

@@ -76,7 +76,8 @@ def read_manifest(folder: Path) -> Manifest:
         search = SearchOptions.from_dict(found["search"]) if "search" in found else SearchOptions()
     except ValueError as e:
         raise PlaceIndexError(f"{e}: {REMEDY}", path=file) from e
-    return Manifest(float(radius), model["name"], model["identity"], model["dim"], *texts.values(), search)
+    built_with = (model["name"], model["identity"], model["dim"])
+    return Manifest(float(radius), *built_with, texts["map"], texts["root"], texts["root_from_map"], search)
 
 
 def _is_length(value: Any) -> TypeGuard[float]:

@@ -110,4 +110,5 @@ def _others(found: IntArray, asked: IntArray) -> IntArray:
     """The found rows (Q, n) without those that asked: (Q, n - 1)."""
     itself = found == asked[:, None]
     itself[~itself.any(axis=1), -1] = True  # not found: the last goes instead
-    return found[~itself].reshape(len(found), -1)
+    others: IntArray = found[~itself].reshape(len(found), -1)
+    return others

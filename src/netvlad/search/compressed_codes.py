@@ -36,7 +36,7 @@ def new_codes(dim: int, name: str, centres: FloatArray) -> Any:
     import faiss
 
     lists = len(centres)
-    index = faiss.index_factory(dim, f"IVF{lists}{'_HNSW32' if lists > FLAT_LISTS else ''},{name}")
+    index: Any = faiss.index_factory(dim, f"IVF{lists}{'_HNSW32' if lists > FLAT_LISTS else ''},{name}")
     index.quantizer.add(centres)
     return index
 
@@ -69,11 +69,12 @@ class CompressedVectors:
         """The n best rows by their codes, -1 beyond the end: (Q, n). bitmap: a bit for each row that may be found."""
         import faiss
 
-        selector = None if bitmap is None else faiss.IDSelectorBitmap(bitmap)
+        library: Any = faiss  # it takes keywords and arrays for these since it is imported
+        selector = None if bitmap is None else library.IDSelectorBitmap(bitmap)
         many = self.codes.nlist > FLAT_LISTS
-        inner = faiss.SearchParametersHNSW(efSearch=max(2 * probed, 64)) if many else None
+        inner = library.SearchParametersHNSW(efSearch=max(2 * probed, 64)) if many else None
         probed = min(probed, self.codes.nlist)
-        params = faiss.SearchParametersIVF(nprobe=probed, sel=selector, quantizer_params=inner)
+        params = library.SearchParametersIVF(nprobe=probed, sel=selector, quantizer_params=inner)
         found: IntArray = self.codes.search(queries, n, params=params)[1]
         return found
 

@@ -54,10 +54,10 @@ def new_vector_file(file: Path, dim: int, private: bool) -> VectorFile:
     return made
 
 
-def remove_other_vectors(vectors: VectorFile) -> None:
-    """Remove files of vectors beside `vectors`, which no search file names any more."""
-    for old in vectors.file.parent.glob("search-*.vectors"):
-        if old != vectors.file:
+def remove_vectors(folder: Path, kept: Path | None = None) -> None:
+    """Remove the files of vectors in `folder` but for `kept`: no search file names them any more."""
+    for old in folder.glob("search-*.vectors"):
+        if old != kept:
             with suppress(OSError):  # Windows keeps what another process has open
                 old.unlink()
 
@@ -73,6 +73,7 @@ def write_compressed(file: Path, source: VectorSource, state: CompressedVectors,
         "options": options.to_dict(),
         "tuning": state.tuning.to_dict(),
         "made_for": state.made_for,
+        "memory": state.memory,
         "vectors": state.vectors.file.name,
         "stored": state.vectors.rows,
         "gone": _packed(state.gone, state.vectors.rows),

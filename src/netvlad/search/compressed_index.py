@@ -16,7 +16,7 @@ from netvlad.search.compressed_file import (
     lock_vectors,
     new_vector_file,
     read_compressed,
-    remove_other_vectors,
+    remove_vectors,
     write_compressed,
 )
 from netvlad.search.nearest import nearest
@@ -82,7 +82,7 @@ class CompressedIndex:
             vectors.append(source.vectors())
             self._state = build(vectors, self._options)
             if lock is not None and write_compressed(file, source, self._state, self._options):
-                remove_other_vectors(vectors)
+                remove_vectors(file.parent, kept=vectors.file)
 
     def _grow(self, source: VectorSource, file: Path) -> None:
         """Add the last rows of `source` that are not in, and write `file`; made anew where much has changed."""

@@ -40,17 +40,18 @@ class Tuning:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Tuning:
         """What `to_dict` gave. Raises KeyError, TypeError or ValueError for anything else."""
-        each = [tuple(data[name]) for name in ("probed", "rescored", "recall")]
-        if any(len(values) != len(SHARES) for values in each):
+        probed, rescored, recall = (tuple(data[name]) for name in ("probed", "rescored", "recall"))
+        if {len(probed), len(rescored), len(recall)} != {len(SHARES)}:
             raise ValueError("was measured among other shares")
-        return cls(*each, asked=data["asked"])
+        return cls(probed, rescored, recall, data["asked"])
 
 
 def recalls(found: IntArray, wanted: IntArray) -> Array:
     """Share of `wanted` (Q, k), -1 for none, among the first of `found` (Q, n), for each of DEPTHS that n reaches."""
     hits = (found[:, :, None] == wanted[:, None, :]) & (wanted >= 0)[:, None, :]
     upto = hits.any(axis=2).sum(axis=0).cumsum() / max(1, (wanted >= 0).sum())
-    return upto[[min(depth, found.shape[1]) - 1 for depth in DEPTHS]]
+    found_by: Array = upto[[min(depth, found.shape[1]) - 1 for depth in DEPTHS]]
+    return found_by
 
 
 def cheapest(measured: dict[int, Array], length: float, recall: float) -> tuple[int, int, float]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from netvlad.search.compressed_file import read_about
+from netvlad.search.compressed_file import read_about, remove_vectors
 from netvlad.search.compressed_index import CompressedIndex
 from netvlad.search.flat_index import FlatIndex
 from netvlad.search.options import SearchOptions
@@ -40,10 +41,10 @@ def fits(index: VectorIndex, rows: int, dim: int, options: SearchOptions) -> boo
 
 
 def remove_other_kind(file: Path, rows: int, dim: int, options: SearchOptions) -> None:
-    """Remove a search file of another kind than `open_search` gives for `rows` rows of `dim` numbers."""
-    try:
-        about = read_about(file)
-    except (OSError, ValueError):  # none there, or it is told of when it is opened
-        return
-    if (about is not None) != options.compresses(rows, dim):
-        file.unlink(missing_ok=True)
+    """Remove search files of another kind than `open_search` gives for `rows` rows of `dim` numbers."""
+    compressed = options.compresses(rows, dim)
+    with suppress(OSError, ValueError):  # none there, or of neither kind, which is told of when it is opened
+        if (read_about(file) is not None) != compressed:
+            file.unlink()
+    if not compressed:
+        remove_vectors(file.parent)
