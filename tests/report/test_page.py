@@ -294,3 +294,21 @@ def test_an_answer_that_is_a_label(tmp_path):
     read = Read(location_page([locate("q.jpg", places, np.array([0.1, 0.2]), 25.0, None, 2)], tmp_path / "page.html"))
     assert "place the gate" in read.text
     assert [match["at"] for match in read.data["answers"][0]["matches"]] == [None, [1.0, 2.0]]
+
+
+def test_the_streets_of_the_database_around_the_answers(tmp_path):
+    located = answer(tmp_path)
+    lat, lon = located.lat, located.lon
+    along = Places.build(
+        path=[f"{i}.jpg" for i in range(12)], lat=[*(lat + 1e-4 * i for i in range(11)), lat + 1], lon=[lon] * 12
+    )
+    streets = Read(location_page([located], tmp_path / "page.html", along)).data["streets"]
+    assert streets["points"] == [[pytest.approx(lat + 1e-4 * i, abs=1e-6), lon] for i in range(11)]
+    assert streets["lines"] == [[i, i + 1] for i in range(10)]
+    assert Read(location_page([located], tmp_path / "page.html")).data["streets"] == {"points": [], "lines": []}
+
+
+def test_an_evaluation_has_the_streets_of_its_database(world, tmp_path):
+    streets = Read(write_report(world, tmp_path / "out")).data["streets"]
+    assert len(streets["points"]) == 4
+    assert [0, 1] in streets["lines"]

@@ -32,8 +32,8 @@ def service(opened):
     """service(**settings) -> a client of a service with other settings."""
     running = []
 
-    def start(**settings) -> TestClient:
-        app = create_app(opened, small(**settings))
+    def start(explain=None, **settings) -> TestClient:
+        app = create_app(opened, small(**settings), explain)
         running.append(TestClient(app, base_url="http://127.0.0.1").__enter__())
         return running[-1]
 

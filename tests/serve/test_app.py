@@ -163,3 +163,24 @@ def test_an_error_of_the_server_tells_nothing(service, town, describing):
     response = service().post("/v1/locate", files=sent((town / "0.jpg").read_bytes()))
     assert "secret" not in refusal(response, 500)
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_why_the_best_match_is_similar(service, town):
+    from netvlad.explanation.explain import explain
+
+    running = service(explain=lambda *photos: explain(*photos).to_dict())
+    photo = (town / "3.jpg").read_bytes()
+    (answer,) = running.post("/v1/locate", params={"explain": True, "top": 1}, files=sent(photo)).json()["answers"]
+    found = answer["explanation"]
+    assert found["similarity"] == pytest.approx(1 - answer["matches"][0]["distance"] ** 2 / 2, abs=1e-3)
+    assert found["exact"]
+    assert len(found["query_map"]) > 1
+    (plain,) = running.post("/v1/locate", files=sent(photo)).json()["answers"]
+    assert "explanation" not in plain
+    two = running.post("/v1/locate", params={"explain": True}, files=sent(photo, photo))
+    assert "one photo" in refusal(two, 422)
+    refusal(running.post("/v1/locate", params={"explain": True}, files=sent(b"x")), 422)
+
+
+def test_a_server_that_explains_nothing(client):
+    refusal(client.post("/v1/locate", params={"explain": True}, files=sent(jpeg())), 422)

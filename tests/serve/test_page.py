@@ -52,7 +52,9 @@ def maps(index, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(maps):
-    with running(maps, queue=64) as (port, _):
+    from netvlad.explanation.explain import explain
+
+    with running(maps, lambda *photos: explain(*photos).to_dict(), queue=64) as (port, _):
         yield f"http://127.0.0.1:{port}/"
 
 
@@ -295,3 +297,17 @@ def test_photos_of_fifty(page, town):
     expect(shown.locator("#rows tr")).to_have_count(50)
     features = json.loads(saved(shown, "geojson"))["features"]
     assert [f["geometry"]["coordinates"][1] for f in features[:3]] == [31.26, 31.2601, 31.2602]
+
+
+def test_why_the_match_is_similar(page, town):
+    shown = page()
+    give(shown, town / "3.jpg")
+    shown.click("#why")
+    expect(shown.locator("#reason-note")).to_contain_text("Similarity 1.000")
+    assert shown.locator("#two line").count() > 0
+    box = shown.locator("#two [data-side=query]").bounding_box()
+    shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(shown.locator("#reason-note")).to_contain_text("of your photo adds")
+    expect(shown.locator("#two line")).to_have_count(0)
+    shown.keyboard.press("Escape")
+    expect(shown.locator("#reason")).not_to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from soak import commands, following, images, kills, maps, surroundings, tables
+from soak import commands, following, images, kills, maps, serving, surroundings, tables
 
-AREAS = [images.AREA, maps.AREA, kills.AREA, following.AREA, tables.AREA, commands.AREA, *surroundings.AREAS]
+ON_FILES = [images.AREA, maps.AREA, kills.AREA, following.AREA, tables.AREA]
+AREAS = [*ON_FILES, commands.AREA, serving.AREA, *surroundings.AREAS]

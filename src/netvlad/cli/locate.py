@@ -80,7 +80,7 @@ def run(
     if page and found:
         from netvlad.report.page import location_page
 
-        location_page(found, page)
+        location_page(found, page, opened.places)
         say(f"wrote {page}")
     if use_gps:
         lines = [location.query for location in found if location.gps is None]

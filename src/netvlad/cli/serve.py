@@ -35,6 +35,7 @@ def run(
     from netvlad.cli.common import say
 
     check_extra("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pmtiles")
+    from netvlad.explanation.explain import explain
     from netvlad.serve.app import create_app
     from netvlad.serve.run import run as serve
     from netvlad.serve.served_map import open_maps
@@ -44,7 +45,7 @@ def run(
     check_address(host, token)
     settings = Settings(token=token, tiles=tiles, workers=workers)
     opened = open_maps(maps, root=None if root is None else str(root), trust_code=trust_code)
-    app = create_app(opened, settings)
+    app = create_app(opened, settings, lambda *photos: explain(*photos).to_dict())
     photos = sum(len(served.view) for served in opened.values())
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     say(f"{photos:,} photos are asked at {address}" + ("; the page asks for the token" if token else ""))

@@ -21,6 +21,7 @@ from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.maps.location import Location, Match, answer_in_words
 from netvlad.places import Places, distance
 from netvlad.places.projection import ecef
+from netvlad.report.backdrop import streets_around
 from netvlad.report.values import number
 from netvlad.runtime.files import atomic
 
@@ -57,6 +58,7 @@ def evaluation_page(evaluation: Evaluation, parts: dict[str, str], rows: np.ndar
     data = {
         "geodetic": not planar,
         "right": right(evaluation.protocol),
+        "streets": streets_around(database, [spot for spot in [*at, *(e["at"] for e in entries)] if spot], planar),
         "database": [spot for spot in dict.fromkeys(at) if spot],  # the cut-outs of a panorama are one dot
         "queries": entries,
         "photos": photos,
@@ -88,10 +90,10 @@ def _ranking(method: MethodResult, evaluation: Evaluation, shown: np.ndarray) ->
     return {"name": method.name, "depth": ids.shape[1], "first": first.tolist(), "matches": matches}
 
 
-def location_page(results: Sequence[Location], path: str | Path) -> Path:
+def location_page(results: Sequence[Location], path: str | Path, database: Places | None = None) -> Path:
     """Write the page of `netvlad locate`: each photo, where it was taken, and the matches that say so.
 
-    Returns `path`; the write is atomic.
+    database: the places of the map, whose streets are drawn around the answers. Returns `path`; the write is atomic.
     """
     points: list[Location | Match] = [*results, *(match for result in results for match in result.matches)]
     planar = any(number(point.lat, 7) is None and number(point.easting, 2) is not None for point in points)
@@ -116,7 +118,9 @@ def location_page(results: Sequence[Location], path: str | Path) -> Path:
         answer |= {"radius": number(result.radius, 2), "away": bool(kind), "matches": matches}
         answers.append(answer)
         sections.append(fill("photo.html", i=str(i), name=escape(name), words=words, more=more, kind=kind))
-    data = {"geodetic": not planar, "answers": answers, "thumbs": thumbs.embed()}
+    marks = [mark["at"] for answer in answers for mark in (answer, *answer["matches"]) if mark["at"]]
+    streets = streets_around(database, marks, planar)
+    data = {"geodetic": not planar, "answers": answers, "streets": streets, "thumbs": thumbs.embed()}
     asked = "was this photo" if len(results) == 1 else f"were these {len(results)} photos"
     title = f"Where {asked} taken?"
     body = fill("location.html", title=title, sections="\n".join(sections))

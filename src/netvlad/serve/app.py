@@ -18,7 +18,7 @@ from netvlad.serve.guard import Guard
 from netvlad.serve.page import add_page
 from netvlad.serve.problems import KIND, Refusal, add_handlers
 from netvlad.serve.served_map import ServedMap
-from netvlad.serve.service import Service
+from netvlad.serve.service import Explain, Service
 from netvlad.serve.settings import Settings
 from netvlad.serve.tiles import tiles_of
 from netvlad.serve.uploads import announced, read_uploads
@@ -47,14 +47,17 @@ FORM = {
 }
 
 
-def create_app(maps: Mapping[str, ServedMap], settings: Settings | None = None) -> FastAPI:
+def create_app(
+    maps: Mapping[str, ServedMap], settings: Settings | None = None, explain: Explain | None = None
+) -> FastAPI:
     """The service over `maps` (`served_map.open_maps` opens them), for uvicorn or any other ASGI server.
 
+    explain: says why a photo and its best match are similar, where that is asked for; None refuses to.
     It starts worker processes with the server's lifespan and ends them with it. Raises NetvladError for tiles that
     cannot be shown.
     """
     settings = settings or Settings()
-    service = Service(maps, settings)
+    service = Service(maps, settings, explain)
     tiles = tiles_of(settings.tiles)
 
     @asynccontextmanager
@@ -100,6 +103,7 @@ def _add_locate(app: FastAPI, service: Service) -> None:
         bbox: Annotated[Text, Query(description="W,S,E,N in degrees.")] = None,
         after: Annotated[Text, Query(description="The first moment: 2019, 2022-06-01.")] = None,
         before: Annotated[Text, Query(description="The end, excluded.")] = None,
+        explain: Annotated[bool, Query(description="Say of one photo why its best match is similar.")] = False,
     ) -> Any:
         """Where photos were taken: an answer for each, in order, or why it cannot be read.
 
@@ -114,8 +118,13 @@ def _add_locate(app: FastAPI, service: Service) -> None:
                 with service.gate.holding(photos=1, size=announced(request, settings)):
                     uploads = await read_uploads(request, settings)
                     service.metrics.seconds("read", time.perf_counter() - start)
+                    if explain and len(uploads) > 1:
+                        raise Refusal(422, "explain: one photo at a time is explained")
                     with service.gate.holding(photos=len(uploads) - 1):
-                        answers = await service.locate(uploads, to, top, where)
+                        if explain:
+                            answers = [await service.explain(uploads[0], to, top, where)]
+                        else:
+                            answers = await service.locate(uploads, to, top, where)
         except TimeoutError:
             raise Refusal(504, f"took longer than {settings.deadline:g} s, the sending included") from None
         except PlaceIndexError as e:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Batcher(Generic[Question, Answer]):
         waiting: _Waiting[Question, Answer] = _Waiting(question, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(waiting)
         return await waiting.answer
+
+    async def run(self, function: Callable[[], Result]) -> Result:
+        """function() in the thread of the answers, between two batches."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     async def stop(self) -> None:
         """Take no further batch; the one that is in work ends first."""

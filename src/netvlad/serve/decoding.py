@@ -83,6 +83,14 @@ def _without_prefix(data: bytes, resize: int | None, alpha: bool) -> Pixels:
         raise ImageError(e.reason) from None
 
 
+def decoded_file(path: str, resize: int | None, alpha: bool) -> Pixels:
+    """The pixels of a photo of the map, for a worker process. Raises ImageError."""
+    try:
+        return decoded(read_file(path), resize, alpha)
+    except OSError as e:
+        raise ImageError(f"cannot be read ({e.strerror})") from None
+
+
 def thumbnail(path: str, longest: int) -> bytes:
     """A photo of the map as a new JPEG without its metadata, for a worker process. Raises ImageError."""
     from PIL import Image

@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netvlad.errors import ImageError
 from netvlad.maps.where import Where
 from netvlad.runtime.workers import default_workers
 from netvlad.serve.batching import Batcher
-from netvlad.serve.decoding import Decoders, decoded, thumbnail
+from netvlad.serve.decoding import Decoders, decoded, decoded_file, thumbnail
 from netvlad.serve.gate import Gate
 from netvlad.serve.metrics import Metrics
 from netvlad.serve.problems import Refusal
 from netvlad.serve.served_map import ServedMap
 from netvlad.serve.settings import Settings
 from netvlad.serve.uploads import Upload
+from netvlad.types import Describer
 
 if TYPE_CHECKING:
     from netvlad.images.read import Pixels
 
+# what says why two photos are similar, as JSON, by the describer of a map
+Explain = Callable[[Describer, "Pixels", "Pixels"], dict[str, Any]]
 FOLLOWING = 1.0  # seconds between looks for newer versions of the maps
 
 
@@ -42,8 +46,8 @@ class Question:
 class Service:
     """Locates photos in `maps` (name -> map). It starts and stops within a running event loop."""
 
-    def __init__(self, maps: Mapping[str, ServedMap], settings: Settings) -> None:
-        self.maps, self.settings = maps, settings
+    def __init__(self, maps: Mapping[str, ServedMap], settings: Settings, explain: Explain | None) -> None:
+        self.maps, self.settings, self._explain = maps, settings, explain
         self.metrics = Metrics()
         self.gate = Gate(settings.queue, settings.memory)
         self.metrics.waiting.set_function(lambda: self.gate.photos)
@@ -95,6 +99,25 @@ class Service:
         answer = await self._batcher.ask(Question(upload.name, image, to, top, where))
         self.metrics.photos.labels("located").inc()
         return answer
+
+    async def explain(self, upload: Upload, to: ServedMap, top: int, where: Where) -> dict[str, Any]:
+        """The answer for one photo, with `explanation`: why its best match is similar. Raises Refusal."""
+        if self._explain is None:
+            raise Refusal(422, "explain: this server explains nothing")
+        view, model = to.view, to.model
+        answer = await self._locate(upload, to, top, where)
+        if "error" in answer:
+            return answer
+        path = await asyncio.to_thread(view.path_of, answer["matches"][0]["id"])
+        if path is None:
+            raise Refusal(422, "explain: the map has changed meanwhile; ask again")
+        size = model.resize, model.takes_masks
+        try:
+            query = await self.decoders.run(decoded, upload.data, *size)
+            match = await self.decoders.run(decoded_file, path, *size)
+        except ImageError as e:
+            raise Refusal(422, f"explain: the best match {e.reason}") from None
+        return {**answer, "explanation": await self._batcher.run(partial(self._explain, model, query, match))}
 
     async def thumbnail(self, of: ServedMap, id_: str, longest: int) -> bytes:
         """A photo of a map as JPEG. Raises Refusal."""

@@ -118,8 +118,43 @@ function placeMap(box, bounds) {
   });
   const grid = metricGrid(map);
   onSchemeChange(grid.draw);
+  if (data.streets && data.streets.points.length) drawStreets(map);
   if (data.geodetic) streetMapButton(map, grid);
   return map;
+}
+
+// The streets that the database's photos were taken along: a map that needs no network.
+function drawStreets(map) {
+  map.createPane("streets").style.cssText += "z-index:360;pointer-events:none";
+  const { points, lines } = data.streets,
+    renderer = L.canvas({ pane: "streets", padding: 0.3 }),
+    drawn = L.layerGroup().addTo(map);
+  const draw = () => {
+    drawn.clearLayers();
+    const shared = { renderer, pane: "streets", interactive: false };
+    L.polyline(
+      lines.map(([a, b]) => [points[a], points[b]]),
+      { ...shared, color: colour("dot"), weight: 4, opacity: 0.35 },
+    ).addTo(drawn);
+    for (const point of points)
+      L.circleMarker(point, { ...shared, radius: 2, stroke: false, fillColor: colour("dot"), fillOpacity: 0.8 }).addTo(drawn);
+  };
+  draw();
+  onSchemeChange(draw);
+}
+
+// Where the place is looked at elsewhere; nothing is asked before a link is followed.
+function linksOut([lat, lon]) {
+  const at = `${lat.toFixed(6)}`,
+    on = `${lon.toFixed(6)}`;
+  const link = (href, text) => el("a", { href, target: "_blank", rel: "noopener noreferrer" }, text);
+  return el(
+    "p",
+    { class: "note" },
+    link(`https://www.openstreetmap.org/?mlat=${at}&mlon=${on}#map=19/${at}/${on}`, "OpenStreetMap"),
+    " · ",
+    link(`geo:${at},${on}`, `geo:${at},${on}`),
+  );
 }
 
 // One single position has no extent to fit: give it some metres on each side.
@@ -183,15 +218,16 @@ function metricGrid(map) {
   };
 }
 
-// The only thing that asks the network, and only once pressed.
+// The only thing that asks the network, and only once pressed. OpenStreetMap refuses pages that are opened from disk,
+// which send no Referer: there the streets of the database and the links have to do.
 function streetMapButton(map, grid) {
+  if (location.protocol === "file:") return;
   const tiles = L.tileLayer("https://tile.openstreetmap.org/{z}/{x}/{y}.png", {
     attribution: '&copy; <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors',
     maxNativeZoom: 19,
     maxZoom: 23,
   });
-  const fromDisk = location.protocol === "file:",
-    note = el("p", { class: "map-note", role: "status", hidden: "" });
+  const note = el("p", { class: "map-note", role: "status", hidden: "" });
   const say = (text) => {
     note.textContent = text;
     note.hidden = !text;
@@ -199,7 +235,7 @@ function streetMapButton(map, grid) {
   tiles.on("tileerror", () =>
     say(
       "The street map did not load: there is no network, or OpenStreetMap refused" +
-        (fromDisk ? " a page opened from disk. Serve it instead: python -m http.server" : "."),
+        " it.",
     ),
   );
   const button = el(

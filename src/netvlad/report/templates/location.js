@@ -18,6 +18,7 @@ function drawMatches(section, answer) {
   );
   section.querySelector(".query").append(frame(answer.thumb, "The photo " + answer.name));
   section.querySelector(".strip").append(...cards);
+  if (data.geodetic && answer.at) section.querySelector(".answer").before(linksOut(answer.at));
   section.querySelector(".evidence").hidden = !cards.length;
   section.querySelector(".map").hidden = !cards.length;
 }

@@ -4,6 +4,7 @@ import { showDetail } from "./detail.js";
 import { csv, geojson, gpx, save, sidecars } from "./files.js";
 import { PlaceMap } from "./map.js";
 import { Problem, call, get } from "./server.js";
+import { showWhy } from "./why.js";
 import { Table } from "./table.js";
 
 const AT_ONCE = 4; // requests; the server puts their photos into one forward pass
@@ -238,6 +239,7 @@ $("restore").addEventListener("click", () => {
   table.update(current);
   choose(current);
 });
+$("why").addEventListener("click", () => showWhy(current, asked()));
 for (const button of document.querySelectorAll("[data-kind]"))
   button.addEventListener("click", () => download(button.dataset.kind));
 addEventListener("hashchange", () => follow(new URLSearchParams(location.hash.slice(1))));

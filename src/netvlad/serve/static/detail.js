@@ -12,7 +12,7 @@ export function showDetail(photo, place, link) {
     return;
   }
   const answer = photo.answer;
-  $("judge").hidden = $("sure").hidden = $("evidence").hidden = !answer;
+  $("judge").hidden = $("sure").hidden = $("evidence").hidden = $("why").hidden = !answer;
   if (!answer) {
     $("words").textContent = photo.state === "failed" ? "No answer" : "Looking …";
     $("words").className = photo.state === "failed" ? "bad" : "";
