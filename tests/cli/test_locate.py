@@ -18,9 +18,11 @@ def sure(index, tmp_path):
     def make(*probabilities: float):
         copy = shutil.copytree(index, tmp_path / "sure.vpr")
         weights = [[float(np.log(p)), 0.0, 0.0, 0.0] for p in probabilities]
-        learnt = {"weights": weights, "centre": [0.0] * 3, "scale": [1.0] * 3, "how": "by hand", "asked": 8}
+        learnt = {"weights": weights, "centre": [0.0] * 3, "scale": [1.0] * 3, "labels": False}
         rows = PlaceIndex.open(copy).store.fingerprint(8).hex()
-        write_sealed(copy / "calibration.json", {"photos": 8, "rows": rows, **learnt})
+        write_sealed(
+            copy / "calibration.json", {"format": 2, "photos": 8, "rows": rows, "how": "by hand", "asked": 8, **learnt}
+        )
         return copy
 
     return make
@@ -33,7 +35,8 @@ def test_text(netvlad, town, index):
     best, second = PlaceIndex.open(index).locate(photo, top=2)
     assert ran.out.splitlines() == [
         str(photo),
-        "  31.26030, 34.80000 within 25 m, confidence unknown (the index is not calibrated)",
+        "  a guess: within 25 m of 31.26030, 34.80000",
+        "  How sure this is cannot be told: 8 photos are too few to learn from (at least 20).",
         f"   1. distance 0.000  31.260300, 34.800000  2025-12-22T10:00:03  {photo}",
         f"   2. distance {second.distance:.3f}  {second.lat:.6f}, 34.800000  {second.time}  {second.path}",
         "",
@@ -43,14 +46,14 @@ def test_text(netvlad, town, index):
 
 def test_text_of_a_calibrated_index(netvlad, town, sure):
     ran = netvlad("locate", town / "3.jpg", "--index", sure(0.7, 0.1, 0.2), "--top", "1")
-    assert ran.out.splitlines()[1] == "  31.26030, 34.80000 within 25 m, confidence 0.70"
+    assert ran.out.splitlines()[1] == "  probably within 25 m of 31.26030, 34.80000, confidence 0.70"
 
 
 def test_text_where_the_place_is_probably_not_in_the_map(netvlad, town, sure):
     ran = netvlad("locate", town / "3.jpg", "--index", sure(0.3, 0.1, 0.6), "--top", "1")
     assert ran.out.splitlines()[1:3] == [
         "  probably not in this map",
-        "  The nearest place in it is 31.26030, 34.80000 within 25 m, confidence 0.30.",
+        "  The nearest place in it is within 25 m of 31.26030, 34.80000, confidence 0.30.",
     ]
 
 
@@ -78,6 +81,8 @@ def test_json_is_complete(netvlad, town, sure):
         "confidence": pytest.approx(0.7),
         "absent": pytest.approx(0.2),
         "in_map": True,
+        "verdict": "probable",
+        "uncalibrated": None,
         "place": None,
         "from_gps": None,
     }
@@ -109,7 +114,7 @@ def test_json_says_null_where_nothing_is_known(netvlad, town, tmp_path):
     assert (answer["confidence"], answer["in_map"]) == (None, None)
     assert (answer["matches"][0]["utm"], answer["matches"][0]["time"]) == (None, None)
     text = netvlad("locate", town / "1.jpg", "--index", tmp_path / "flat.vpr").out
-    assert "easting 12.5 m, northing -3.0 m within 25 m" in text
+    assert "a guess: within 25 m of easting 12.5 m, northing -3.0 m" in text
     assert "12.5 E, -3.0 N" in text
 
 

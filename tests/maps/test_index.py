@@ -400,7 +400,7 @@ def test_an_index_of_one_photo(new, street):
     found = index.locate(street(3).path[2], top=7)
     assert len(found.matches) == 1
     assert (found.confidence, found.absent, found.in_map) == (None, None, None)
-    assert (index.calibration, index.uncalibrated) == (None, "1 photos are too few to learn from (at least 20)")
+    assert (index.calibration, index.uncalibrated) == (None, "1 photo is too few to learn from (at least 20)")
 
 
 @pytest.mark.parametrize("top", [0, -3])

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from netvlad.maps.confidence import DEEP, Calibration, evidence
-from netvlad.maps.location import Location, Match, answer_in_words, locate
+from netvlad.maps.ground import from_best
+from netvlad.maps.location import Location, answer_in_words, locate
+from netvlad.maps.match import Match
 from netvlad.places import Places
 
 PLACES = Places.build(
@@ -64,12 +67,12 @@ def test_how_many_are_shown_does_not_change_the_confidence():
     easting = np.where(np.arange(n) < DEEP + 10, 0.0, 500.0)
     places = Places.build(path=["/a.jpg"] * n, easting=easting, northing=0.0)
     squared = np.linspace(0.1, 1.0, n)
-    learnt = Calibration([[0, 0, 3.0, 0], [0.0] * 4, [0.0] * 4], [0.0] * 3, [1.0] * 3, "place", 100)
+    learnt = Calibration([[0, 3.0, 0, 0], [0.0] * 4, [0.0] * 4], [0.0] * 3, [1.0] * 3, "place", 100)
     few = locate("q", places[:DEEP], squared[:DEEP], 25.0, learnt, 5)
     many = locate("q", places, squared, 25.0, learnt, n)
     assert few.confidence == many.confidence
-    seen = evidence(squared[:DEEP], places.xyz[:DEEP], 25.0)
-    assert few.confidence == pytest.approx(1 / (1 + 2 * np.exp(-3 * seen[1])))
+    seen = evidence(squared[:DEEP], from_best(places[:DEEP], 25.0))
+    assert few.confidence == pytest.approx(1 / (1 + 2 * np.exp(-3 * seen[0])))
 
 
 def test_a_planar_map_has_no_degrees():
@@ -90,31 +93,72 @@ TIME = np.datetime64("2025-12-22T10:00:00", "s")
 NAN = float("nan")
 
 
+@pytest.mark.parametrize(
+    ("confidence", "absent", "verdict"),
+    [(0.83, 0.1, "probable"), (0.5, 0.5, "probable"), (0.49, 0.1, "guess"), (0.04, 0.9, "absent"),
+     (None, None, "unknown")],
+)  # fmt: skip
+def test_words_are_no_firmer_than_the_number(confidence, absent, verdict):
+    found = located(confidence=confidence, absent=absent)
+    assert found.verdict == found.to_dict()["verdict"] == verdict
+    headline, _ = answer_in_words(found)
+    begins = {"probable": "probably within 25 m of 31.26", "absent": "probably not in this map"}
+    assert headline.startswith(begins.get(verdict, "a guess: within 25 m of 31.26"))
+
+
 def test_an_answer_in_words():
-    assert answer_in_words(located()) == ("31.26212, 34.80275 within 25 m, confidence 0.83", "")
-    unknown = "31.26212, 34.80275 within 25 m, confidence unknown"
-    assert answer_in_words(located(confidence=None, absent=None)) == (f"{unknown} (the index is not calibrated)", "")
-    # geometry put another first
-    assert answer_in_words(located(confidence=None, absent=None, inliers=12)) == (unknown, "")
+    where = "within 25 m of 31.26212, 34.80275"
+    assert answer_in_words(located()) == (f"probably {where}, confidence 0.83", "")
+    unknown = located(confidence=None, absent=None)
+    assert answer_in_words(unknown) == (f"a guess: {where}", "How sure this is cannot be told.")
+    few = replace(unknown, uncalibrated="1 photo is too few to learn from")
+    assert answer_in_words(few)[1] == "How sure this is cannot be told: 1 photo is too few to learn from."
     assert answer_in_words(located(confidence=0.04, absent=0.9)) == (
         "probably not in this map",
-        "The nearest place in it is 31.26212, 34.80275 within 25 m, confidence 0.04.",
+        f"The nearest place in it is {where}, confidence 0.04.",
     )
-    planar = "easting 500000.0 m, northing 12.0 m within 25 m, confidence 0.83"
+    planar = "probably within 25 m of easting 500000.0 m, northing 12.0 m, confidence 0.83"
     assert answer_in_words(located(lat=NAN, lon=NAN), planar=True) == (planar, "")
     assert answer_in_words(located(lat=NAN, lon=NAN))[0] == "no match was found"
+
+
+def test_a_label_in_words():
+    yard = {"lat": NAN, "lon": NAN, "easting": NAN, "northing": NAN, "place": "yard"}
+    assert answer_in_words(located(**yard)) == ("probably place yard, confidence 0.83", "")
+    assert answer_in_words(located(**yard, confidence=0.2))[0] == "a guess: place yard, confidence 0.20"
+    assert answer_in_words(located(**{**yard, "place": ""}))[0] == "at no known place"
+
+
+def test_where_the_photo_says_itself():
+    said = replace(located(), gps=(31.262119, 34.802749))
+    assert answer_in_words(said)[1] == "It is 0 m from the position that the photo itself states."
+    away = answer_in_words(replace(said, confidence=0.1, absent=0.8))
+    assert away[1].endswith("confidence 0.10. It is 0 m from the position that the photo itself states.")
+
+
+def label_of(calibration, places) -> Location:
+    return locate("q.jpg", places, np.array([0.1, 0.2]), 25.0, calibration, 2)
+
+
+def test_a_calibration_of_labels_speaks_of_labels_and_no_other():
+    labels = Places.build(path=["/a.jpg", "/b.jpg"], place=["yard", "gate"])
+    of_labels = replace(always(0.7, 0.2, 0.1), labels=True)
+    assert label_of(of_labels, labels).confidence == pytest.approx(0.7)
+    assert label_of(always(0.7, 0.2, 0.1), labels).confidence is None
+    assert label_of(of_labels, PLACES[:2]).confidence is None
+    assert label_of(always(0.7, 0.2, 0.1), PLACES[:2]).confidence == pytest.approx(0.7)
 
 
 def test_to_text():
     assert located().to_text() == (
         "q.jpg\n"
-        "  31.26212, 34.80275 within 25 m, confidence 0.83\n"
+        "  probably within 25 m of 31.26212, 34.80275, confidence 0.83\n"
         "   1. distance 0.500  31.262119, 34.802749  2025-12-22T10:00:00  a.jpg"
     )
     assert located(lat=NAN, lon=NAN, inliers=7, time=np.datetime64("NaT"), absent=0.9).to_text() == (
         "q.jpg\n"
         "  probably not in this map\n"
-        "  The nearest place in it is easting 500000.0 m, northing 12.0 m within 25 m, confidence 0.83.\n"
+        "  The nearest place in it is within 25 m of easting 500000.0 m, northing 12.0 m, confidence 0.83.\n"
         "   1. distance 0.500  7 inliers  500000.0 E, 12.0 N    a.jpg"
     )
 
@@ -131,6 +175,8 @@ def test_to_dict_is_json():
         "confidence": None,
         "absent": None,
         "in_map": None,
+        "verdict": "unknown",
+        "uncalibrated": None,
         "place": None,
         "from_gps": None,
         "matches": [

@@ -6,7 +6,8 @@ from PIL import Image
 
 from netvlad.features.store import FeatureStore
 from netvlad.features.verification import verify
-from netvlad.maps.location import Location, Match
+from netvlad.maps.location import Location
+from netvlad.maps.match import Match
 from netvlad.maps.rerank import rerank_locations
 from netvlad.search.rerank import RerankOptions
 

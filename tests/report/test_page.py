@@ -243,14 +243,17 @@ def answer(tmp_path, **changes):
         confidence=0.834,
         in_map=True,
         from_gps=None,
+        place="",
+        uncalibrated="",
+        verdict="probable",
     )
     return SimpleNamespace(**{**fields, **changes})
 
 
 def test_the_page_of_located_photos(tmp_path):
-    second = answer(tmp_path, in_map=False, query=str(tmp_path / "gone.jpg"), matches=[])
+    second = answer(tmp_path, in_map=False, verdict="absent", query=str(tmp_path / "gone.jpg"), matches=[])
     read = Read(location_page([answer(tmp_path), second], tmp_path / "page.html"))
-    assert "0.00000, 9.00000 within 25 m, confidence 0.83" in read.text
+    assert "probably within 25 m of 0.00000, 9.00000, confidence 0.83" in read.text
     assert "probably not in this map" in read.text
     assert "where <b>?.jpg" in read.text
     assert "b" not in read.tags

@@ -31,7 +31,7 @@ def test_the_answer_is_that_of_the_map(client, town, index):
         assert ours.pop("path") == theirs.pop("path").rpartition("/")[2]
         assert len(ours.pop("id")) == 16
         assert ours == pytest.approx(theirs, abs=1e-3)
-    for name in ("lat", "lon", "radius", "confidence", "absent", "in_map"):
+    for name in ("lat", "lon", "radius", "confidence", "absent", "in_map", "verdict"):
         assert answer[name] == want[name]
     assert "31.26030, 34.80000" in answer["words"]
 

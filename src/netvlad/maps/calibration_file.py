@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from netvlad.errors import PlaceIndexWarning, shortened
-from netvlad.maps.confidence import Calibration, calibrate
+from netvlad.maps.calibrating import Searched, calibrate
+from netvlad.maps.confidence import Calibration
 from netvlad.maps.store import Store
 from netvlad.runtime.files import read_sealed, write_sealed
 
+FORMAT = 2  # of the file; what an older one holds is learnt anew
 
-def kept_calibration(file: Path, store: Store, radius: float) -> tuple[Calibration | None, str]:
+
+def kept_calibration(
+    file: Path, store: Store, searched: Callable[[], Searched], radius: float
+) -> tuple[Calibration | None, str]:
     """The calibration of the rows of `store`, or None and the reason why there can be none.
 
-    radius: metres up to which an answer counts as correct. Warns with PlaceIndexWarning of a file that is damaged.
+    searched: gives the search of its answers, where it is needed. radius: metres up to which an answer counts as
+    correct. Warns with PlaceIndexWarning of a file that is damaged.
     """
     fingerprint = store.fingerprint(len(store))
     if file.exists():
@@ -27,17 +34,22 @@ def kept_calibration(file: Path, store: Store, radius: float) -> tuple[Calibrati
         else:
             if found is not None:
                 return found
-    learnt, reason = calibrate(store.places(), store.vectors, radius)
+    learnt, reason = calibrate(store.places(), searched(), radius)
     what = {"reason": reason} if learnt is None else learnt.to_dict()
     if store.is_newest():  # otherwise the file is that of a later version
         with suppress(OSError):  # an index on a read-only disk can still be asked
-            write_sealed(file, {"photos": len(store), "rows": fingerprint.hex(), **what})
+            write_sealed(file, {"format": FORMAT, "photos": len(store), "rows": fingerprint.hex(), **what})
     return learnt, reason
 
 
 def read_calibration(file: Path, photos: int, fingerprint: bytes) -> tuple[Calibration | None, str] | None:
-    """What the file holds; None where it is of other rows. Raises OSError, or ValueError where it is damaged."""
+    """What the file holds; None where it is of other rows or another format.
+
+    Raises OSError, or ValueError where it is damaged.
+    """
     saved = read_sealed(file)
+    if saved.pop("format", 1) != FORMAT:
+        return None
     if (saved.pop("photos", None), saved.pop("rows", "")) != (photos, fingerprint.hex()):
         return None
     if "reason" in saved:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from netvlad.maps.location import Location, Match
+from netvlad.maps.location import Location
+from netvlad.maps.match import Match
 from netvlad.places.projection import ecef
 from netvlad.runtime.progress import progress
 from netvlad.search.rerank import RerankOptions, Verifier

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from netvlad.errors import PlaceIndexError
+from netvlad.maps.calibrating import Part, calibrate
 from netvlad.maps.calibration_file import kept_calibration
-from netvlad.maps.confidence import DEEP, Calibration, calibrate
+from netvlad.maps.confidence import DEEP, Calibration
 from netvlad.maps.location import Location, locate
 from netvlad.maps.manifest import read_manifest
 from netvlad.maps.store import Store
@@ -22,7 +23,6 @@ from netvlad.search.vector_index import VectorIndex, open_search
 from netvlad.types import BoolArray, FloatArray, IntArray
 
 GPS_RADIUS = 500.0  # metres: what phones state among houses is tens off, now and then hundreds
-BLOCK = 1 << 14  # vectors that are handed out at once
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Snapshot:
     @cached_property
     def calibrated(self) -> tuple[Calibration | None, str]:
         """The calibration and the reason for none, kept in calibration.json."""
-        return kept_calibration(self.folder / "calibration.json", self.store, self.radius)
+        return kept_calibration(self.folder / "calibration.json", self.store, lambda: self.flat_index, self.radius)
 
     @cached_property
     def spots(self) -> Spots:
@@ -106,7 +106,7 @@ class Snapshot:
             raise PlaceIndexError("holds no photo of that region and time", path=self.folder)
         squared, ids = self.flat_index.search(vectors, min(subset.size, max(top, DEEP)), subset.mask)
         return [
-            locate(name, self.store.places(row), d, self.radius, subset.calibration, top)
+            locate(name, self.store.places(row), d, self.radius, subset.calibration, top, subset.uncalibrated)
             for name, d, row in zip(names, squared, ids, strict=True)
         ]
 
@@ -121,8 +121,5 @@ class Snapshot:
         if len(rows) == len(mask):
             return Subset(mask, len(rows), *self.calibrated)
 
-        def vectors() -> Iterator[FloatArray]:
-            for first in range(0, len(rows), BLOCK):
-                yield self.flat_index.vectors(rows[first : first + BLOCK])
-
-        return Subset(mask, len(rows), *calibrate(self.store.places(rows), vectors, self.radius))
+        part = Part(self.flat_index, rows, len(mask))
+        return Subset(mask, len(rows), *calibrate(self.store.places(rows), part, self.radius))

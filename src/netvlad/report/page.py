@@ -18,7 +18,8 @@ import numpy as np
 
 from netvlad.evaluation.protocol_text import right
 from netvlad.evaluation.result import Evaluation, MethodResult
-from netvlad.maps.location import Location, Match, answer_in_words
+from netvlad.maps.location import Location, answer_in_words
+from netvlad.maps.match import Match
 from netvlad.places import Places, distance
 from netvlad.places.projection import ecef
 from netvlad.report.backdrop import streets_around
