@@ -98,7 +98,10 @@ def read_sets(town: Path) -> dict[str, tuple[str, Places]]:
 
 
 def described(town: Path, kept: Path, east: bool) -> dict[str, Photos]:
-    """All sets, east only where it is asked, with vectors of the default model, fitted on a third of west; `kept` holds those of a run before."""
+    """All sets with vectors of the default model, fitted on a third of west; those of a run before are in `kept`.
+
+    east: whether it is among them.
+    """
     sets = {name: found for name, found in read_sets(town).items() if east or "east" not in name}
     model, found = None, {}
     kept.mkdir(parents=True, exist_ok=True)

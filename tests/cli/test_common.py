@@ -78,9 +78,9 @@ def test_rows_left_out_are_told_of(tmp_path, capsys):
     table.write_text("path,lat,lon,heading\na.jpg,31.2,34.8,\nb.jpg,,,\nc.jpg,31.2,34.8,1000\n")
     assert len(common.read_places(table, strict=False)) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == f"{table}: 1 rows were left out:"
+    assert lines[0] == f"{table}: 1 row was left out:"
     assert lines[1].startswith(f"  {table}, line 3: ")
-    assert lines[2] == f"{table}: 1 rows lack a heading or time that can be read:"
+    assert lines[2] == f"{table}: 1 row lacks a heading or time that can be read:"
     assert lines[3].startswith(f"  {table}, line 4: ")
     with pytest.raises(NetvladError):
         common.read_places(table, strict=True)

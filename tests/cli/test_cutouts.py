@@ -29,7 +29,7 @@ def test_cutouts(netvlad, drive, tmp_path):
     assert ran.code == 0
     assert ran.out == ""
     assert ran.err.splitlines() == [
-        "1 panoramas were left out:",
+        "1 panorama was left out:",
         f"  {drive / 'panoramas' / 'c.jpg'}: 64x48 is no panorama, which is twice as wide as high",
         "24 cut-outs have no heading: their panoramas have none",
         f"48 cut-outs of 2 panoramas in {out / 'places.parquet'}",

@@ -39,7 +39,7 @@ def test_demo_reports_and_goes_on_from_its_index(netvlad, visits, tmp_path):
     said = ran.err.splitlines()
     assert said[0] == "11 photos of 1 session by day are the database, 11 photos of 1 session by night are the queries"
     assert said[1:3] == [
-        "1 photos could not be read:",
+        "1 photo could not be read:",
         f"  {visits / '20_04.jpg'}: is not an image in a format Pillow can read",
     ]
     (index,) = out.glob("test_resnet-max-*.vpr")

@@ -39,7 +39,7 @@ def test_evaluate_with_a_report(netvlad, town, queries, tmp_path):
     ran = netvlad("evaluate", "--database", town, "--queries", queries, *options, "--out", out)
     assert ran.code == 0
     assert ran.err.splitlines()[-5:] == [
-        "1 photos could not be read:",
+        "1 photo could not be read:",
         f"  {tmp_path / 'bad.jpg'}: is not an image in a format Pillow can read",
         "these queries are in the database too and find themselves:",
         f"  {town / '1.jpg'}",
@@ -66,7 +66,7 @@ def test_evaluate_with_a_report(netvlad, town, queries, tmp_path):
     assert row.split()[:5] == ["test_resnet-max", "192", *shares]
     assert ran.out.splitlines()[-1] == (
         "2 of 4 queries judged against 8 photos, radius 11.2 m; 1 without a true match are left out of the "
-        "denominator; 1 photos unreadable"
+        "denominator; 1 photo unreadable"
     )
 
 
@@ -75,7 +75,7 @@ def test_unmatched_queries_are_kept_on_request(netvlad, town, queries):
     ran = netvlad("evaluate", *given, "--keep-unmatched")
     assert ran.out.splitlines()[-1] == (
         "3 of 4 queries judged against 8 photos, radius 25 m; 1 without a true match are kept in the denominator; "
-        "1 photos unreadable"
+        "1 photo unreadable"
     )
 
 

@@ -82,7 +82,7 @@ def test_unreadable_photos_are_told_of(netvlad, town, tmp_path):
         f"  {tmp_path / 'bad.jpg'}: is not an image in a format Pillow can read",
         f"  {tmp_path / 'none.jpg'}: no such file",
     ]
-    assert "1 photos added" in ran.err
+    assert "1 photo added" in ran.err
 
 
 def test_names_that_are_no_text(netvlad, town, tmp_path):
@@ -93,7 +93,7 @@ def test_names_that_are_no_text(netvlad, town, tmp_path):
     ran = netvlad("index", folder, "--out", tmp_path / "a.vpr", "--model", MODEL)
     assert ran.code == 0
     assert "caf\\udce9.jpg: its name is not UTF-8 text" in ran.err
-    assert "1 photos added" in ran.err
+    assert "1 photo added" in ran.err
 
 
 def test_wrong_paths(refused, town, tmp_path):
@@ -117,7 +117,7 @@ def test_an_index_of_nothing_is_an_error(netvlad, tmp_path):
     (tmp_path / "table.csv").write_text("path,lat,lon\nbad.jpg,31.26,34.8\n")
     ran = netvlad("index", tmp_path / "table.csv", "--out", tmp_path / "x.vpr", "--model", "test_resnet-max")
     assert ran.code == 1
-    assert ran.err.splitlines()[-1] == f"netvlad: {tmp_path / 'x.vpr'}: is empty: none of the 1 photos could be read"
+    assert ran.err.splitlines()[-1] == f"netvlad: {tmp_path / 'x.vpr'}: is empty: none of 1 photo could be read"
 
 
 @pytest.fixture
@@ -140,19 +140,19 @@ def test_the_index_follows_its_photos(netvlad, own_town):
     (folder / "places.csv").write_text("\n".join(table) + "\n")
     dry = netvlad("index", folder, "--out", out, "--dry-run")
     assert dry.code == 0
-    assert dry.err.splitlines()[-1] == f"{out}: 0 photos would be added, 7 are in it; nothing was changed"
+    assert dry.err.splitlines()[-1] == f"{out}: 0 photos would be added, 7 in it; nothing was changed"
     assert len(PlaceIndex.open(out)) == 8
     kept = netvlad("index", folder, "--out", out, "--keep-missing")
-    assert f"1 photos are gone, and stay in the index:\n  {folder / '7.jpg'}" in kept.err
+    assert f"1 photo is gone, and kept in the index:\n  {folder / '7.jpg'}" in kept.err
     assert "0 photos added, 7 were in it already, 8 in all" in kept.err
     for line in (
-        f"1 photos have moved or another name:\n  {folder / '5.jpg'} -> {folder / 'five.jpg'}",
-        f"1 photos have another position:\n  {folder / '2.jpg'}",
+        f"1 photo has moved or another name:\n  {folder / '5.jpg'} -> {folder / 'five.jpg'}",
+        f"1 photo has another position:\n  {folder / '2.jpg'}",
     ):
         assert line in kept.err
         assert line in dry.err
     ran = netvlad("index", folder, "--out", out)
-    assert f"1 photos are gone, and leave the index:\n  {folder / '7.jpg'}" in ran.err
+    assert f"1 photo is gone, and removed from the index:\n  {folder / '7.jpg'}" in ran.err
     held = PlaceIndex.open(out).places
     assert sorted(path.rpartition("/")[2] for path in held.path) == [
         *(f"{i}.jpg" for i in (0, 1, 2, 3, 4, 6)),

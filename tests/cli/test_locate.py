@@ -240,7 +240,7 @@ def test_a_region_and_a_span_of_time(netvlad, refused, town, index):
 def test_photos_without_a_position_are_told_of(netvlad, town, index):
     ran = netvlad("locate", town / "3.jpg", "--index", index, "--use-gps")
     assert (ran.code, ran.err.count("\n")) == (0, 2)
-    assert "1 photos state no position" in ran.err
+    assert "1 photo states no position" in ran.err
 
 
 def test_photos_of_the_map_that_have_moved(netvlad, town, index, tmp_path):

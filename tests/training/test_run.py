@@ -36,7 +36,7 @@ def test_the_split_column_decides():
     [
         (["database", "", "db"], "names database photos but none that is query"),
         (["q", "q"], "names query photos but none that is database"),
-        (["database"], "1 photos: there is nothing to compare"),
+        (["database"], "1 photo: there is nothing to compare"),
         ([], "0 photos"),
     ],
 )

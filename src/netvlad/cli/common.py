@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netvlad.errors import NetvladError
+from netvlad.runtime.counted import counted
 from netvlad.runtime.files import atomic
 
 if TYPE_CHECKING:
@@ -49,8 +50,15 @@ def read_places(source: Path, strict: bool, left_out: dict[str, str] | None = No
     if left_out is not None:
         left_out.update({s.where: s.reason for s in places.skipped})
     rest = WHOLE_LIST if left_out is not None else ""
-    tell(f"{source}: {len(places.skipped)} rows were left out", [str(s) for s in places.skipped], rest=rest)
-    tell(f"{source}: {len(places.notes)} rows lack a heading or time that can be read", [str(s) for s in places.notes])
+    tell(
+        f"{source}: {counted(len(places.skipped), 'row was', 'rows were')} left out",
+        [str(s) for s in places.skipped],
+        rest=rest,
+    )
+    tell(
+        f"{source}: {counted(len(places.notes), 'row lacks', 'rows lack')} a heading or time that can be read",
+        [str(s) for s in places.notes],
+    )
     if not len(places):
         raise NetvladError("no photo with a position is left", path=source)
     return places
@@ -59,7 +67,7 @@ def read_places(source: Path, strict: bool, left_out: dict[str, str] | None = No
 def tell_unreadable(unreadable: Mapping[str, str]) -> None:
     """List photos that could not be read, with the reason."""
     lines = [f"{path}: {why}" for path, why in unreadable.items()]
-    tell(f"{len(unreadable)} photos could not be read", lines, rest=WHOLE_LIST)
+    tell(f"{counted(len(unreadable), 'photo')} could not be read", lines, rest=WHOLE_LIST)
 
 
 def write_unreadable(unreadable: Mapping[str, str], file: Path | None) -> None:
@@ -134,8 +142,9 @@ def map_table(facts: dict[str, Any]) -> None:
     table(["method", "dim", "mAP", *(f"mP@{k}" for k in facts["methods"][0]["precision_at"]), "time"], rows)
     counts = facts["counts"]
     print(
-        f"{counts['judged']} of {counts['queries']} queries judged against {counts['database']} photos; "
-        f"{counts['unreadable']} photos unreadable"
+        f"{counts['judged']} of {counted(counts['queries'], 'query', 'queries')} judged against "
+        f"{counted(counts['database'], 'photo')}; "
+        f"{counted(counts['unreadable'], 'photo')} unreadable"
     )
 
 
@@ -153,9 +162,10 @@ def _counted(facts: dict[str, Any]) -> str:
     fate = "kept in" if protocol["unmatched"] == "keep" else "left out of"
     how = "the true ones listed" if protocol["radius"] is None else f"radius {protocol['radius']:g} m"
     return (
-        f"{counts['judged']} of {counts['queries']} queries judged against {counts['database']} photos, {how}; "
+        f"{counts['judged']} of {counted(counts['queries'], 'query', 'queries')} judged against "
+        f"{counted(counts['database'], 'photo')}, {how}; "
         f"{counts['without_match']} without a true match are {fate} the denominator; "
-        f"{counts['unreadable']} photos unreadable"
+        f"{counted(counts['unreadable'], 'photo')} unreadable"
     )
 
 

@@ -9,6 +9,7 @@ import typer
 
 from netvlad.cli.options import Strict
 from netvlad.cli.outputs import out_folder
+from netvlad.runtime.counted import counted
 
 EXAMPLE = "Example: netvlad cutouts town/panoramas.csv --out town/cutouts --layout pittsburgh --width 320"
 
@@ -36,7 +37,7 @@ def run(
 
     chosen = find_layout(layout).sized(width, height, fov)
     places = write_cut_outs(read_places(panoramas, strict), out, chosen, workers=workers)
-    tell(f"{len(places.skipped)} panoramas were left out", [str(s) for s in places.skipped])
+    tell(f"{counted(len(places.skipped), 'panorama was', 'panoramas were')} left out", [str(s) for s in places.skipped])
     blind = np.isnan(places.heading).sum()
     if blind:
         say(f"{blind} cut-outs have no heading: their panoramas have none")

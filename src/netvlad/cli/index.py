@@ -12,6 +12,7 @@ import typer
 from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, TrustCode, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
 from netvlad.cli.unplaced import read_all_photos
+from netvlad.runtime.counted import counted
 
 if TYPE_CHECKING:
     from netvlad.maps.index import PlaceIndex
@@ -66,7 +67,7 @@ def run(
     left_out: dict[str, str] = {}
     places = read_all_photos(photos, left_out) if unplaced else read_places(photos, strict, left_out)
     if dry_run and not (out / "manifest.json").exists():
-        say(f"{out}: is not there; {len(places)} photos would be described for it")
+        say(f"{out}: is not there; {counted(len(places), 'photo')} would be described for it")
         return
     start = time.perf_counter()
     wanted = wanted_search(out, search, recall, memory)
@@ -77,10 +78,10 @@ def run(
     tell_unreadable(found.unreadable)
     write_unreadable(left_out | found.unreadable, unreadable)
     if dry_run:
-        say(f"{out}: {len(found.new)} photos would be added, {found.known} are in it; nothing was changed")
+        say(f"{out}: {counted(len(found.new), 'photo')} would be added, {found.known} in it; nothing was changed")
         return
     say(
-        f"{out}: {len(found.new)} photos added, {found.known} were in it already, {len(index)} in all "
+        f"{out}: {counted(len(found.new), 'photo')} added, {found.known} were in it already, {len(index)} in all "
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
     )
     if wanted is not None and len(index):
@@ -88,9 +89,12 @@ def run(
         worth = f"finds {100 * told['recall']:.1f} % of the 10 nearest photos, {told['bytes_a_photo']} bytes each"
         say(f"{out}: {told['kind']} search; {worth} in memory")
     if not len(index):
-        raise PlaceIndexError(f"is empty: none of the {len(places)} photos could be read", path=out)
+        raise PlaceIndexError(f"is empty: none of {counted(len(places), 'photo')} could be read", path=out)
     if fitted := outgrown(index.model, len(index)):
-        say(f"its model was fitted to {fitted} photos: index all {len(index)} into another folder to find more of them")
+        say(
+            f"its model was fitted to {counted(fitted, 'photo')}: index all {len(index)} into another folder to find "
+            "more of them"
+        )
     if index.calibration is None:
         say(f"answers will carry no confidence: {index.uncalibrated}")
 
@@ -116,7 +120,7 @@ def tell_changes(out: Path, found: Synced, keep_missing: bool) -> None:
 
     moved = [f"{before} -> {now}" for before, now in found.moved]
     copies = [f"{path}: as {other}" for path, other in found.duplicates.items()]
-    gone = "gone, and stay in the index" if keep_missing else "gone, and leave the index"
+    gone = "gone, and kept in the index" if keep_missing else "gone, and removed from the index"
     for what, lines in (
         ("have moved or another name", moved),
         ("had changed; their new rows replace the old ones", found.replaced),
@@ -127,7 +131,8 @@ def tell_changes(out: Path, found: Synced, keep_missing: bool) -> None:
         (f"are {gone}", found.vanished),
         ("have the content of another and are left out", copies),
     ):
-        tell(f"{out}: {len(lines)} photos {what}", lines)
+        one = what.replace("have ", "has ", 1).replace("are ", "is ", 1)
+        tell(f"{out}: {counted(len(lines), f'photo {one}', f'photos {what}')}", lines)
 
 
 def open_or_create(

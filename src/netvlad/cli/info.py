@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from netvlad.runtime.counted import counted
+
 if TYPE_CHECKING:
     from netvlad.types import Array
 
@@ -78,7 +80,7 @@ def _index(path: Path) -> dict[str, Any]:
         "bytes_a_photo": {"memory": search["bytes_a_photo"], "disk": round(disk / len(index)) if len(index) else None},
         **{name: _range(getattr(places, name)) for name in ("lat", "lon", "easting", "northing")},
         "time": [str(times.min()), str(times.max())] if len(times) else None,
-        "confidence": f"{calibration.how}, {calibration.asked} photos" if calibration else uncalibrated,
+        "confidence": f"{calibration.how}, {counted(calibration.asked, 'photo')}" if calibration else uncalibrated,
     }
 
 

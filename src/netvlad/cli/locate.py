@@ -51,6 +51,7 @@ def run(
     from netvlad.maps.asked import parse_where
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
+    from netvlad.runtime.counted import counted
     from netvlad.search.rerank import RerankOptions
 
     if server is not None:
@@ -84,7 +85,7 @@ def run(
         say(f"wrote {page}")
     if use_gps:
         lines = [location.query for location in found if location.gps is None]
-        tell(f"{len(lines)} photos state no position, and were looked for everywhere", lines)
+        tell(f"{counted(len(lines), 'photo states', 'photos state')} no position; looked for everywhere", lines)
     tell_unreadable(bad)
     write_unreadable(bad, unreadable)
     if bad:

@@ -20,8 +20,9 @@ def run(
     """
     from netvlad.cli.common import say
     from netvlad.maps.index import PlaceIndex
+    from netvlad.runtime.counted import counted
 
     opened = PlaceIndex.open(index)
     before = opened.store.version
-    photos = opened.restore(version)
-    say(f"{index}: {photos} photos, as in version {version}; `netvlad restore {index} {before}` takes it back")
+    photos = counted(opened.restore(version), "photo")
+    say(f"{index}: {photos}, as in version {version}; `netvlad restore {index} {before}` takes it back")

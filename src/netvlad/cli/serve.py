@@ -9,6 +9,7 @@ import typer
 
 from netvlad.cli.options import TrustCode, Workers
 from netvlad.cli.region import Root
+from netvlad.runtime.counted import counted
 
 EXAMPLE = "Example: netvlad serve campus.vpr"
 EXTRA = "pip install 'netvlad[serve]'"
@@ -48,7 +49,10 @@ def run(
     app = create_app(opened, settings, lambda *photos: explain(*photos).to_dict())
     photos = sum(len(served.view) for served in opened.values())
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-    say(f"{photos:,} photos are asked at {address}" + ("; the page asks for the token" if token else ""))
+    say(
+        f"{counted(photos, 'photo is', 'photos are')} asked at {address}"
+        + ("; the page asks for the token" if token else "")
+    )
     serve(app, host, port, grace=settings.deadline)
 
 

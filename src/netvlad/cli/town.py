@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from netvlad.cli.outputs import out_folder
+from netvlad.runtime.counted import counted
 
 app = typer.Typer(
     help="A street-view town drawn from a seed: panoramas with depth, several dates, ground truth.",
@@ -73,7 +74,10 @@ def build(
     for split in splits:
         panoramas, photos = read_places(split / "panoramas.parquet"), read_places(split / "places.parquet")
         asked = sum(photos.split == "query")
-        say(f"{split}: {len(panoramas)} panoramas, {len(photos) - asked} cut-outs, {asked} queries")
+        say(
+            f"{split}: {counted(len(panoramas), 'panorama')}, {counted(len(photos) - asked, 'cut-out')}, "
+            f"{counted(asked, 'query', 'queries')}"
+        )
     say(f"look at it: {write_contact_sheet(splits[-1], out / 'sheet.jpg')}")  # the test split's, where there is one
     say(f"ask it: netvlad demo {splits[-1] / 'places.parquet'}")
 
@@ -99,4 +103,4 @@ def cameras(
     table = build_fixed_cameras(
         out, seed, neighbourhoods=neighbourhoods, cameras=cameras, moments=moments, photo=photo, workers=workers
     )
-    say(f"{table}: {neighbourhoods * cameras} cameras, {moments} photos of each")
+    say(f"{table}: {counted(neighbourhoods * cameras, 'camera')}, {counted(moments, 'photo')} of each")

@@ -13,6 +13,7 @@ import typer
 
 from netvlad.cli.options import Clusters, Model, Resize, Stage, Strict, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
+from netvlad.runtime.counted import counted
 from netvlad.training.config import RENAMED, Config
 from netvlad.training.schema import keys
 
@@ -182,7 +183,7 @@ def outcome(record: Record, folder: Path) -> str:
 
     if record.recall is None:
         return f"{folder}: the model of epoch {record.best}, not validated; use it with --model {folder}"
-    asked = f"of {record.validated} photos of other places"
+    asked = f"of {counted(record.validated, 'photo')} of other places"
     if record.best == 0:
         return (
             f"training gained nothing: recall@5 {asked} was {percent(record.recall)} % before and is not higher after "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netvlad.errors import NetvladError, PlacesError
+from netvlad.runtime.counted import counted
 
 if TYPE_CHECKING:
     from netvlad.places import Places
@@ -38,6 +39,10 @@ def read_all_photos(folder: Path, left_out: dict[str, str]) -> Places:
     mine = set(rest)
     skipped = tuple(s for s in placed.skipped if s.source not in mine)
     left_out.update({s.where: s.reason for s in skipped})
-    tell(f"{folder}: {len(skipped)} rows were left out", [str(s) for s in skipped], rest=WHOLE_LIST)
-    tell(f"{folder}: {len(rest)} photos have no place", rest)
+    tell(
+        f"{folder}: {counted(len(skipped), 'row was', 'rows were')} left out",
+        [str(s) for s in skipped],
+        rest=WHOLE_LIST,
+    )
+    tell(f"{folder}: {counted(len(rest), 'photo has', 'photos have')} no place", rest)
     return replace(Places.concat([placed, unplaced(rest)]), skipped=skipped)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from netvlad.errors import PlaceIndexError
-from netvlad.maps.location import Location, Match
+from netvlad.maps.location import Location
+from netvlad.maps.match import Match
 
 
 def location_from_dict(answer: dict[str, Any]) -> Location:

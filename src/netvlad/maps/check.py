@@ -13,6 +13,7 @@ from netvlad.maps.manifest import Manifest, read_manifest
 from netvlad.maps.opening import open_store
 from netvlad.maps.store import Store
 from netvlad.runtime.artifacts import FILE, read_artifact_checksum
+from netvlad.runtime.counted import counted
 from netvlad.runtime.progress import progress
 from netvlad.search.compressed_file import read_compressed
 from netvlad.search.flat_index import read_copy
@@ -76,14 +77,14 @@ def _table(store: Store, deep: bool) -> Iterator[Finding]:
     store.places()
     store.held()
     if not store.has_sums:
-        text = f"{rows} photos, written before there were checksums; they are added with the next photos"
+        text = f"{counted(rows, 'photo')}, written before there were checksums; they are added with the next photos"
         yield Finding("places.lance", True, text)
         return
     if deep:
         with progress("reading vectors", rows) as advance:
             for block in store.vectors():
                 advance(len(block))
-    yield Finding("places.lance", True, f"{rows} photos" + (", every vector read" if deep else ""))
+    yield Finding("places.lance", True, counted(rows, "photo") + (", every vector read" if deep else ""))
 
 
 def _search(file: Path, store: Store, options: SearchOptions, deep: bool) -> Finding:
@@ -94,7 +95,7 @@ def _search(file: Path, store: Store, options: SearchOptions, deep: bool) -> Fin
     index, reason = read_copy(file, store)
     if index is None:
         return Finding(file.name, False, f"{reason}; {ANEW}")
-    return Finding(file.name, True, f"{index.ntotal} of {len(store)} photos")
+    return Finding(file.name, True, f"{index.ntotal} of {counted(len(store), 'photo')}")
 
 
 def _compressed(file: Path, store: Store, options: SearchOptions, deep: bool) -> Finding:
@@ -118,4 +119,6 @@ def _calibration(file: Path, store: Store) -> Finding:
     if known is None:
         return Finding(file.name, True, f"is not there, or of fewer photos; {ANEW}")
     learnt, reason = known
-    return Finding(file.name, True, f"{learnt.how}, {learnt.asked} photos asked" if learnt else f"none: {reason}")
+    return Finding(
+        file.name, True, f"{learnt.how}, {counted(learnt.asked, 'photo')} asked" if learnt else f"none: {reason}"
+    )

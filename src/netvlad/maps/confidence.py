@@ -11,7 +11,7 @@ ranking
 
 a multinomial logistic regression learns the probabilities of three outcomes: the answer is within the radius, it is
 wrong, the place is not in the map. The distance of the best match itself is no feature: it tells how a photo was taken
-rather than where, and weights learnt for it mislead once the light is another. The spread follows SUE (Zaffar et al.,
+rather than where, and weights learnt for it often mislead by another light. The spread follows SUE (Zaffar et al.,
 CVPR 2024); its weights do not depend on a model's scale. docs/confidence.md shows how well the probabilities hold on
 real photos.
 """

@@ -10,6 +10,7 @@ from netvlad.errors import PlacesError
 from netvlad.places.place_matches import place_matches
 from netvlad.places.sun import as_utc, elevation
 from netvlad.places.table import Places
+from netvlad.runtime.counted import counted
 from netvlad.types import Array, BoolArray, IntArray
 
 _DATABASE = ("database", "db", "gallery", "reference")
@@ -63,7 +64,7 @@ def hold_out(places: Places, *, share: float = 0.3, seed: int = 0) -> HoldOut:
     if not 0 < share < 1:
         raise PlacesError(f"the share of queries must lie between 0 and 1, got {share}")
     if len(places) < 2:
-        raise PlacesError(f"{_photos(len(places))} cannot be split into a database and queries: 2 are needed")
+        raise PlacesError(f"{counted(len(places), 'photo')} cannot be split into a database and queries: 2 are needed")
     return _by_split(places) or _by_session(places, share) or _by_cell(places, share, seed)
 
 
@@ -78,7 +79,8 @@ def _by_split(places: Places) -> HoldOut | None:
     if not database.any() or not queries.any():
         return None
     rest = len(places) - database.sum() - queries.sum()
-    how = f"by the split column, {_photos(database.sum())} are the database, {queries.sum()} are the queries"
+    held = counted(int(database.sum()), "photo")
+    how = f"by the split column, {held} are the database, {queries.sum()} are the queries"
     return HoldOut(places[database], places[queries], how + _left_out(rest, "of other splits"))
 
 
@@ -149,20 +151,16 @@ def _by_cell(places: Places, share: float, seed: int) -> HoldOut:
     held[order] = rank < wanted[home[order]]
     ask = held[unit]
     how = (
-        f"no two sessions to hold against each other: {_photos(ask.sum())} drawn from cells of {CELL:g} m are"
-        f" the queries, the other {(~ask).sum()} the database: easier than a new visit would be"
+        f"no two sessions to hold against each other: {counted(int(ask.sum()), 'photo')} drawn from cells of "
+        f"{CELL:g} m are the queries, the other {(~ask).sum()} the database: easier than a new visit would be"
     )
     return HoldOut(places[~ask], places[ask], how)
 
 
 def _count(rows: Array, label: IntArray) -> str:
     number = len(np.unique(label[rows]))
-    return f"{_photos(rows.sum())} of {number} session{'s' * (number != 1)}"
-
-
-def _photos(number: int) -> str:
-    return "1 photo" if number == 1 else f"{number} photos"
+    return f"{counted(int(rows.sum()), 'photo')} of {number} session{'s' * (number != 1)}"
 
 
 def _left_out(number: int, why: str) -> str:
-    return f"; {_photos(number)} {why} left out" if number else ""
+    return f"; {counted(number, 'photo')} {why} left out" if number else ""

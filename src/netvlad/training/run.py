@@ -15,6 +15,7 @@ from netvlad.describe.network import NetworkDescriber
 from netvlad.errors import ModelError, NetvladError, PlacesError
 from netvlad.places import Places, read_places
 from netvlad.places.splits import split_rows
+from netvlad.runtime.counted import counted
 from netvlad.training.config import Config
 from netvlad.training.devices import rank
 from netvlad.training.record import Record
@@ -93,7 +94,9 @@ def database_and_queries(places: Places) -> tuple[Places, Places]:
     Raises PlacesError where the column names only one of the two, or the table has fewer than 2 photos.
     """
     if len(places) < 2:
-        raise PlacesError(f"{len(places)} photos: there is nothing to compare; photos of several places are wanted")
+        raise PlacesError(
+            f"{counted(len(places), 'photo')}: there is nothing to compare; photos of several places are wanted"
+        )
     database, queries = split_rows(places)
     if not database.any() and not queries.any():
         return places, places

@@ -18,6 +18,7 @@ from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.projection import from_utm
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import headings, some
+from netvlad.runtime.counted import counted
 from netvlad.types import Array
 
 OWN_TABLES = ("places.csv", "places.parquet", "places.geojson")
@@ -147,7 +148,7 @@ def _nothing(named: int, skipped: Sequence[Skipped], tables: str) -> str:
     """The message for photos without any usable position."""
     reasons = [s.reason for s in skipped]
     counts = [f"{reasons.count(reason)} x {reason}" for reason in dict.fromkeys(reasons)]
-    photos = "1 photo" if len(skipped) == 1 else f"{len(skipped)} photos"
+    photos = counted(len(skipped), "photo")
     return (
         f"{photos} and no usable position: {named} names of the form @easting@northing@, "
         f"{some(counts)}{tables}. A table with path, lat and lon can state where they were taken"
