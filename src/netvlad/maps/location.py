@@ -122,7 +122,7 @@ def answer_in_words(location: Location, planar: bool = False) -> tuple[str, str]
     planar: positions are told in metres.
     """
     where, kind = _where(location, planar), location.verdict
-    if not where and location.matches[0].located:
+    if not where and (not location.matches or location.matches[0].located):
         return "no match was found", "Nothing in the map resembles this photo."
     if not where:
         return "at no known place", "The photos most like it have neither a position nor a label."
