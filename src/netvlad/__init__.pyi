@@ -11,7 +11,8 @@ from .explanation.explain import explain
 from .explanation.result import Explanation
 from .images import read_image
 from .maps.index import PlaceIndex
-from .maps.location import Location, Match
+from .maps.location import Location
+from .maps.match import Match
 from .maps.where import Where
 from .places.io.readers import read_places
 from .places.io.writers import write_places

@@ -7,7 +7,8 @@ import pytest
 
 from netvlad.errors import PlaceIndexError
 from netvlad.maps.answers import location_from_dict
-from netvlad.maps.location import Location, Match
+from netvlad.maps.location import Location
+from netvlad.maps.match import Match
 
 
 def match(**changes) -> Match:
