@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netvlad.errors import NetvladError, PlaceIndexError, PlaceIndexWarning
-from netvlad.search import compressed_build, compressed_index
+from netvlad.search import compressed_build, compressed_codes, compressed_index
 from netvlad.search.compressed_index import CompressedIndex
 from netvlad.search.options import SearchOptions
 
@@ -220,6 +220,22 @@ def test_who_asks_an_earlier_version_writes_nothing(tmp_path, rng):
     table, file = Table(drawn(rng, 400), newest=False), tmp_path / "search.faiss"
     agrees(CompressedIndex(table, file, OPTIONS), table, drawn(rng, 10))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("share", [0, 0.9])
+def test_many_lists_come_in_two_levels_and_are_found_by_a_graph(tmp_path, rng, monkeypatch, share):
+    monkeypatch.setattr(compressed_build, "ONE_LEVEL", 8)
+    monkeypatch.setattr(compressed_codes, "FLAT_LISTS", 8)
+    vectors = drawn(rng)
+    vectors[: int(share * len(vectors))] = vectors[-1]  # the same photo again and again
+    table, file = Table(vectors), tmp_path / "search.faiss"
+    CompressedIndex(table, file, OPTIONS)
+    index = CompressedIndex(table, file, OPTIONS)
+    queries = drawn(rng, 30)
+    squared, rows = index.search(queries, 10)
+    wanted = brute_force(table, queries, 10)[0]
+    assert np.mean(squared <= wanted * 1.0001) >= 0.9
+    assert [len(set(row)) for row in rows.tolist()] == [10] * 30
 
 
 def test_less_memory_makes_smaller_codes(tmp_path, rng):

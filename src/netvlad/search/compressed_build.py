@@ -38,13 +38,20 @@ def build(vectors: VectorFile, options: SearchOptions, seed: int = 0) -> Compres
             advance(len(block))
     untuned = Tuning((), (), (), 0)
     made = CompressedVectors(codes, vectors, np.zeros(0, np.int64), untuned, vectors.rows)
-    made.tuning = _tuned(made, options.recall, _some(rng, vectors.rows, ASKED))
+    made.tuning = _tuned(made, options.recall, _different(rng, vectors))
     return made
 
 
 def _some(rng: np.random.Generator, rows: int, n: int) -> IntArray:
     """At most n of `rows` rows, ascending."""
     return np.sort(rng.permutation(rows)[:n])
+
+
+def _different(rng: np.random.Generator, vectors: VectorFile) -> IntArray:
+    """At most ASKED rows, ascending, of vectors that differ: the nearest of one that is in many times are arbitrary."""
+    rows = _some(rng, vectors.rows, 10 * ASKED)
+    first = np.unique(vectors.read(rows), axis=0, return_index=True)[1]
+    return np.sort(rows[rng.permutation(first)[:ASKED]])
 
 
 def _chosen(rows: int, dim: int, memory: int | None) -> tuple[str, int]:
@@ -59,17 +66,21 @@ def _chosen(rows: int, dim: int, memory: int | None) -> tuple[str, int]:
 
 
 def _centres(sample: FloatArray, lists: int) -> FloatArray:
+    """About `lists` centres of `sample` (n, dim); where they are many, of each part of it around fewer centres."""
+    if lists <= ONE_LEVEL:
+        return _kmeans(sample, lists)[0]
+    _, part = _kmeans(sample, round(lists**0.5))
+    parts = [sample[part == i] for i in np.unique(part)]  # faiss.contrib's two levels fail on parts of few vectors
+    return np.concatenate([_kmeans(x, max(1, lists * len(x) // len(sample)))[0] for x in parts])
+
+
+def _kmeans(sample: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
+    """At most k centres of `sample` (n, dim), and the one of each vector (n,)."""
     import faiss
 
-    if lists > ONE_LEVEL:
-        from faiss.contrib.clustering import two_level_clustering
-
-        first = round(lists**0.5)
-        centres: FloatArray = two_level_clustering(sample, first, lists, clustering_niter=ITERATIONS)
-        return centres
-    kmeans = faiss.Kmeans(sample.shape[1], lists, niter=ITERATIONS, min_points_per_centroid=1)
+    kmeans = faiss.Kmeans(sample.shape[1], min(k, len(sample)), niter=ITERATIONS, min_points_per_centroid=1)
     kmeans.train(sample)
-    return np.asarray(kmeans.centroids)
+    return np.asarray(kmeans.centroids), kmeans.assign(sample)[1]
 
 
 def _tuned(made: CompressedVectors, recall: float, asked: IntArray) -> Tuning:
