@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import time
 from urllib.request import urlopen
@@ -10,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from fixtures.uploads import jpeg, running
+from netvlad.serve.run import run
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +120,14 @@ def test_what_was_taken_is_finished_at_the_end(opened, monkeypatch):
         assert received(asked)[0] == 200
         with pytest.raises(OSError):
             received(connect(number))
+
+
+def test_an_orderly_end_is_no_interruption(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ends(self) -> None:
+        signal.raise_signal(signal.SIGINT)  # as uvicorn does
+
+    monkeypatch.setattr("uvicorn.Server.run", ends)
+    run(None, "127.0.0.1", 8000, grace=1)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 import uvicorn
@@ -42,7 +43,17 @@ class PatientProtocol(H11Protocol):
 
 def run(app: FastAPI, host: str, port: int, *, grace: float) -> None:
     """Serve `app` until SIGINT or SIGTERM; requests that were taken are finished, for at most `grace` seconds."""
-    uvicorn.Server(configuration(app, host, port, grace)).run()
+    # uvicorn raises the signal once more when it has ended: an orderly end is no interruption
+    before = {number: signal.signal(number, _ended) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        uvicorn.Server(configuration(app, host, port, grace)).run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ended(*_: Any) -> None:
+    """Nothing is left to do."""
 
 
 def configuration(app: FastAPI, host: str, port: int, grace: float) -> uvicorn.Config:
