@@ -26,6 +26,8 @@ UNKNOWN = {"heading": np.nan, "time": np.datetime64("NaT"), "inliers": None, "pl
 )
 def test_it_is_what_it_was(matches):
     location = Location("q.jpg", matches, 25.0, 0.75, 0.125)
+    unsure = Location("q.jpg", matches, 25.0, None, None, uncalibrated="too few photos")
+    assert location_from_dict(unsure.to_dict()).to_text() == unsure.to_text()
     again = location_from_dict(json.loads(json.dumps(location.to_dict())))
     assert again.to_dict() == location.to_dict()
     assert again.to_text() == location.to_text()

@@ -23,9 +23,8 @@ def test_the_command_prints_what_it_prints_of_an_index(netvlad, server, index, t
     near = netvlad("locate", *photos, "--index", index, "--top", 2)
     far = netvlad("locate", *photos, "--server", server, "--top", 2)
     assert (far.code, far.err) == (0, "")
-    assert far.out == near.out.replace(f"{town}/", "").replace("3.jpg\n  31", f"{town}/3.jpg\n  31", 1).replace(
-        "\n0.jpg\n  31", f"\n{town}/0.jpg\n  31", 1
-    )
+    assert far.out.startswith(f"{photos[0]}\n  ")
+    assert far.out.replace(f"{town}/", "") == near.out.replace(f"{town}/", "")
     (answer,) = json.loads(netvlad("locate", photos[0], "--server", server, "--json").out)
     want = PlaceIndex.open(index).locate(photos[0]).to_dict()
     assert answer["photo"] == str(photos[0])

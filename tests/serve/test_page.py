@@ -45,7 +45,8 @@ def maps(index, tmp_path_factory):
         folders.append(shutil.copytree(index, folder / f"{name}.vpr"))
         rows = PlaceIndex.open(folders[-1]).store.fingerprint(8).hex()
         learnt = {"weights": [[float(np.log(p)), 0.0, 0.0, 0.0] for p in probabilities], "centre": [0.0] * 3}
-        learnt |= {"scale": [1.0] * 3, "how": "by hand", "asked": 8, "photos": 8, "rows": rows}
+        learnt |= {"scale": [1.0] * 3, "labels": False, "how": "by hand", "asked": 8}
+        learnt |= {"format": 2, "photos": 8, "rows": rows}
         write_sealed(folders[-1] / "calibration.json", learnt)
     return open_maps(folders)
 

@@ -21,7 +21,8 @@ def location_from_dict(answer: dict[str, Any]) -> Location:
         matches = [_match(match) for match in answer["matches"]]
         if not matches:
             raise ValueError("no match")
-        return Location(answer["photo"], matches, float(answer["radius"]), answer["confidence"], answer["absent"])
+        sure, absent, why = answer["confidence"], answer["absent"], answer["uncalibrated"] or ""
+        return Location(answer["photo"], matches, float(answer["radius"]), sure, absent, uncalibrated=why)
     except (KeyError, TypeError, ValueError) as e:
         raise PlaceIndexError(f"is no answer of this version ({type(e).__name__}: {e})") from e
 

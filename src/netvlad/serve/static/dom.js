@@ -21,11 +21,10 @@ export const colour = (name) =>
 
 // How sure an answer is, in words and as one of three classes.
 export function sureness(answer) {
-  if (answer.in_map === false) return ["not in this map", "bad"];
-  if (answer.lat === null && answer.easting === null) return [answer.words, "doubt"];
-  if (answer.confidence === null) return ["how sure is unknown", "doubt"];
-  const within = `within ${metres(answer.radius)}`;
-  return answer.confidence >= 0.5 ? ["probably " + within, "good"] : ["a guess", "doubt"];
+  if (answer.verdict === "absent") return ["not in this map", "bad"];
+  if (answer.lat === null && answer.easting === null && !answer.place) return [answer.words, "doubt"];
+  const where = answer.lat === null && answer.easting === null ? answer.place : `within ${metres(answer.radius)}`;
+  return answer.verdict === "probable" ? [`probably ${where}`, "good"] : ["a guess", "doubt"];
 }
 
 export const percent = (share) => (share === null ? "" : Math.round(100 * share) + "\u00a0%");
