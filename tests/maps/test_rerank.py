@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from netvlad.features.store import FeatureStore
 from netvlad.features.verification import verify
+from netvlad.maps.confidence import Calibration
 from netvlad.maps.location import Location
 from netvlad.maps.match import Match
-from netvlad.maps.rerank import rerank_locations
+from netvlad.maps.rerank import rerank_locations, weighed_by_inliers
 from netvlad.search.rerank import RerankOptions
 
 pytestmark = pytest.mark.usefixtures("without_xfeat")
@@ -56,3 +59,93 @@ def test_locations_whose_photos_are_gone_or_plain(scenes, tmp_path):
     assert [m.inliers for m in two] == [0]
     assert [m.inliers for m in three] == [None]
     assert rerank_locations([], RerankOptions(3)) == []
+
+
+# -- what inliers say ---------------------------------------------------------------------------------------------
+
+
+def test_inliers_by_hand():
+    before = np.array([0.3, 0.5, 0.2])
+    few = before**0.7 / (before**0.7).sum()
+    for inliers in (0, 10):  # by chance: nothing is said but that less is known
+        np.testing.assert_allclose(weighed_by_inliers(before, inliers), few)
+    many = before**0.7 * np.array([1, 2**-0.7, 2**-3.5])  # 20 beyond chance
+    np.testing.assert_allclose(weighed_by_inliers(before, 30), many / many.sum())
+    impossible = weighed_by_inliers(np.array([0.0, 0.0, 1.0]), 400)
+    assert np.isfinite(impossible).all()
+    assert impossible.sum() == pytest.approx(1)
+
+
+def test_more_inliers_make_an_answer_surer_and_absence_less_likely():
+    found = np.array([weighed_by_inliers(np.array([0.2, 0.3, 0.5]), n) for n in (5, 15, 40, 200)])
+    assert (np.diff(found[:, 0]) > 0).all()
+    assert (np.diff(found[:, 2]) < 0).all()
+
+
+class Counts:
+    """A verifier in whose eyes photos have so many inliers, which puts those with most first."""
+
+    def __init__(self, inliers):
+        self.counted = inliers
+
+    def __call__(self, options):
+        return self
+
+    def inliers(self, query, photos):
+        return np.array([self.counted[photo] for photo in photos])
+
+    def order(self, inliers, scores):
+        return np.argsort(-inliers, kind="stable")
+
+
+def sure_where_no_other_is_near() -> Calibration:
+    """Right, the nearer the best match is beside that of the best of another place."""
+    return Calibration([[0, -4.0, 0, 0], [0.0] * 4, [-1.0, 0, 0, 0]], [0.8, 0, 0], [1.0] * 3, "place", 100)
+
+
+@pytest.fixture
+def by_xfeat(monkeypatch):
+    """Options of re-ranking by XFeat, and a function that says how many inliers photos have."""
+    options = RerankOptions(4)
+    object.__setattr__(options, "kind", "xfeat")
+    return options, lambda inliers: monkeypatch.setattr("netvlad.maps.rerank.Verifier", Counts(inliers))
+
+
+@pytest.mark.parametrize("geodetic", [True, False])
+def test_inliers_of_xfeat_enter_the_confidence(by_xfeat, geodetic):
+    options, count = by_xfeat
+    asked = location("q", [("a", 0.0), ("b", 24.0), ("c", 900.0)], geodetic)
+    for inliers, first in (({"a": 60, "b": 0, "c": 3}, "a"), ({"a": 2, "b": 60, "c": 3}, "b")):
+        count(inliers)
+        [after] = rerank_locations([asked], options)  # of the same place, so what was known holds
+        assert after.matches[0].path == first
+        right, _, absent = weighed_by_inliers(np.array([0.9, 0.05, 0.05]), 60)
+        assert (after.confidence, after.absent) == pytest.approx((right, absent))
+
+
+def test_a_first_match_of_another_place_has_a_confidence_of_its_own(by_xfeat):
+    options, count = by_xfeat
+    asked = location("q", [("a", 0.0), ("b", 40.0), ("c", 900.0)])
+    count({"a": 2, "b": 60, "c": 3})
+    assert rerank_locations([asked], options)[0].confidence is None  # without a calibration
+    calibration = sure_where_no_other_is_near()
+    [after] = rerank_locations([replace(asked, calibration=calibration)], options)
+    before = calibration.probabilities(np.array([[2**0.5, 0, 0]]))[0]  # b at 2, a at 1: farther than another place
+    right, _, absent = weighed_by_inliers(before, 60)
+    assert (after.confidence, after.absent) == pytest.approx((right, absent))
+    count({"a": -1, "b": -1, "c": -1})  # none could be verified: nothing changes
+    [after] = rerank_locations([replace(asked, calibration=calibration)], options)
+    assert (after.confidence, after.absent) == pytest.approx((0.9, 0.05))
+
+
+def test_another_label_is_another_place(scenes):
+    first, again = scenes
+    nan = float("nan")
+    matches = [
+        Match(path, nan, nan, nan, nan, 0, nan, np.datetime64("NaT"), 0.5, -1.0 - i, place=label)
+        for i, (path, label) in enumerate([(first[0], "hall"), (first[1], "lift")])
+    ]
+    asked = [Location(again[q], matches, 25.0, 0.9, 0.05) for q in (0, 1)]
+    kept, moved = rerank_locations(asked, RerankOptions(2))
+    assert (kept.place, kept.confidence) == ("hall", 0.9)
+    assert (moved.place, moved.confidence, moved.verdict) == ("lift", None, "unknown")

@@ -49,6 +49,7 @@ def run(
     from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
     from netvlad.errors import NetvladError
     from netvlad.maps.asked import parse_where
+    from netvlad.maps.confidence import DEEP
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
     from netvlad.runtime.counted import counted
@@ -65,7 +66,7 @@ def run(
     where = parse_where(near, bbox, after, before)
     paths, closed = _expand(photos)
     opened = PlaceIndex.open(index, root=root, trust_code=trust_code)
-    located = opened.locate_all(paths, max(top, rerank or 0), where=where, use_gps=use_gps)
+    located = opened.locate_all(paths, max(top, rerank, DEEP) if rerank else top, where=where, use_gps=use_gps)
     found, bad = located.locations, {**located.unreadable, **closed}
     if options:
         advise_xfeat()

@@ -24,7 +24,8 @@ class Location:
     confidence: probability that the photo was taken within `radius` metres of (lat, lon) or, in a map of labels, at the
     place of that label; absent: probability that its place is not in the map; both None where the index is not
     calibrated, for the reason in `uncalibrated`, or for such a best match. gps: latitude and longitude that the photo
-    itself states, where these were used. Iterates over the matches.
+    itself states, where these were used. calibration: what the probabilities come from, for those who put the matches
+    in another order. Iterates over the matches.
     """
 
     query: str
@@ -34,6 +35,7 @@ class Location:
     absent: float | None
     gps: tuple[float, float] | None = None
     uncalibrated: str = ""
+    calibration: Calibration | None = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self.matches)
@@ -157,15 +159,15 @@ def locate(
 ) -> Location:
     """The Location of a ranking: `places` (k) with `squared` distances (k,), best first."""
     confidence = absent = None
-    if calibration is not None and len(places) and _is_known(places[:1], calibration):
+    if calibration is not None and len(places) and is_known(places[:1], calibration):
         seen = evidence(squared[:DEEP], from_best(places[:DEEP], radius))  # as it was learnt, however many are shown
         probabilities = calibration.probabilities(seen[None])[0]
         confidence, absent = float(probabilities[RIGHT]), float(probabilities[ABSENT])
     matches = [match_of(places, i, squared[i]) for i in range(min(top, len(places)))]
-    return Location(query, matches, radius, confidence, absent, uncalibrated=uncalibrated)
+    return Location(query, matches, radius, confidence, absent, uncalibrated=uncalibrated, calibration=calibration)
 
 
-def _is_known(best: Places, calibration: Calibration) -> bool:
+def is_known(best: Places, calibration: Calibration) -> bool:
     """Whether a calibration speaks of such a best match: of its position, or of its label."""
     located = bool(best.located[0])
     return not located and best.place[0] != "" if calibration.labels else located
