@@ -49,7 +49,7 @@ class Service:
     def __init__(self, maps: Mapping[str, ServedMap], settings: Settings, explain: Explain | None) -> None:
         self.maps, self.settings, self._explain = maps, settings, explain
         self.metrics = Metrics()
-        self.gate = Gate(settings.queue, settings.memory)
+        self.gate = Gate(settings.queue, settings.memory, settings.deadline)
         self.metrics.waiting.set_function(lambda: self.gate.photos)
         self.metrics.memory.set_function(lambda: self.gate.bytes)
         self.ready = False
