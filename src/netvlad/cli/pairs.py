@@ -33,6 +33,7 @@ def run(
     from netvlad.errors import NetvladError
     from netvlad.export.colmap import write_colmap_pairs
     from netvlad.maps.index import PlaceIndex
+    from netvlad.runtime.counted import counted
 
     if (photos / "manifest.json").is_file():
         if model:
@@ -43,4 +44,4 @@ def run(
         tell_unreadable(index.sync(read_all_photos(photos, {}), source=photos, workers=workers).unreadable)
     (file,) = write_colmap_pairs(index, out, top=top, within=within)
     with open(file, encoding="utf-8") as lines:
-        say(f"wrote {file}: {sum(1 for _ in lines)} pairs of {len(index)} photos")
+        say(f"wrote {file}: {counted(sum(1 for _ in lines), 'pair')} of {counted(len(index), 'photo')}")

@@ -112,7 +112,7 @@ def check_vanishing(survey: Survey, version: int) -> None:
     comes = plan.fresh & (survey.stamps[0] >= 0)
     if all_of and (plan.vanished | plan.stale)[scope].all() and not comes.any():
         raise PlaceIndexError(
-            f"none of its {all_of} photos{where} is there any more: is a disk not mounted, or did the photos move "
+            f"none of its photos{where} ({all_of}) is there any more: is a disk not mounted, or did the photos move "
             "(root=, --root)? To take them out on purpose, use PlaceIndex.remove, or make another index",
             path=folder,
         )
