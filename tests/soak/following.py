@@ -33,6 +33,10 @@ MOMENTS = (  # a sync kills itself before or after one of the calls of one of th
     "netvlad.maps.sync:describe_fresh",
     "netvlad.search.flat_index:FlatIndex._write",
     "netvlad.search.flat_index:FlatIndex._add_missing",
+    "netvlad.search.vector_file:VectorFile.append",
+    "netvlad.search.compressed_index:build",
+    "netvlad.search.compressed_index:write_compressed",
+    "netvlad.search.compressed_index:remove_vectors",
     "netvlad.maps.calibration_file:write_sealed",
 )
 
@@ -48,6 +52,7 @@ class World:
     photos: dict[str, tuple[int, float, float]] = field(default_factory=dict)
     drawn: int = 0
     below: str = "photos"
+    compressed: bool = False  # how it is searched
 
     def path(self, name: str) -> Path:
         return self.folder / self.below / name
@@ -161,12 +166,15 @@ def _opened(world: World) -> Any:
     from netvlad.images import decode
     from netvlad.maps import adding, sync
     from netvlad.maps.index import PlaceIndex
+    from netvlad.search.options import SearchOptions
 
     warnings.simplefilter("error", PlaceIndexWarning)
     decode.CHUNK, adding.SECONDS, sync.REWRITTEN = 2, 0.0, 3 * 2 * Grid.dim  # batches of a few photos
     folder, root = world.folder / "map.vpr", world.folder / world.below
     there = (folder / "manifest.json").exists()
-    return (PlaceIndex.open if there else PlaceIndex.create)(folder, Grid(), root=root)
+    index = (PlaceIndex.open if there else PlaceIndex.create)(folder, Grid(), root=root)
+    index.search = SearchOptions("compressed" if world.compressed else "exact")
+    return index
 
 
 def _follow(world: World, moment: tuple[str, int, bool] | None) -> None:
@@ -230,7 +238,7 @@ def _difference(world: World) -> str:
 
 
 def attempt(base: Path, here: Path, rng: Rng) -> Done:
-    world, told, kills = World(here / "world"), [], 0
+    world, told, kills = World(here / "world", compressed=bool(rng.integers(2))), [], 0
     for _ in range(int(rng.integers(5, 15))):
         _new(world, rng)
     for turn in range(ROUNDS):

@@ -37,7 +37,8 @@ def build(vectors: VectorFile, options: SearchOptions, seed: int = 0) -> Compres
             codes.add(block)
             advance(len(block))
     untuned = Tuning((), (), (), 0)
-    made = CompressedVectors(codes, vectors, np.zeros(0, np.int64), untuned, vectors.rows)
+    gone, each = np.zeros(0, np.int64), dict(code_names(vectors.dim))[name]
+    made = CompressedVectors(codes, vectors, gone, untuned, vectors.rows, each)
     made.tuning = _tuned(made, options.recall, _different(rng, vectors))
     return made
 
@@ -97,7 +98,7 @@ def _tuned(made: CompressedVectors, recall: float, asked: IntArray) -> Tuning:
         wanted = _others(nearest(made.vectors, queries, K + 1, np.flatnonzero(allowed))[1], asked)
         bitmap = None if share == 1 else np.packbits(allowed, bitorder="little")
         measured = _measured(made, queries, asked, wanted, bitmap, goal)
-        chosen.append(cheapest(measured, share * rows / made.codes.nlist, goal))
+        chosen.append(cheapest(measured, share * rows / made.lists, goal))
     probed, rescored, found = zip(*chosen, strict=True)
     return Tuning(probed, rescored, found, len(asked))
 
@@ -108,7 +109,7 @@ def _measured(
     """Numbers of lists -> recall for each of DEPTHS; no more lists once those find all that the codes can."""
     measured: dict[int, Array] = {}
     probed = 1
-    while probed <= made.codes.nlist:
+    while probed <= made.lists:
         found = made.candidates(queries, DEPTHS[-1] + 1, probed, bitmap)
         measured[probed] = recalls(_others(found, asked), wanted)
         if measured[probed][0] >= goal:  # more lists would only cost

@@ -15,8 +15,11 @@ NUMBER = 8  # bytes of a vector's number, beside its code
 
 
 def code_names(dim: int) -> list[tuple[str, float]]:
-    """What faiss calls codes of `dim` numbers and their bytes a vector with its number, the richest first."""
-    names = [("RaBitQfs", dim / 8 + 16 + NUMBER)]
+    """What faiss calls codes of `dim` numbers and their bytes a vector with its number, the richest first.
+
+    RaBitQ: 2 bits or 1 a number and a few floats (arXiv:2405.12497); PQ: 4 bits for each 8 or 16 numbers.
+    """
+    names = [("RaBitQfs2", dim / 4 + 40 + NUMBER), ("RaBitQfs", dim / 8 + 20 + NUMBER)]
     for parts in (dim // 8, dim // 16):
         if parts and dim % parts == 0 and parts % 2 == 0:
             names.append((f"PQ{parts}x4fs", parts / 2 + NUMBER))
@@ -28,24 +31,36 @@ def bytes_of_lists(lists: int, dim: int) -> int:
     return lists * (4 * dim + (32 * 2 * 4 + 16 if lists > FLAT_LISTS else 0))
 
 
-FLAT_LISTS = 2048  # so few centres are compared one by one
+FLAT_LISTS = 4096  # so few centres are compared one by one
 
 
 def new_codes(dim: int, name: str, centres: FloatArray) -> Any:
-    """An empty, untrained faiss index of codes called `name` in lists around `centres` (n, dim)."""
+    """An empty, untrained faiss index of codes called `name` in lists around `centres` (n, dim).
+
+    Vectors are rotated at random first, which RaBitQ assumes: the numbers of whitened ones are of unequal size.
+    """
     import faiss
 
     lists = len(centres)
-    index: Any = faiss.index_factory(dim, f"IVF{lists}{'_HNSW32' if lists > FLAT_LISTS else ''},{name}")
-    index.quantizer.add(centres)
+    index: Any = faiss.index_factory(dim, f"RR{dim},IVF{lists}{'_HNSW32' if lists > FLAT_LISTS else ''},{name}")
+    rotation = faiss.downcast_VectorTransform(index.chain.at(0))
+    rotation.train(centres)
+    lists_of(index).quantizer.add(rotation.apply(centres))
     return index
+
+
+def lists_of(codes: Any) -> Any:
+    """The lists within a faiss index that `new_codes` made. Raises RuntimeError for another."""
+    import faiss
+
+    return faiss.downcast_index(faiss.extract_index_ivf(codes))
 
 
 @dataclass
 class CompressedVectors:
     """codes: a faiss index whose ids are the rows of `vectors`. gone: ascending rows of it that are removed.
 
-    made_for: number of rows that the lists were chosen for.
+    made_for: number of rows that the lists were chosen for. each: bytes of a code and its number.
     """
 
     codes: Any
@@ -53,6 +68,7 @@ class CompressedVectors:
     gone: IntArray
     tuning: Tuning
     made_for: int
+    each: float
 
     @property
     def rows(self) -> int:
@@ -62,8 +78,12 @@ class CompressedVectors:
     @property
     def memory(self) -> int:
         """Bytes of codes, numbers and centres in memory."""
-        code = self.codes.code_size if "PQ" in type(self.codes).__name__ else self.codes.d / 8 + 16
-        return int(self.vectors.rows * (code + NUMBER)) + bytes_of_lists(self.codes.nlist, self.codes.d)
+        return int(self.vectors.rows * self.each) + bytes_of_lists(self.lists, self.codes.d)
+
+    @property
+    def lists(self) -> int:
+        """Number of lists."""
+        return int(lists_of(self.codes).nlist)
 
     def candidates(self, queries: FloatArray, n: int, probed: int, bitmap: Array | None = None) -> IntArray:
         """The n best rows by their codes, -1 beyond the end: (Q, n). bitmap: a bit for each row that may be found."""
@@ -71,10 +91,11 @@ class CompressedVectors:
 
         library: Any = faiss  # it takes keywords and arrays for these since it is imported
         selector = None if bitmap is None else library.IDSelectorBitmap(bitmap)
-        many = self.codes.nlist > FLAT_LISTS
+        many = self.lists > FLAT_LISTS
         inner = library.SearchParametersHNSW(efSearch=max(2 * probed, 64)) if many else None
-        probed = min(probed, self.codes.nlist)
-        params = library.SearchParametersIVF(nprobe=probed, sel=selector, quantizer_params=inner)
+        probed = min(probed, self.lists)
+        within = library.SearchParametersIVF(nprobe=probed, sel=selector, quantizer_params=inner)
+        params = library.SearchParametersPreTransform(index_params=within)
         found: IntArray = self.codes.search(queries, n, params=params)[1]
         return found
 
@@ -90,7 +111,7 @@ class CompressedVectors:
         depth = max(depth, 4 * k)
         found = self.candidates(queries, depth, probed, bitmap)
         while (short := (found >= 0).sum(axis=1) < min(k, round(share * self.vectors.rows))).any():
-            if probed >= self.codes.nlist:
+            if probed >= self.lists:
                 break
             probed *= 4
             found[short] = self.candidates(queries[short], depth, probed, bitmap)
@@ -98,5 +119,5 @@ class CompressedVectors:
 
 
 def wanted_lists(rows: int) -> int:
-    """How many lists `rows` vectors are put into: a power of 2 of about 8 square roots, of 32 vectors at least."""
-    return int(2 ** max(0, min(16, math.floor(math.log2(max(1, min(8 * math.sqrt(rows), rows / 32)))))))
+    """How many lists `rows` vectors are put into: a power of 2 of about 4 square roots, of 32 vectors at least."""
+    return int(2 ** max(0, min(16, math.floor(math.log2(max(1, min(4 * math.sqrt(rows), rows / 32)))))))

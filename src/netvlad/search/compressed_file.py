@@ -73,6 +73,7 @@ def write_compressed(file: Path, source: VectorSource, state: CompressedVectors,
         "options": options.to_dict(),
         "tuning": state.tuning.to_dict(),
         "made_for": state.made_for,
+        "each": state.each,
         "memory": state.memory,
         "vectors": state.vectors.file.name,
         "stored": state.vectors.rows,
@@ -104,7 +105,8 @@ def read_compressed(file: Path, source: VectorSource, options: SearchOptions) ->
         gone = _unpacked(about["gone"], about["stored"])
         codes = faiss.read_index(str(file))
         vectors = VectorFile(file.with_name(about["vectors"]), source.dim, about["stored"])
-        state = CompressedVectors(codes, vectors, gone, Tuning.from_dict(about["tuning"]), about["made_for"])
+        tuning = Tuning.from_dict(about["tuning"])
+        state = CompressedVectors(codes, vectors, gone, tuning, about["made_for"], about["each"])
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as e:
         return None, f"cannot be read ({type(e).__name__})"
     if codes.d != source.dim or codes.ntotal != state.vectors.rows:

@@ -9,7 +9,7 @@ import numpy as np
 
 from netvlad.types import Array, IntArray
 
-DEPTHS = (50, 100, 200, 400, 800)  # matches that may be re-scored
+DEPTHS = (50, 100, 200, 400, 800, 1600)  # matches that may be re-scored
 SHARES = (1.0, 0.1, 0.01)  # of the vectors, among which it is measured
 CODES_A_READ = 100  # codes that are compared in the time in which one vector is read and compared
 
