@@ -238,6 +238,14 @@ def test_many_lists_come_in_two_levels_and_are_found_by_a_graph(tmp_path, rng, m
     assert [len(set(row)) for row in rows.tolist()] == [10] * 30
 
 
+def test_all_lists_are_looked_at_where_that_is_needed(tmp_path, rng, monkeypatch):
+    """Vectors without any structure: what is near stands in any list, and lists in two levels are no power of 2."""
+    monkeypatch.setattr(compressed_build, "ONE_LEVEL", 8)
+    monkeypatch.setattr(compressed_build, "wanted_lists", lambda rows: 30)
+    index = CompressedIndex(Table(rng.normal(size=(3000, 64))), tmp_path / "search.faiss", OPTIONS)
+    assert index.tuning.recall[0] >= 0.95
+
+
 def test_less_memory_makes_smaller_codes(tmp_path, rng):
     table = Table(drawn(rng))
     sizes = []

@@ -108,14 +108,13 @@ def _measured(
 ) -> dict[int, Array]:
     """Numbers of lists -> recall for each of DEPTHS; no more lists once those find all that the codes can."""
     measured: dict[int, Array] = {}
-    probed = 1
-    while probed <= made.lists:
+    probed, lists = 1, made.lists
+    while True:
         found = made.candidates(queries, DEPTHS[-1] + 1, probed, bitmap)
         measured[probed] = recalls(_others(found, asked), wanted)
-        if measured[probed][0] >= goal:  # more lists would only cost
-            break
-        probed *= 2
-    return measured
+        if measured[probed][0] >= goal or probed == lists:  # more lists would only cost
+            return measured
+        probed = min(2 * probed, lists)
 
 
 def _others(found: IntArray, asked: IntArray) -> IntArray:
