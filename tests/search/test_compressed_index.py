@@ -84,6 +84,33 @@ def test_it_finds_what_is_wanted_and_tells_exact_distances(tmp_path, rng):
     assert index.tuning.asked == 50
 
 
+def test_a_mask_that_changes_is_read_anew(tmp_path, rng):
+    table = Table(drawn(rng))
+    index = CompressedIndex(table, tmp_path / "search.faiss", OPTIONS)
+    mask = rng.random(len(table)) < 0.5
+    agrees(index, table, drawn(rng, 20), mask)
+    mask[:] = ~mask
+    agrees(index, table, drawn(rng, 20), mask)
+    mask.flags.writeable = False
+    for _ in range(2):
+        agrees(index, table, drawn(rng, 20), mask)
+    agrees(index, table, drawn(rng, 20), ~mask)
+
+
+def test_what_others_added_instead_overwrites_nothing(tmp_path, rng):
+    """Who has rows open that were never written as a search file, and then were taken back, keeps its own vectors."""
+    file, first, one, other = tmp_path / "search.faiss", drawn(rng), drawn(rng, 200), drawn(rng, 200)
+    CompressedIndex(Table(first), file, OPTIONS)
+    before = file.read_bytes()
+    mine = Table(np.concatenate([first, one]))
+    opened = CompressedIndex(mine, file, OPTIONS)
+    file.write_bytes(before)  # as if another process had held the lock
+    theirs = Table(np.concatenate([first, other]))
+    agrees(CompressedIndex(theirs, file, OPTIONS), theirs, other)
+    agrees(CompressedIndex(theirs, file, OPTIONS), theirs, other)
+    agrees(opened, mine, one)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.03])
 def test_among_few_rows_as_much_is_found(tmp_path, rng, share):
     table = Table(drawn(rng))

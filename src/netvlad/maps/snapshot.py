@@ -115,6 +115,7 @@ class Snapshot:
         if not where:
             return Subset(None, len(self.store), *self.calibrated)
         mask = where.mask(self.spots)
+        mask.flags.writeable = False  # so that the search may keep what it makes of it
         rows = np.flatnonzero(mask)
         if not len(rows):
             return Subset(mask, 0, None, "no photo is left")

@@ -23,6 +23,7 @@ from netvlad.search.nearest import nearest
 from netvlad.search.options import SearchOptions
 from netvlad.search.search_file import VectorSource
 from netvlad.search.tuning import Tuning
+from netvlad.search.vector_file import OtherVectorsError
 from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 FEW = 20_000  # among so few rows it is searched exactly
@@ -92,7 +93,11 @@ class CompressedIndex:
             self._make(source, file)
             return
         first = state.vectors.rows
-        state.vectors.append(source.vectors(state.rows))
+        try:
+            state.vectors.append(source.vectors(state.rows))
+        except OtherVectorsError:
+            self._make(source, file)
+            return
         for block in state.vectors.blocks(first):
             state.codes.add(block)
         write_compressed(file, source, state, self._options)
@@ -106,13 +111,16 @@ class CompressedIndex:
     def search(self, vectors: FloatArray, k: int, among: BoolArray | None = None) -> tuple[FloatArray, IntArray]:
         """As `FlatIndex.search`, but that a few of the nearest may be missing: see `tuning`.
 
-        Raises PlaceIndexError where a vector that is compared is damaged.
+        What a mask lets through is kept for the next question where the mask cannot be written to. Raises
+        PlaceIndexError where a vector that is compared is damaged.
         """
-        state = self._state
+        state, allowed = self._state, self._allowed
         queries = np.ascontiguousarray(vectors, dtype=np.float32)
-        if self._allowed.mask is not among or not self._allowed.size:
-            self._allowed = self._allow(among)
-        allowed = self._allowed
+        fixed = among is None or not among.flags.writeable
+        if allowed.mask is not among or not allowed.size or not fixed:
+            allowed = self._allow(among)
+            if fixed:
+                self._allowed = allowed
         if allowed.slots is not None or 8 * k > allowed.size:
             squared, slots = nearest(state.vectors, queries, k, allowed.rows(state.vectors.rows))
         else:

@@ -14,11 +14,15 @@ from netvlad.types import Array, FloatArray, IntArray
 BLOCK = 1 << 14  # vectors read at once
 
 
+class OtherVectorsError(ValueError):
+    """A file goes on with vectors of a state that did not come to be, or is no more."""
+
+
 class VectorFile:
     """`rows` vectors of `dim` float16, each with a checksum that its number in the file goes into.
 
-    Rows are appended and never changed. Bytes beyond `rows` are of a later state, or of an append that did not come to
-    its end; the next append writes the same vectors there, so nothing is ever cut off under who reads it. A vector
+    Rows are appended and never changed. Bytes beyond `rows` are of a later state, which another process may be reading,
+    or of an append that did not come to its end: the same vectors may be written there again, and no others. A vector
     that is damaged, or stands in another's place, is noticed whenever it is read: a PlaceIndexError is raised.
     """
 
@@ -41,14 +45,22 @@ class VectorFile:
         return cls(file, dim, 0)
 
     def append(self, blocks: Iterable[FloatArray]) -> None:
-        """Write blocks (n, dim) behind the last row, and flush them to the disk. Raises OSError on a full disk."""
+        """Write blocks (n, dim) behind the last row, and flush them to the disk.
+
+        Raises OtherVectorsError where other vectors stand there, OSError on a full disk.
+        """
         with open(self.file, "r+b") as opened:
             opened.seek(self.rows * self._kind.itemsize)
             for block in blocks:
                 rows = np.empty(len(block), self._kind)
                 rows["vector"] = block
                 rows["sum"] = _sums(rows["vector"], range(self.rows, self.rows + len(block)))
-                opened.write(rows.view(np.uint8).data)
+                data = rows.tobytes()
+                there = opened.read(len(data))
+                if not data.startswith(there):
+                    raise OtherVectorsError(f"{self.file} goes on with other vectors")
+                opened.seek(-len(there), os.SEEK_CUR)
+                opened.write(data)
                 self.rows += len(block)
             opened.flush()
             os.fsync(opened.fileno())
