@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netvlad.errors import PlaceIndexError
+from netvlad.maps.versions import REMEDY
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
 from netvlad.types import Array
@@ -105,3 +108,22 @@ def vector_sums(vectors: Array) -> Array:
 
     rows = np.ascontiguousarray(vectors).view(np.uint8)
     return np.fromiter((xxhash.xxh3_64_intdigest(row.data) for row in rows), np.uint64, len(vectors))
+
+
+def compare(found: Array, written: Any, rows: Sequence[int] | Array, what: str, folder: Path) -> None:
+    """Raise PlaceIndexError where a checksum that is `found` is not the one `written` for that of `rows` (n,)."""
+    bad = np.flatnonzero(found != written.to_numpy())
+    if len(bad):
+        raise PlaceIndexError(f"the {what} of row {rows[int(bad[0])]} is damaged: {REMEDY}", path=folder)
+
+
+def fingerprint(table: Any, map_id: str, rows: int) -> bytes:
+    """16 bytes that tell the first `rows` rows of a Lance table with checksums apart from any others."""
+    import xxhash
+
+    found = xxhash.xxh3_128(map_id.encode())
+    if rows:
+        columns = table.to_table(columns=list(SUMS), limit=rows)
+        for name in SUMS:
+            found.update(columns.column(name).to_numpy().data)
+    return found.digest()

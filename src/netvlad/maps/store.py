@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netvlad.errors import PlaceIndexError
 from netvlad.maps.roots import Root
 from netvlad.maps.rows import (
     SOURCE_SUM,
     SUMS,
     check_schema,
+    compare,
+    fingerprint,
     half,
     place_columns,
     place_sums,
@@ -28,7 +29,7 @@ from netvlad.maps.rows import (
 )
 from netvlad.maps.stamps import FileStamp
 from netvlad.maps.upgrade import add_missing_columns
-from netvlad.maps.versions import REMEDY, commit, lost_version, merge, reading
+from netvlad.maps.versions import commit, lost_version, merge, reading
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
 from netvlad.types import Array, FloatArray
@@ -43,11 +44,10 @@ class Store:
     """Rows of (place, file stamp, digest of the file's content, source, vector as float16).
 
     A batch is stored whole or not at all, whatever kills the process: the rows that go and those that come are one
-    version of the table. Rows keep their order, and new ones stand at the end. Each carries checksums of its place and
-    its vector, which are compared whenever these are read; a table of before there were any gets them with the next
-    `upgrade`. map_id: the index that it belongs to, "" in older ones. Paths are stored relative to `root`, and absolute
-    wherever they are given or returned. Raises PlaceIndexError where the table cannot be read or holds other bytes than
-    were written.
+    version of the table. Rows keep their order, and new ones stand at the end. Each carries checksums of its place,
+    vector and source, compared whenever these are read; a table of before there were any gets them with the next
+    `upgrade`. map_id: the index that it belongs to, "" in older ones. Paths are stored relative to `root`, absolute
+    wherever they are given or returned. Raises PlaceIndexError where the table cannot be read or is not as written.
     """
 
     def __init__(self, folder: Path, root: Root | None = None, version: int | None = None) -> None:
@@ -202,7 +202,7 @@ class Store:
             table = self._table.to_table(columns=[*names, *sealed], with_row_id=True).combine_chunks()
         if sealed:
             found = source_sums(table.column("source")).to_numpy()
-            self._compare(found, table.column(SOURCE_SUM), range(len(found)), "source")
+            compare(found, table.column(SOURCE_SUM), range(len(found)), "source", self.folder)
             table = table.drop_columns(sealed)
         for name in {"path", "source"} & set(names):
             stored = self.root.stored(table.column(name))
@@ -226,7 +226,7 @@ class Store:
                 table = self._table.to_table(columns=wanted, offset=first, limit=min(step, rows - first))
                 vectors = half(table.column("vector"), self.dim)
             if self.has_sums:
-                self._compare(vector_sums(vectors), table.column("vector_sum"), range(first, rows), "vector")
+                compare(vector_sums(vectors), table.column("vector_sum"), range(first, rows), "vector", self.folder)
             yield vectors.astype(np.float32)
 
     def places(self, rows: Array | None = None) -> Places:
@@ -238,27 +238,13 @@ class Store:
             places = places_of(table, self._columns)
         if self.has_sums:
             sums = place_sums(places, self._columns)
-            self._compare(sums, table.column("place_sum"), range(len(places)) if rows is None else rows, "place")
+            compare(sums, table.column("place_sum"), range(len(places)) if rows is None else rows, "place", self.folder)
         return replace(places, path=self.root.opened_objects(places.path))
 
     def fingerprint(self, rows: int) -> bytes:
         """16 bytes that tell the first `rows` rows apart from any others; empty where rows carry no checksums."""
-        import xxhash
-
-        if not self.has_sums:
-            return b""
-        found = xxhash.xxh3_128(self.map_id.encode())
-        if rows:
-            with self._reading():
-                table = self._table.to_table(columns=list(SUMS), limit=rows)
-            for name in SUMS:
-                found.update(table.column(name).to_numpy().data)
-        return found.digest()
-
-    def _compare(self, found: Array, written: Any, rows: Sequence[int] | Array, what: str) -> None:
-        bad = np.flatnonzero(found != written.to_numpy())
-        if len(bad):
-            raise PlaceIndexError(f"the {what} of row {rows[int(bad[0])]} is damaged: {REMEDY}", path=self.folder)
+        with self._reading():
+            return fingerprint(self._table, self.map_id, rows) if self.has_sums else b""
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(self.folder)
