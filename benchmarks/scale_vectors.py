@@ -2,10 +2,16 @@
 
 A place is drawn from the covariance of real vectors; its photos differ from it as neighbours among the real ones differ
 from each other, both in direction and in length. Real vectors stand among them, so that real queries can be asked.
+
+    python benchmarks/scale_vectors.py TOWN real.npz
+
+describes the campus photos and the test split of a small town (`netvlad town build`, or that of `make demo`) with the
+default model, fitted on the day photos of campus and the cut-outs of the town.
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +19,7 @@ import numpy as np
 PHOTOS = 8  # of a place on average
 REAL = ("town_db", "campus_db")
 QUERIES = ("town_q", "east_night", "west_night")
+LIGHTS = ("west_day", "east_day", "west_night", "east_night")
 
 
 class Drawn:
@@ -61,3 +68,27 @@ def _root(x: np.ndarray) -> np.ndarray:
     """What turns white noise into noise with the second moments of x (n, dim): (dim, dim) float32."""
     values, axes = np.linalg.eigh(x.T.astype(np.float64) @ x / len(x))
     return (axes * np.sqrt(np.maximum(values, 0))).T.astype(np.float32)
+
+
+def main() -> None:
+    import netvlad
+    from common import campus
+    from netvlad.describe.stream import describe_all
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("town", type=Path)
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args()
+    lights = {light: netvlad.read_places(campus() / f"{light}.csv").path.tolist() for light in LIGHTS}
+    photos = {
+        "town_db": netvlad.read_places(given.town / "test" / "database" / "places.parquet").path.tolist(),
+        "town_q": netvlad.read_places(given.town / "test" / "queries" / "places.parquet").path.tolist(),
+        "campus_db": lights["west_day"] + lights["east_day"],
+        **{light: lights[light] for light in ("west_night", "east_night")},
+    }
+    model = netvlad.fit(netvlad.load("default"), photos["campus_db"] + photos["town_db"])
+    np.savez(given.out, **{name: describe_all(model, paths, what=name)[0] for name, paths in photos.items()})
+
+
+if __name__ == "__main__":
+    main()
