@@ -81,7 +81,7 @@ def test_version(netvlad):
         (["bogus"], "No such command 'bogus'"),
         (["index"], "Missing argument 'photos'"),
         (["index", "photos"], "Missing option '--out'"),
-        (["locate", "q.jpg"], "Missing option '--index'"),
+        (["locate", "q.jpg"], "--index or --server"),
         (["locate", "q.jpg", "--index", "a.vpr", "--top", "0"], "'--top'"),
         (["locate", "q.jpg", "--index", "a.vpr", "--top", "many"], "'--top'"),
         (["index", "photos", "--out", "a.vpr", "--workers", "-1"], "'--workers'"),

@@ -202,6 +202,16 @@ def test_all_by_the_keyboard(page, town):
     assert len(json.loads(saved(shown, "geojson"))["features"]) == 1  # the rejected one is left out
 
 
+def test_photos_given_while_the_map_is_opened_wait_for_it(page, town, address):
+    shown, held = page("about:blank"), []
+    shown.route("**/v1/index", lambda route: held.append(route))
+    shown.goto(address)
+    shown.set_input_files("#files", [town / "1.jpg"])
+    expect(shown.locator("#status")).to_contain_text("being opened")
+    held[0].continue_()
+    expect(shown.locator("#status")).to_contain_text("1 photo answered", timeout=30_000)
+
+
 def test_names_cannot_inject(page, town):
     photo = (town / "1.jpg").read_bytes()
     names = ["=cmd|' !A0.jpg", '<img src=x onerror="document.title=1">.jpg', 'a"b,c.jpg', "<img src=x>.jpg"]

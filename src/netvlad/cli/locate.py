@@ -61,7 +61,7 @@ def run(
         _ask(server, photos, token_file, unreadable, as_json, top=top, near=near, bbox=bbox, after=after, before=before)
         return
     if index is None:
-        raise NetvladError("say what to ask: --index campus.vpr, or --server http://127.0.0.1:8000")
+        raise typer.BadParameter("say what to ask, --index or --server", param_hint="--index")
     options = RerankOptions(best=rerank) if rerank else None
     where = parse_where(near, bbox, after, before)
     paths, closed = _expand(photos)

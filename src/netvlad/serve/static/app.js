@@ -86,6 +86,11 @@ function take(files) {
     say(files.length ? "These are no photos." : "");
     return;
   }
+  if (!place) {
+    say("The map is being opened …");
+    opening.then(() => place && take(images));
+    return;
+  }
   const added = images.map((file) => new Photo(file));
   photos.push(...added);
   table.show(photos);
@@ -244,6 +249,6 @@ for (const button of document.querySelectorAll("[data-kind]"))
   button.addEventListener("click", () => download(button.dataset.kind));
 addEventListener("hashchange", () => follow(new URLSearchParams(location.hash.slice(1))));
 
-open().catch((error) => {
+const opening = open().catch((error) => {
   $("about").textContent = "The map cannot be opened: " + error.message;
 });
