@@ -81,7 +81,7 @@ def _town(out: Path, workers: int | None) -> Path:
 
     town = out / "town"
     if not is_whole(town, "test"):
-        say(f"no photos were given: a small town is drawn into {town} (a minute or two, once)")
+        say(f"no photos were given: a small town is drawn into {town} (some minutes, once)")
         build_town(town, splits=["test"], workers=workers)
         say(f"look at it: {write_contact_sheet(town / 'test', town / 'sheet.jpg')}")
     return town / "test" / "places.parquet"
