@@ -18,6 +18,14 @@ def test_pairs_of_a_folder_without_places(netvlad, tmp_path, elsewhere):
     assert "3 pairs of 3 photos" in ran.err
 
 
+def test_pairs_that_are_there_are_refused_before_anything_is_described(refused, tmp_path, elsewhere):
+    (tmp_path / "pairs.txt").write_text("a b\n")
+    assert "exists already" in refused(
+        "pairs", elsewhere, "--out", tmp_path / "pairs.txt", "--model", "test_resnet-max"
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["pairs.txt"]
+
+
 def test_pairs_again_follow_the_folder(netvlad, tmp_path):
     photos, out = tmp_path / "photos", tmp_path / "pairs.txt"
     photos.mkdir()

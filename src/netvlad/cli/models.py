@@ -58,8 +58,8 @@ def _measure() -> None:
     from netvlad.pretrained.listing import HERE, listed_backbones, listed_models
     from netvlad.pretrained.measured import MEASURED, measure_times
 
-    here = {k.backbone for k in listed_backbones() if k.here == HERE}
-    names = [m.name for m in MEASURED if m.name.rpartition("-")[0] in here | {""}]  # the first and densevlad need none
+    here = [k.backbone for k in listed_backbones() if k.here == HERE]
+    names = [m.name for m in MEASURED if m.name.rpartition("-")[0] in ["", *here]]  # the first and densevlad need none
     names += [f"{backbone}-netvlad" for backbone in here if f"{backbone}-netvlad" not in names]
     names += [m.name for m in listed_models() if m.here == HERE]
     for name, found in measure_times(names):

@@ -32,9 +32,11 @@ def run(
     from netvlad.cli.unplaced import read_all_photos
     from netvlad.errors import NetvladError
     from netvlad.export.colmap import write_colmap_pairs
+    from netvlad.export.names import refuse_existing
     from netvlad.maps.index import PlaceIndex
     from netvlad.runtime.counted import counted
 
+    refuse_existing(out)  # before anything is described
     if (photos / "manifest.json").is_file():
         if model:
             raise NetvladError("is an index, with a model of its own: leave --model out", path=photos)
