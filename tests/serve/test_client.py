@@ -53,8 +53,10 @@ def test_conditions_are_passed_on(netvlad, refused, server, town):
     assert "elsewhere" in refused("locate", town / "1.jpg", "--server", f"{server}/?map=elsewhere")
 
 
-def test_what_does_not_go_together(refused, server, town, index):
-    assert "--index" in refused("locate", town / "1.jpg")
+def test_what_does_not_go_together(netvlad, refused, server, town, index):
+    ran = netvlad("locate", town / "1.jpg")
+    assert ran.code == 2
+    assert "--server" in ran.err
     assert "--rerank" in refused("locate", town / "1.jpg", "--server", server, "--rerank", 3)
 
 
