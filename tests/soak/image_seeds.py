@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -89,4 +91,7 @@ def _kinds() -> list[tuple[str, str, dict[str, Any]]]:
         ]
     if ".avif" in Image.registered_extensions() and features.check("avif"):
         kinds += [("plain.avif", "RGB", {"quality": 80, "exif": exif})]
+    if find_spec("pillow_heif"):
+        import_module("pillow_heif").register_heif_opener()
+        kinds += [("plain.heic", "RGB", {"quality": 80, "exif": exif}), ("rgba.heic", "RGBA", {"quality": 80})]
     return kinds

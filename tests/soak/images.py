@@ -45,7 +45,7 @@ def _pixels(base: Path, name: str) -> np.ndarray:
 def attempt(base: Path, here: Path, rng: Rng) -> Done:
     for name in GOOD:
         (here / name).write_bytes(seeds(base)[name])
-    suffix = pick(rng, (".jpg", ".png", ".webp", ".tif", ".gif", ".bmp", ".avif", ".JPEG"))
+    suffix = pick(rng, (".jpg", ".png", ".webp", ".tif", ".gif", ".bmp", ".avif", ".heic", ".JPEG"))
     bad = here / f"h{suffix}"
     if rng.random() < SPECIAL:
         kind = make_special(bad, seeds(base)["good0.jpg"], rng)

@@ -6,6 +6,7 @@ import io
 import os
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO
 
 from netvlad.errors import ImageError
@@ -21,9 +22,11 @@ MAX_SEGMENTS = 1000  # before the pixels of a JPEG; a gain map or a depth map ta
 MAX_EXIF = 16  # of these segments are EXIF: Pillow copies all of them for each
 # Others can be decoders that nobody looks after, or run other programs (EPS runs Ghostscript).
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
-_PLUGINS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", "Avif")  # JPEG reads MPO too; HEIF comes from elsewhere
+_PLUGINS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", "Avif")  # JPEG reads MPO too; HEIF is pillow-heif's
 MORE = "NETVLAD_IMAGE_FORMATS"  # variable of the environment: further formats by Pillow's names, as in PPM,JPEG2000
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")  # kinds of HEIF that hold HEVC
+HEIC_EXTRA = "pip install 'netvlad[heif]'"
 
 
 def check_regular(path: str | os.PathLike[str], most: int = MAX_BYTES) -> None:
@@ -74,6 +77,8 @@ def formats() -> tuple[str, ...]:
 
     for name in _PLUGINS:  # loading all of Pillow's takes twice as long, in each process
         import_module(f"PIL.{name}ImagePlugin")
+    if "HEIF" not in Image.OPEN and find_spec("pillow_heif"):
+        import_module("pillow_heif").register_heif_opener()
     more = [name.strip().upper() for name in os.environ.get(MORE, "").split(",") if name.strip()]
     if more:
         Image.init()
@@ -100,6 +105,8 @@ def _check_head(stream: BinaryIO) -> None:
         _check_segments(stream)
     elif head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         check_pixels(*_webp_size(head))
+    elif head[4:8] == b"ftyp" and head[8:12] in _HEIC and "HEIF" not in formats():
+        raise ImageError(f"is a HEIC photo, which needs pillow-heif: {HEIC_EXTRA}, or save it as JPEG")
     stream.seek(0)
 
 

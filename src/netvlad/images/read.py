@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Encoded = str | os.PathLike[str] | bytes | Image.Image  # every ImageLike but an array
 
-# not every Pillow reads the last three, but leaving such photos out silently would be worse
+# the last two need pillow-heif, but leaving such photos out silently would be worse
 _SUFFIXES = ".jpg .jpeg .jpe .mpo .png .webp .tif .tiff .bmp .gif .avif .heic .heif"
 PHOTO_SUFFIXES = tuple(_SUFFIXES.split())
 
@@ -82,7 +82,8 @@ def _pixels(source: Encoded, resize: int | None, max_pixels: int, alpha: bool) -
     image = source if isinstance(source, Image.Image) else open_image(source)
     width, height = image.size
     check_pixels(width, height, max_pixels)
-    if resize is not None and not given:  # it would shrink the caller's own image
+    # it would shrink the caller's own image, and take the thumbnail inside a HEIC for the photo
+    if resize is not None and not given and image.format != "HEIF":
         # a JPEG can be decoded at a half, a quarter, an eighth: twice the wanted size loses nothing visible
         w, h = fit_size(width, height, resize)
         image.draft(None, (2 * w, 2 * h))
