@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 
@@ -247,3 +249,42 @@ def test_photos_of_the_map_that_have_moved(netvlad, town, index, tmp_path):
     moved = shutil.copytree(town, tmp_path / "moved")
     ran = netvlad("locate", town / "3.jpg", "--index", index, "--root", moved, "--top", 1)
     assert str(moved / "3.jpg") in ran.out
+
+
+def test_out_writes_several_files(netvlad, town, elsewhere, index, tmp_path):
+    files = [tmp_path / "new" / name for name in ("found.csv", "found.geojson", "found.gpx")]
+    asked = ["locate", town / "3.jpg", elsewhere / "q0.jpg", tmp_path / "none.jpg", "--index", index]
+    outs = [part for file in files for part in ("--out", file)]
+    ran = netvlad(*asked, *outs, "--dry-run")
+    assert (ran.code, ran.err.count("would write ")) == (1, 3)
+    assert not (tmp_path / "new").exists()
+    ran = netvlad(*asked, *outs)
+    assert (ran.code, ran.err.count("wrote ")) == (1, 3)
+    with open(files[0], encoding="utf-8-sig", newline="") as file:
+        first, second, third = csv.DictReader(file)
+    assert (first["photo"], first["map"], first["match"]) == (str(town / "3.jpg"), "town", str(town / "3.jpg"))
+    assert float(first["lat"]) == pytest.approx(31.2603)
+    assert (second["verdict"], second["confidence"]) == ("unknown", "")
+    assert (third["photo"], third["error"], third["lat"]) == (str(tmp_path / "none.jpg"), "no such file", "")
+    features = json.loads(files[1].read_text("utf-8"))["features"]
+    assert [bool(feature["geometry"]) for feature in features] == [True, True, False]
+
+
+def test_out_of_answers_that_are_sure(netvlad, refused, town, elsewhere, sure, tmp_path):
+    folder = sure(0.7, 0.1, 0.2)
+    for least, rows in (("0.8", 0), ("0.69", 2)):
+        file = tmp_path / f"{least}.csv"
+        asked = ("locate", town / "3.jpg", elsewhere / "q0.jpg", "--index", folder, "--out", file)
+        ran = netvlad(*asked, "--min-confidence", least)
+        assert (ran.code, ran.out.count("confidence 0.70")) == (0, 2)
+        assert len(file.read_text("utf-8-sig").splitlines()) == 1 + rows
+    assert "exists already" in refused(*asked)
+    assert ".gpkg" in refused(*asked[:-1], tmp_path / "found.shp")
+    assert netvlad(*asked[:-2], "--dry-run").code == 2
+
+
+def test_queries_from_a_table_and_standard_input(netvlad, town, index, tmp_path, monkeypatch):
+    (tmp_path / "asked.csv").write_text(f"file\n{town / '1.jpg'}\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{town / '2.jpg'}\n{town / '3.jpg'}\n"))
+    ran = netvlad("locate", tmp_path / "asked.csv", "-", "--index", index, "--json", "--top", "1")
+    assert [answer["photo"] for answer in strictly(ran.out)] == [str(town / f"{i}.jpg") for i in (1, 2, 3)]

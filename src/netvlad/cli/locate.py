@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from netvlad.cli.found import DryRun, MinConfidence, Out
 from netvlad.cli.options import TrustCode, Unreadable
 from netvlad.cli.outputs import out_file
 from netvlad.cli.region import After, Bbox, Before, Near, Root, UseGps
+
+if TYPE_CHECKING:
+    from netvlad.maps.location import Location
 
 EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html"
 
 
 def run(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    photos: Annotated[
+        list[Path],
+        typer.Argument(help="Photos, folders, tables of photos, or - for paths by line from standard input."),
+    ],
     index: Annotated[Path | None, typer.Option(help="An index made by `netvlad index`.")] = None,
     server: Annotated[
         str | None,
@@ -32,6 +39,9 @@ def run(
     before: Before = None,
     use_gps: UseGps = False,
     root: Root = None,
+    out: Out = None,
+    min_confidence: MinConfidence = None,
+    dry_run: DryRun = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     trust_code: TrustCode = False,
     unreadable: Unreadable = None,
@@ -47,38 +57,47 @@ def run(
     from dataclasses import replace
 
     from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
+    from netvlad.cli.found import write_answers
     from netvlad.errors import NetvladError
     from netvlad.maps.asked import parse_where
     from netvlad.maps.confidence import DEEP
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
+    from netvlad.places.io.queries import read_queries
     from netvlad.runtime.counted import counted
     from netvlad.search.rerank import RerankOptions
 
+    if dry_run and not out:
+        raise typer.BadParameter("there is nothing to write: add --out", param_hint="--dry-run")
     if server is not None:
         if index or rerank or use_gps or root or trust_code or page:
             raise NetvladError("--server answers itself: leave out --index, --rerank, --use-gps, --root and --map")
-        _ask(server, photos, token_file, unreadable, as_json, top=top, near=near, bbox=bbox, after=after, before=before)
-        return
-    if index is None:
+        paths, closed = read_queries(photos)
+        conditions = {"top": top, "near": near, "bbox": bbox, "after": after, "before": before}
+        answers, found = _ask(server, paths, token_file, conditions)
+        answers += [{"photo": path, "error": reason} for path, reason in closed.items()]
+    elif index is None:
         raise typer.BadParameter("say what to ask, --index or --server", param_hint="--index")
-    options = RerankOptions(best=rerank) if rerank else None
-    where = parse_where(near, bbox, after, before)
-    paths, closed = _expand(photos)
-    opened = PlaceIndex.open(index, root=root, trust_code=trust_code)
-    located = opened.locate_all(paths, max(top, rerank, DEEP) if rerank else top, where=where, use_gps=use_gps)
-    found, bad = located.locations, {**located.unreadable, **closed}
-    if options:
-        advise_xfeat()
-        verified = rerank_locations(found, options)
-        found = [replace(location, matches=location.matches[:top]) for location in verified]
+    else:
+        options = RerankOptions(best=rerank) if rerank else None
+        where = parse_where(near, bbox, after, before)
+        paths, closed = read_queries(photos)
+        opened = PlaceIndex.open(index, root=root, trust_code=trust_code)
+        located = opened.locate_all(paths, max(top, rerank, DEEP) if rerank else top, where=where, use_gps=use_gps)
+        found, unread = located.locations, {**located.unreadable, **closed}
+        if options:
+            advise_xfeat()
+            verified = rerank_locations(found, options)
+            found = [replace(location, matches=location.matches[:top]) for location in verified]
+        told = iter(found)
+        every = [*paths, *closed]
+        answers = [{"photo": p, "error": unread[p]} if p in unread else next(told).to_dict() for p in every]
     if as_json:
-        answers = iter(found)
-        plain = [{"photo": p, "error": bad[p]} if p in bad else next(answers).to_dict() for p in [*paths, *closed]]
-        print(json.dumps(plain, indent=2, ensure_ascii=False))
+        print(json.dumps(answers, indent=2, ensure_ascii=False))
     else:
         for location in found:
             print(printable(location.to_text()), end="\n\n")
+    write_answers(answers, out or [], index.stem if index else "", min_confidence, dry_run)
     if page and found:
         from netvlad.report.page import location_page
 
@@ -87,6 +106,7 @@ def run(
     if use_gps:
         lines = [location.query for location in found if location.gps is None]
         tell(f"{counted(len(lines), 'photo states', 'photos state')} no position; looked for everywhere", lines)
+    bad = {answer["photo"]: answer["error"] for answer in answers if "error" in answer}
     tell_unreadable(bad)
     write_unreadable(bad, unreadable)
     if bad:
@@ -94,17 +114,9 @@ def run(
 
 
 def _ask(
-    server: str,
-    photos: list[Path],
-    token_file: Path | None,
-    unreadable: Path | None,
-    as_json: bool,
-    **conditions: str | int | None,
-) -> None:
-    """Print what a server answers."""
-    import json
-
-    from netvlad.cli.common import printable, tell_unreadable, write_unreadable
+    server: str, paths: list[str], token_file: Path | None, conditions: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[Location]]:
+    """What a server answers, and the locations of photos that it can read."""
     from netvlad.cli.serve import check_extra
     from netvlad.maps.answers import location_from_dict
 
@@ -112,36 +124,5 @@ def _ask(
     from netvlad.serve.client import locate_at
     from netvlad.serve.settings import read_token
 
-    paths, bad = _expand(photos)
     answers = locate_at(server, paths, token=read_token(token_file), **conditions)
-    answers += [{"photo": path, "error": reason} for path, reason in bad.items()]
-    bad = {answer["photo"]: answer["error"] for answer in answers if "error" in answer}
-    if as_json:
-        print(json.dumps(answers, indent=2, ensure_ascii=False))
-    else:
-        for answer in answers:
-            if "error" not in answer:
-                print(printable(location_from_dict(answer).to_text()), end="\n\n")
-    tell_unreadable(bad)
-    write_unreadable(bad, unreadable)
-    if bad:
-        raise typer.Exit(1)
-
-
-def _expand(photos: list[Path]) -> tuple[list[str], dict[str, str]]:
-    """The photos, and folders that cannot be read with the reason."""
-    from netvlad.errors import NetvladError
-    from netvlad.places.io.readers import walk_photos
-
-    paths: list[str] = []
-    closed: dict[str, str] = {}
-    for photo in photos:
-        if photo.is_dir():
-            below, unseen = walk_photos(photo)
-            paths += below
-            closed |= unseen
-            if not below and not unseen:
-                raise NetvladError(f"{photo}: no photos in this folder")
-        else:
-            paths.append(str(photo))
-    return paths, closed
+    return answers, [location_from_dict(answer) for answer in answers if "error" not in answer]

@@ -1,0 +1,78 @@
+"""Answers as GPX and KML: those that have a position in degrees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from netvlad.export.found.table import Found, Value
+
+NAMESPACE = "urn:x-netvlad:answer:1.0:"  # of what neither GPX nor XMP has a name for
+
+_NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TOLD = ("radius", "confidence", "absent", "verdict", "place", "heading", "map", "match", "distance", "inliers")
+
+
+def write_gpx(found: Found, file: Path) -> None:
+    """Write a way point a photo (GPX 1.1); what GPX has no name for stands in its extensions."""
+    gpx = ElementTree.Element(
+        "gpx",
+        {
+            "version": "1.1",
+            "creator": "netvlad",
+            "xmlns": "http://www.topografix.com/GPX/1/1",
+            "xmlns:netvlad": NAMESPACE,
+        },
+    )
+    for row, (lon, lat) in _placed(found):
+        point = ElementTree.SubElement(gpx, "wpt", lat=str(lat), lon=str(lon))
+        _add(point, "name", row["photo"])
+        _add(point, "desc", in_words(row))
+        extensions = ElementTree.SubElement(point, "extensions")
+        for name in _TOLD:
+            if row[name] is not None:
+                _add(extensions, f"netvlad:{name}", row[name])
+    _write(gpx, file)
+
+
+def write_kml(found: Found, file: Path) -> None:
+    """Write a placemark a photo (KML 2.2), with everything else as its data."""
+    kml = ElementTree.Element("kml", xmlns="http://www.opengis.net/kml/2.2")
+    document = ElementTree.SubElement(kml, "Document")
+    for row, (lon, lat) in _placed(found):
+        placemark = ElementTree.SubElement(document, "Placemark")
+        _add(placemark, "name", row["photo"])
+        _add(placemark, "description", in_words(row))
+        data = ElementTree.SubElement(placemark, "ExtendedData")
+        for name in _TOLD:
+            if row[name] is not None:
+                _add(ElementTree.SubElement(data, "Data", name=name), "value", row[name])
+        _add(ElementTree.SubElement(placemark, "Point"), "coordinates", f"{lon},{lat}")
+    _write(kml, file)
+
+
+def in_words(row: dict[str, Value]) -> str:
+    """How firmly a place is known: "probable, within 25 m, confidence 0.83"."""
+    sure = row["confidence"]
+    return f"{row['verdict']}, within {row['radius']:g} m" + (f", confidence {sure:.2f}" if sure is not None else "")
+
+
+def xml_text(value: Value) -> str:
+    """A value as text, without the characters that XML cannot hold."""
+    return _NO_XML.sub("\ufffd", str(value))
+
+
+def _placed(found: Found) -> Iterator[tuple[dict[str, Value], tuple[float, float]]]:
+    if found.geodetic:
+        yield from ((row, point) for row, point in zip(found.rows, found.points, strict=True) if point)
+
+
+def _add(parent: ElementTree.Element, name: str, value: Value) -> None:
+    ElementTree.SubElement(parent, name).text = xml_text(value)
+
+
+def _write(root: ElementTree.Element, file: Path) -> None:
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)

@@ -1,0 +1,60 @@
+"""Photos whose places are not known: named one by one, in folders, in tables, or on standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from netvlad.errors import PlacesError
+from netvlad.places.io.columns import roles
+from netvlad.places.io.readers import walk_photos
+from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
+from netvlad.places.values import texts
+
+STDIN = "-"
+
+
+def read_queries(
+    sources: Sequence[str | os.PathLike[str]], stdin: TextIO | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Paths of photos, in order, and folders that cannot be read with the reason.
+
+    sources: photos; folders, with all photos in and below them; tables with a column of photos, as `read_places` knows
+    them, whose other columns do not count; "-" for paths by line from `stdin` (standard input). Raises PlacesError for
+    a folder without photos, and a table that cannot be read or has no such column.
+    """
+    paths: list[str] = []
+    closed: dict[str, str] = {}
+    for given in sources:
+        source = os.fspath(given)
+        if source == STDIN:
+            paths += _lines(sys.stdin if stdin is None else stdin)
+        elif os.path.isdir(source):
+            below, unseen = walk_photos(source)
+            if not below and not unseen:
+                raise PlacesError("no photos in this folder", path=source)
+            paths += below
+            closed |= unseen
+        elif source.lower().endswith(TABLE_SUFFIXES):
+            paths += _of_table(source)
+        else:
+            paths.append(source)
+    return paths, closed
+
+
+def _lines(file: Iterable[str]) -> list[str]:
+    stripped = (line.rstrip("\r\n") for line in file)
+    return [line for line in stripped if line]
+
+
+def _of_table(table: str) -> list[str]:
+    """The photos of a table; relative paths are relative to its folder."""
+    raw = read_table(os.path.abspath(table))
+    named = roles(list(raw.columns), raw.source)
+    if "path" not in named:
+        found = ", ".join([*raw.columns, *raw.unread]) or "none"
+        raise PlacesError(f"has no column for the photo (path, file, image or filename): {found}", path=table)
+    folder = os.path.dirname(raw.source)
+    return [os.path.join(folder, path) for path in texts(raw.columns[named["path"]]) if path]
