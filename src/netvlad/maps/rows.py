@@ -115,15 +115,3 @@ def compare(found: Array, written: Any, rows: Sequence[int] | Array, what: str, 
     bad = np.flatnonzero(found != written.to_numpy())
     if len(bad):
         raise PlaceIndexError(f"the {what} of row {rows[int(bad[0])]} is damaged: {REMEDY}", path=folder)
-
-
-def fingerprint(table: Any, map_id: str, rows: int) -> bytes:
-    """16 bytes that tell the first `rows` rows of a Lance table with checksums apart from any others."""
-    import xxhash
-
-    found = xxhash.xxh3_128(map_id.encode())
-    if rows:
-        columns = table.to_table(columns=list(SUMS), limit=rows)
-        for name in SUMS:
-            found.update(columns.column(name).to_numpy().data)
-    return found.digest()

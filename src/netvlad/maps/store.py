@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netvlad.maps.fingerprints import Fingerprints
 from netvlad.maps.roots import Root
 from netvlad.maps.rows import (
     SOURCE_SUM,
     SUMS,
     check_schema,
     compare,
-    fingerprint,
     half,
     place_columns,
     place_sums,
@@ -53,6 +53,7 @@ class Store:
     def __init__(self, folder: Path, root: Root | None = None, version: int | None = None) -> None:
         self.folder = folder
         self.root = Root() if root is None else root
+        self._fingerprints = Fingerprints(folder.with_name(".fingerprints.json"))
         self.reopen(version)
         with self._reading():
             self.dim: int = self._table.schema.field("vector").type.list_size
@@ -244,7 +245,7 @@ class Store:
     def fingerprint(self, rows: int) -> bytes:
         """16 bytes that tell the first `rows` rows apart from any others; empty where rows carry no checksums."""
         with self._reading():
-            return fingerprint(self._table, self.map_id, rows) if self.has_sums else b""
+            return self._fingerprints.of(self._table, self.map_id, rows) if self.has_sums else b""
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(self.folder)
