@@ -107,6 +107,18 @@ def test_wrong_paths(refused, town, tmp_path):
     assert not out.exists()
 
 
+def test_tables_with_names_and_dates_of_their_own(netvlad, refused, town, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text(f"Bild;Breite;Länge;Datum\n{town / '0.jpg'};48 deg 51' 24.00\" S;2,35;03/12/2024\n")
+    options = ["--columns", "path=Bild,lat=Breite,lon=Länge,time=Datum", "--model", MODEL, "--out", tmp_path / "a.vpr"]
+    assert "--date-order" in refused("index", table, *options)
+    assert netvlad("index", table, *options, "--date-order", "day-first").code == 0
+    places = PlaceIndex.open(tmp_path / "a.vpr").places
+    assert places.lat[0] == pytest.approx(-48.856667, abs=1e-5)
+    assert str(places.time[0]) == "2024-12-03T12:00:00"
+    assert "lat=Breite" in refused("index", table, "--columns", "Breite", "--out", tmp_path / "b.vpr")
+
+
 def test_strict_refuses_bad_rows(refused, tmp_path):
     (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,31.2,34.8\nb.jpg,,\n")
     assert "t.csv" in refused("index", tmp_path / "t.csv", "--out", tmp_path / "a.vpr", "--strict")

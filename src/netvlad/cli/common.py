@@ -39,14 +39,21 @@ def printable(text: str) -> str:
     return "".join(escaped)
 
 
-def read_places(source: Path, strict: bool, left_out: dict[str, str] | None = None) -> Places:
+def as_written(columns: str | None, date_order: str | None) -> dict[str, Any]:
+    """How tables are to be read, for `read_places`. Raises NetvladError for columns that are no list of them."""
+    from netvlad.places.io.roles import parse_columns
+
+    return {"columns": parse_columns(columns) if columns is not None else None, "date_order": date_order}
+
+
+def read_places(source: Path, strict: bool, left_out: dict[str, str] | None = None, **how: Any) -> Places:
     """Read places and list the rows that were left out. Raises NetvladError where no photo is left.
 
-    left_out: receives path or row -> reason of those.
+    left_out: receives path or row -> reason of those. how: as for `netvlad.read_places`.
     """
     from netvlad.places import read_places
 
-    places = read_places(source, strict=strict)
+    places = read_places(source, strict=strict, **how)
     if left_out is not None:
         left_out.update({s.where: s.reason for s in places.skipped})
     rest = WHOLE_LIST if left_out is not None else ""

@@ -11,7 +11,9 @@ from netvlad.cli.options import (
     Benchmarks,
     BestPerPanorama,
     Clusters,
+    Columns,
     Database,
+    DateOrder,
     KeepUnmatched,
     OtherDates,
     Queries,
@@ -67,6 +69,8 @@ def run(
     stage: Stage = None,
     resize: Resize = None,
     trust_code: TrustCode = False,
+    columns: Columns = None,
+    date_order: DateOrder = None,
     strict: Strict = False,
     unreadable: Unreadable = None,
     seed: Seed = 0,
@@ -77,7 +81,7 @@ def run(
     Published results are drawn dotted. The rankings of each method are cached in the folder: after an interruption the
     same command continues with the next method, and it draws again without describing photos twice.
     """
-    from netvlad.cli.common import say, write_unreadable
+    from netvlad.cli.common import as_written, say, write_unreadable
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
     from netvlad.experiments.comparison import compare_published, write_comparison
     from netvlad.experiments.ranker_factory import RankerOptions
@@ -94,7 +98,7 @@ def run(
         if benchmark:
             tasks = benchmark_tasks(benchmark, root, whole_queries)
         else:
-            tasks = [own_task(database, queries, protocol, strict)]
+            tasks = [own_task(database, queries, protocol, strict, **as_written(columns, date_order))]
         labels = labelled(names or COMPARED, short=True)
         loading = model_options(clusters, stage, resize, trust_code=trust_code)
         options = RankerOptions(loading, seed, workers, out / "answers", cut)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import Strict
+from netvlad.cli.options import Columns, DateOrder, Strict
 from netvlad.cli.outputs import out_folder
 from netvlad.runtime.counted import counted
 
@@ -23,6 +23,8 @@ def run(
     width: Annotated[int | None, typer.Option(help="Pixels; alone it keeps the layout's proportions.", min=1)] = None,
     height: Annotated[int | None, typer.Option(help="Pixels; alone it keeps the layout's proportions.", min=1)] = None,
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees (60).", min=1, max=179)] = None,
+    columns: Columns = None,
+    date_order: DateOrder = None,
     strict: Strict = False,
     workers: Annotated[int | None, typer.Option(help="Processes that cut panoramas.", min=0)] = None,
 ) -> None:
@@ -32,11 +34,13 @@ def run(
     """
     import numpy as np
 
-    from netvlad.cli.common import read_places, say, tell
+    from netvlad.cli.common import as_written, read_places, say, tell
     from netvlad.panoramas.cut_outs import find_layout, write_cut_outs
 
     chosen = find_layout(layout).sized(width, height, fov)
-    places = write_cut_outs(read_places(panoramas, strict), out, chosen, workers=workers)
+    places = write_cut_outs(
+        read_places(panoramas, strict, **as_written(columns, date_order)), out, chosen, workers=workers
+    )
     tell(f"{counted(len(places.skipped), 'panorama was', 'panoramas were')} left out", [str(s) for s in places.skipped])
     blind = np.isnan(places.heading).sum()
     if blind:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netvlad.cli.options import Models, Unreadable, Workers
+from netvlad.cli.options import Columns, DateOrder, Models, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def run(
         float | None,
         typer.Option(help="Distance in metres up to which a match is correct (25; 10 on a map below 500 m)."),
     ] = None,
+    columns: Columns = None,
+    date_order: DateOrder = None,
     workers: Workers = None,
     unreadable: Unreadable = None,
 ) -> None:
@@ -39,7 +41,7 @@ def run(
     photos: phone pictures of a generated town by day, at sunset and by night, against panoramas of other days.
     """
     from netvlad.benchmarks.protocol import Protocol
-    from netvlad.cli.common import read_places, recall_table, say, tell_unreadable, write_unreadable
+    from netvlad.cli.common import as_written, read_places, recall_table, say, tell_unreadable, write_unreadable
     from netvlad.cli.index import open_or_create
     from netvlad.evaluation.run import evaluate
     from netvlad.experiments.run import COMPARED
@@ -50,7 +52,7 @@ def run(
     if photos is None:
         photos, radius = _town(out, workers), radius or 25.0
     left_out: dict[str, str] = {}
-    places = read_places(photos, False, left_out)
+    places = read_places(photos, False, left_out, **as_written(columns, date_order))
     held = hold_out(places)
     say(held.how)
     names = list(dict.fromkeys(model or COMPARED))

@@ -12,7 +12,9 @@ from netvlad.cli.options import (
     Benchmarks,
     BestPerPanorama,
     Clusters,
+    Columns,
     Database,
+    DateOrder,
     KeepUnmatched,
     Models,
     OtherDates,
@@ -64,6 +66,8 @@ def run(
         Path | None,
         typer.Option(help="Folder for results.json, the curve, a page and cached rankings.", callback=out_folder),
     ] = None,
+    columns: Columns = None,
+    date_order: DateOrder = None,
     strict: Strict = False,
     unreadable: Unreadable = None,
     seed: Seed = 0,
@@ -76,7 +80,7 @@ def run(
     the database photos (off the shelf), and so does a vocabulary tree: vocabtree or, with branching, depth and greedy
     paths, vocabtree-10x5-n5. NAME-distinct replaces each database vector by what distinguishes its place from others.
     """
-    from netvlad.cli.common import say, write_unreadable
+    from netvlad.cli.common import as_written, say, write_unreadable
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
     from netvlad.experiments.ranker_factory import RankerOptions
     from netvlad.experiments.run import COMPARED, labelled, model_options
@@ -88,7 +92,7 @@ def run(
     if benchmark:
         tasks = benchmark_tasks(benchmark, root, whole_queries)
     else:
-        tasks = [own_task(database, queries, protocol, strict)]
+        tasks = [own_task(database, queries, protocol, strict, **as_written(columns, date_order))]
     bad: dict[str, str] = {}
     for task in tasks:
         folder = out / task.name if out and len(tasks) > 1 else out

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import Resize, Seed, Strict, TrustCode, Workers
+from netvlad.cli.options import Columns, DateOrder, Resize, Seed, Strict, TrustCode, Workers
 from netvlad.cli.outputs import out_folder
 
 EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 32 --whiten 256 --out models/west"
@@ -35,11 +35,13 @@ def run(
     resize: Resize = None,
     trust_code: TrustCode = False,
     seed: Seed = 0,
+    columns: Columns = None,
+    date_order: DateOrder = None,
     strict: Strict = False,
     workers: Workers = None,
 ) -> None:
     """Fit a model's cluster centres and whitening on photos, and save it. It needs no training and no positions."""
-    from netvlad.cli.common import read_places, say
+    from netvlad.cli.common import as_written, read_places, say
     from netvlad.describe.base import BaseDescriber
     from netvlad.describe.default import BACKBONE, DefaultNetVLAD
     from netvlad.describe.fit import fit
@@ -59,11 +61,12 @@ def run(
         raise ModelError(f"{name} of another package cannot be fitted here: use it as it is")
     if cameras and isinstance(describer, DefaultNetVLAD):
         raise ModelError(f"{name} is normalised by cameras of its own: leave --cameras out, or leave --model out")
-    seen = read_places(cameras, strict) if cameras else None
+    how = as_written(columns, date_order)
+    seen = read_places(cameras, strict, **how) if cameras else None
     by_camera = (seen.path.tolist(), seen.place.tolist()) if seen is not None else None
     if by_camera and isinstance(describer, NetworkDescriber) and not describer.ready:
         fit_local(describer, *by_camera, seed=seed, workers=workers)
-    fit(describer, read_places(places, strict).path.tolist(), whiten=whiten, seed=seed, workers=workers)
+    fit(describer, read_places(places, strict, **how).path.tolist(), whiten=whiten, seed=seed, workers=workers)
     if by_camera:
         fit_cameras(describer, *by_camera, seed=seed, workers=workers)
     describer.fitted_on["places"] = places.name

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad.cli.options import Clusters, Model, Radius, Resize, Stage, Strict, TrustCode, Unreadable, Workers
+from netvlad.cli.options import (
+    Clusters,
+    Columns,
+    DateOrder,
+    Model,
+    Radius,
+    Resize,
+    Stage,
+    Strict,
+    TrustCode,
+    Unreadable,
+    Workers,
+)
 from netvlad.cli.outputs import out_folder
 from netvlad.cli.unplaced import read_all_photos
 from netvlad.runtime.counted import counted
@@ -47,6 +59,8 @@ def run(
     ] = None,
     memory: Annotated[str | None, typer.Option(help="Memory that the search may take, as 2GB.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
+    columns: Columns = None,
+    date_order: DateOrder = None,
     strict: Strict = False,
     workers: Workers = None,
     trust_code: TrustCode = False,
@@ -58,14 +72,15 @@ def run(
     heading or time, or are gone, and make the index agree. What was described is never described again, so an
     interrupted run goes on where it stopped.
     """
-    from netvlad.cli.common import read_places, say, tell_unreadable, write_unreadable
+    from netvlad.cli.common import as_written, read_places, say, tell_unreadable, write_unreadable
     from netvlad.describe.default import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
     from netvlad.maps.search_told import search_told
 
     left_out: dict[str, str] = {}
-    places = read_all_photos(photos, left_out) if unplaced else read_places(photos, strict, left_out)
+    how = as_written(columns, date_order)
+    places = read_all_photos(photos, left_out, **how) if unplaced else read_places(photos, strict, left_out, **how)
     if dry_run and not (out / "manifest.json").exists():
         say(f"{out}: is not there; {counted(len(places), 'photo')} would be described for it")
         return

@@ -13,6 +13,8 @@ from netvlad.cli.outputs import out_file
 Database = Annotated[Path | None, typer.Option(help="Photos to search: a folder or a table.")]
 Queries = Annotated[Path | None, typer.Option(help="Photos to locate: a folder or a table.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a table with invalid rows instead of skipping them.")]
+Columns = Annotated[str | None, typer.Option(help="Columns with names of their own: lat=Breite,lon=Laenge.")]
+DateOrder = Annotated[str | None, typer.Option(help="day-first or month-first, for dates such as 03/12/2024.")]
 Workers = Annotated[int | None, typer.Option(help="Number of processes that decode photos.", min=0)]
 
 # benchmarks and their rules

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import Strict
+from netvlad.cli.options import Columns, DateOrder, Strict
 from netvlad.cli.outputs import out_folder
 
 EXAMPLE = "Example: netvlad synthesise panoramas.parquet --out virtual/ --width 640 --height 480"
@@ -37,6 +37,8 @@ def run(
     max_stretch: Annotated[
         float, typer.Option(help="Surfaces that panoramas saw more than so many times smaller are undefined.", min=1)
     ] = 2.0,
+    columns: Columns = None,
+    date_order: DateOrder = None,
     strict: Strict = False,
     workers: Annotated[int | None, typer.Option(help="Worker processes.", min=0)] = None,
 ) -> None:
@@ -44,11 +46,11 @@ def run(
 
     Views in the folder are kept, so the same command resumes an interrupted run.
     """
-    from netvlad.cli.common import read_places, say, tell
+    from netvlad.cli.common import as_written, read_places, say, tell
     from netvlad.panoramas.synthesis.views import Settings, synthesise
 
     settings = Settings(spacing, reach, dates, sources, headings, pitch, fov, width, height, max_holes, max_stretch)
-    done = synthesise(read_places(panoramas, strict), out, settings, workers=workers)
+    done = synthesise(read_places(panoramas, strict, **as_written(columns, date_order)), out, settings, workers=workers)
     reasons = [f"{path}: {why}" for path, why in done.unusable.items()]
     tell(f"{len(reasons)} panoramas could not be used", reasons)
     say(

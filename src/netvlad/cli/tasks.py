@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netvlad.errors import NetvladError
 
@@ -47,8 +47,11 @@ def benchmark_tasks(names: list[str], root: Path | None, whole_queries: bool) ->
     return [benchmark_task(name, root, whole_queries=whole_queries) for name in names]
 
 
-def own_task(database: Path | None, queries: Path | None, protocol: Protocol, strict: bool) -> Task:
-    """Read your own photos. Raises NetvladError where a source is missing or cannot be read."""
+def own_task(database: Path | None, queries: Path | None, protocol: Protocol, strict: bool, **how: Any) -> Task:
+    """Read your own photos. how: as for `netvlad.read_places`.
+
+    Raises NetvladError where a source is missing or cannot be read.
+    """
     from netvlad.cli.common import read_places
     from netvlad.experiments.tasks import Task
 
@@ -56,7 +59,9 @@ def own_task(database: Path | None, queries: Path | None, protocol: Protocol, st
         raise NetvladError("give --database and --queries, or --benchmark and --root")
     name = f"{queries.stem} in {database.stem}"
     source = {"database": str(database), "queries": str(queries)}
-    return Task(name, name, read_places(database, strict), read_places(queries, strict), protocol, source=source)
+    return Task(
+        name, name, read_places(database, strict, **how), read_places(queries, strict, **how), protocol, source=source
+    )
 
 
 def print_result(result: Result, *, rules: bool = False) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad.cli.options import Clusters, Model, Resize, Stage, Strict, Unreadable, Workers
+from netvlad.cli.options import Clusters, Columns, DateOrder, Model, Resize, Stage, Strict, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
 from netvlad.runtime.counted import counted
 from netvlad.training.config import RENAMED, Config
@@ -46,6 +46,8 @@ def run(
     clusters: Clusters = None,
     stage: Stage = None,
     resize: Resize = None,
+    columns: Columns = None,
+    date_order: DateOrder = None,
     strict: Strict = False,
     workers: Workers = None,
     unreadable: Unreadable = None,
@@ -64,10 +66,12 @@ def run(
 
     given_settings = {name: value for name, value in settings.items() if value is not None}
     options = model_options(clusters, stage, resize)
+    written = {"columns": columns, "date_order": date_order}
     given = {"places": places, "validate": validate, "map": map_, "model": model, "preset": preset, "out": out}
     work: Callable[[], Record]
     if resume is not None:
-        changes = [name for name, value in {**given, **options, **given_settings}.items() if value not in (None, [])]
+        asked = {**given, **written, **options, **given_settings}
+        changes = [name for name, value in asked.items() if value not in (None, [])]
         if changes:
             raise NetvladError(
                 f"{resume} goes on with the settings it was begun with: leave out --{changes[0].replace('_', '-')}, "
@@ -84,6 +88,7 @@ def run(
             "model": model,
             "preset": preset or ("fast" if map_ else "paper"),
             **options,
+            **{name: value for name, value in written.items() if value is not None},
         }
         folder, work = out, partial(_begin, out, about, given_settings, options, strict, workers)
     else:
@@ -144,10 +149,11 @@ def _go_on(folder: Path, strict: bool, workers: int | None) -> Record:
 
 def _tables(about: dict[str, Any], config: Config, strict: bool) -> tuple[Tables, Tables | None]:
     """Database and queries to train on and to validate on; how photos were held out is told."""
-    from netvlad.cli.common import read_places
+    from netvlad.cli.common import as_written, read_places
     from netvlad.experiments.training_data import training_data
 
-    tables, held, told = training_data(about, config, lambda path: read_places(Path(path), strict))
+    how = as_written(about.get("columns"), about.get("date_order"))
+    tables, held, told = training_data(about, config, lambda path: read_places(Path(path), strict, **how))
     _say_once(told)
     return tables, held
 

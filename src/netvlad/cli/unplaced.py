@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netvlad.errors import NetvladError, PlacesError
 from netvlad.runtime.counted import counted
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from netvlad.places import Places
 
 
-def read_all_photos(folder: Path, left_out: dict[str, str]) -> Places:
+def read_all_photos(folder: Path, left_out: dict[str, str], **how: Any) -> Places:
     """All photos of a folder: with their places where these are known, and without where not.
 
-    left_out: receives folders and rows that cannot be read -> reason. Raises NetvladError for anything but a folder,
-    and where no photo is in it.
+    left_out: receives folders and rows that cannot be read -> reason. how: as for `netvlad.read_places`.
+    Raises NetvladError for anything but a folder, and where no photo is in it.
     """
     from netvlad.cli.common import WHOLE_LIST, tell
     from netvlad.maps.unplaced import unplaced
@@ -30,7 +30,7 @@ def read_all_photos(folder: Path, left_out: dict[str, str]) -> Places:
     if not paths:
         raise NetvladError("holds no photos", path=folder)
     try:
-        placed = read_places(folder)
+        placed = read_places(folder, **how)
     except PlacesError:  # none has a place
         skipped = tuple(Skipped(path, 0, reason) for path, reason in closed.items())
         placed = replace(unplaced([]), skipped=skipped)

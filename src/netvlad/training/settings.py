@@ -98,6 +98,9 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
         paths = about.get(name, [])
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
             raise NetvladError(f"{name} of its section {RUN} is no list of paths", path=file)
+    for name in ("columns", "date_order"):
+        if not isinstance(about.get(name, ""), str):
+            raise NetvladError(f"{name} of its section {RUN} is no text", path=file)
     return build(Config, values, str(file)), about
 
 

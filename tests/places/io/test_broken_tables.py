@@ -77,7 +77,7 @@ def parquet(tmp_path):
     [
         (b"", "columns for"),
         (b"\xef\xbb\xbf", "columns for"),
-        ("path,lat,lon\na.jpg,1,2\n".encode("utf-16"), "UTF-8"),
+        ("path,lat,lon\na.jpg,1,2\n".encode("utf-16")[:-1], "of utf-16"),
         ("path,lat,lon\na.jpg,1,2\n".encode("utf-16-le"), "UTF-16"),
         (b'path,lat,lon,note\na.jpg,1,2,"never\nb.jpg,1,3,closed\n', "line 2: a quote is opened and never closed"),
         (b'path,lat,lon,note\na.jpg,1,2,"' + b"x" * 200_000, "line 2: field larger"),

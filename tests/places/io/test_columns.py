@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from netvlad.errors import PlacesError
-from netvlad.places.io.columns import SPELLINGS, Raw, roles, to_places
+from netvlad.places.io.columns import Raw, to_places
+from netvlad.places.io.roles import SPELLINGS, roles
 
 NAMES = ["Image Name", "GPS-Latitude", "LNG", "Bearing", "Captured_At", "Pano ID", "Subset", "colour"]
 

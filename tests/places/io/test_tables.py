@@ -88,8 +88,25 @@ def test_a_table_in_which_nothing_can_stand(csv):
 
 
 def test_text_that_is_not_utf8(csv):
+    with pytest.raises(PlacesError, match="UTF-8"):  # damaged UTF-8, and no Windows-1252 though it could be
+        read_places(csv("path,lat,lon\né.jpg,1,2\n".encode() + b"\xe9.jpg,1,2\n"))
     with pytest.raises(PlacesError, match="UTF-8"):
-        read_places(csv("path,lat,lon\n\xe9.jpg,1,2\n".encode("latin-1")))
+        read_places(csv(b"path,lat,lon\n\x81.jpg,1,2\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.filterwarnings("ignore:.*Windows-1252")
+def test_encodings_of_spreadsheets(csv, encoding):
+    mark = "\ufeff" if encoding.startswith("utf-16-") else ""
+    table = csv((mark + "path\tlat\tlon\tPlace\nKöln €.jpg\t50,9413\t6,9583\tGroße Straße\n").encode(encoding))
+    places = read_places(table, strict=True)
+    assert places.path[0].endswith("Köln €.jpg")
+    assert (places.lat[0], places.lon[0], places.place[0]) == (50.9413, 6.9583, "Große Straße")
+
+
+def test_windows_1252_is_told(csv):
+    with pytest.warns(UserWarning, match="Windows-1252"):
+        read_places(csv("path,lat,lon\nKöln.jpg,1,2\n".encode("cp1252")))
 
 
 def test_a_column_that_stands_twice(csv):

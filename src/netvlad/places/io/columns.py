@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.errors import PlacesError
+from netvlad.places.io.angles import angles
+from netvlad.places.io.dates import year_first
+from netvlad.places.io.roles import roles
 from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import floats, headings, is_empty, shown, some, texts, times
@@ -20,31 +23,8 @@ from netvlad.types import Array
 if TYPE_CHECKING:
     from netvlad.places.values import Column
 
-# in order of preference, in lower case, with "_" for anything but letters and digits
-SPELLINGS = {
-    "path": "path file_path filepath image_path img_path photo_path file filename file_name image image_file "
-    "image_name img photo photo_name picture source_file sourcefile name",
-    "lat": "lat latitude gps_lat gps_latitude gpslatitude lat_deg latitude_deg latitude_degrees wgs84_lat",
-    "lon": "lon lng long longitude gps_lon gps_lng gps_long gps_longitude gpslongitude lon_deg longitude_deg "
-    "longitude_degrees wgs84_lon",
-    "easting": "easting utm_easting utm_east utm_e utm_x east easting_m",
-    "northing": "northing utm_northing utm_north utm_n utm_y north northing_m",
-    "utm": "utm utm_zone utmzone utm_epsg epsg zone utm_zone_number zone_number",
-    "letter": "utm_zone_letter utm_letter utm_band zone_letter hemisphere",
-    "heading": "heading heading_deg compass_heading bearing compass compass_angle yaw azimuth direction "
-    "gps_img_direction gpsimgdirection",
-    "time": "time timestamp datetime date_time captured_at taken_at capture_time date_taken "
-    "date_time_original datetimeoriginal date",
-    "date": "date",
-    "panorama": "panorama panorama_id pano pano_id panoid pano_key",
-    "split": "split set subset partition",
-    "place": "place place_id place_label",
-    "x": "x",
-    "y": "y",
-}
-_SPELLED = frozenset(" ".join(SPELLINGS.values()).split())
 _LONGEST_PATH = 32_767  # of Windows; other systems allow less
-_CLOCK = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?")
+_CLOCK = re.compile(r"\d\d?:\d\d(:\d\d(\.\d+)?)?")
 
 
 @dataclass
@@ -53,7 +33,8 @@ class Raw:
 
     source: its path. columns: name -> cells of any kind. lines: the line of each row. broken: rows with too many or too
     few cells. unplaced: row -> why its geometry is unusable. utc: columns whose times the format states as UTC.
-    decimal_comma: whether 31,26 is a number. unread: names of the columns that were left in the file.
+    decimal_comma: whether 31,26 is a number. unread: names of the columns that were left in the file. given: role ->
+    column, where the names are not the usual ones.
     """
 
     source: str
@@ -64,34 +45,16 @@ class Raw:
     utc: set[str] = field(default_factory=set)
     decimal_comma: bool = False
     unread: Sequence[str] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
-def roles(names: Sequence[str], source: str) -> dict[str, str]:
-    """Role (a key of SPELLINGS) -> name of its column; the first spelling wins.
-
-    Raises PlacesError if a column of some role occurs twice.
-    """
-    plain: dict[str, str] = {}
-    for name in names:
-        key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-        if key in plain and key in _SPELLED:
-            raise PlacesError(f"has two columns {plain[key]!r} and {name!r}: keep one, or rename one", path=source)
-        plain.setdefault(key, name)
-    found = {}
-    for role, spelled in SPELLINGS.items():
-        known = [plain[key] for key in spelled.split() if key in plain]
-        if known:
-            found[role] = known[0]
-    return found
-
-
-def to_places(raw: Raw, strict: bool) -> Places:
+def to_places(raw: Raw, strict: bool, date_order: str | None = None) -> Places:
     """The rows of `raw` with a photo and a usable position, or a place label and no position; others go to `skipped`.
 
-    Relative paths are relative to the folder of the table. Raises PlacesError if a needed column is missing, if no row
-    is left and, if strict, if anything cannot be read.
+    Relative paths are relative to the folder of the table. date_order: as in `year_first`. Raises PlacesError if a
+    needed column is missing, if no row is left, if dates may mean two days and, if strict, if anything cannot be read.
     """
-    named = roles(list(raw.columns), raw.source)
+    named = roles(list(raw.columns), raw.source, raw.given)
     n = len(raw.lines)
     compound: dict[int, str] = {}
     cells = {role: _single(raw.columns[name], name, compound) for role, name in named.items()}
@@ -100,7 +63,11 @@ def to_places(raw: Raw, strict: bool) -> Places:
 
     numbers, unread = {}, raw.unplaced
     for name in ("lat", "lon", "easting", "northing"):
-        numbers[name], bad = floats(cells.get(name, [None] * n), raw.decimal_comma, name)
+        column = cells.get(name, [None] * n)
+        if name in ("lat", "lon"):
+            numbers[name], bad = angles(column, cells.get(f"{name}_ref"), name)
+        else:
+            numbers[name], bad = floats(column, raw.decimal_comma, name)
         unread = bad | unread
     if "utm" in cells:
         utm, bad_zone = zones(cells["utm"], cells.get("letter"), numbers["lat"], numbers["northing"])
@@ -119,7 +86,7 @@ def to_places(raw: Raw, strict: bool) -> Places:
             faults.setdefault(row, reason)
 
     angle, bad_heading = headings(cells.get("heading", [None] * n), raw.decimal_comma)
-    moment, is_utc, bad_time = times(_clocks(cells, n))
+    moment, is_utc, bad_time = times(year_first(_clocks(cells, n), date_order, raw.source, raw.lines))
     doubts = [(row, reason) for row, reason in (*bad_heading.items(), *bad_time.items()) if row not in faults]
     skipped = [
         *raw.broken,

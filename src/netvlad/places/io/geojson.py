@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.io.columns import Raw, roles
+from netvlad.places.io.columns import Raw
 from netvlad.places.io.geometry import add_points
+from netvlad.places.io.roles import roles
 from netvlad.places.values import shown
 
 if TYPE_CHECKING:
     from netvlad.places.values import Column
 
 
-def read_geojson(path: str) -> Raw:
-    """The properties of the features, and their points. Raises PlacesError for a file that is no GeoJSON."""
+def read_geojson(path: str, given: Mapping[str, str]) -> Raw:
+    """The properties of the features, and their points. given: as in `roles`.
+
+    Raises PlacesError for a file that is no GeoJSON.
+    """
     try:
         with open(path, encoding="utf-8-sig") as file:
             content = json.load(file)
@@ -28,7 +33,7 @@ def read_geojson(path: str) -> Raw:
     features = content.get("features") if isinstance(content, dict) else None
     if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
         raise PlacesError("is not GeoJSON; expected a FeatureCollection with a list of features", path=path)
-    raw = _properties(path, features)
+    raw = _properties(path, features, given)
     points = np.full((len(features), 2), np.nan)
     for row, feature in enumerate(features):
         geometry = feature.get("geometry")
@@ -38,14 +43,14 @@ def read_geojson(path: str) -> Raw:
     return raw
 
 
-def _properties(path: str, features: list[dict[str, Any]]) -> Raw:
+def _properties(path: str, features: list[dict[str, Any]], given: Mapping[str, str]) -> Raw:
     """The properties that are of use: a table of all could be far larger than the file."""
     found = [feature.get("properties") or {} for feature in features]
     rows = [row if isinstance(row, dict) else {} for row in found]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    used = set(roles(names, path).values())
+    used = set(roles(names, path, given).values())
     columns: dict[str, Column] = {name: [row.get(name) for row in rows] for name in names if name in used}
-    raw = Raw(path, columns, range(1, len(rows) + 1), unread=[name for name in names if name not in used])
+    raw = Raw(path, columns, range(1, len(rows) + 1), unread=[name for name in names if name not in used], given=given)
     raw.unplaced |= {
         row: f"properties are {shown(value)}, not an object"
         for row, value in enumerate(found)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.io.columns import Raw, roles
+from netvlad.places.io.columns import Raw
+from netvlad.places.io.roles import roles
 from netvlad.places.values import floats
 from netvlad.types import Array
 
@@ -69,7 +70,7 @@ def add_points(raw: Raw, points: Array, crs: Any) -> None:
 
 
 def _fill(raw: Raw, names: tuple[str, str], points: Array) -> None:
-    role = roles(list(raw.columns), raw.source)
+    role = roles(list(raw.columns), raw.source, raw.given)
     for name, values in zip(names, points.T, strict=True):
         if name in role:
             own = floats(raw.columns.pop(role[name]))[0]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.errors import PlacesError
-from netvlad.places.io.columns import Raw, roles
+from netvlad.places.io.columns import Raw
 from netvlad.places.io.geometry import add_points, wkb_points
+from netvlad.places.io.roles import roles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,8 +28,8 @@ BYTES_A_ROW = 1000  # on average in one column
 BATCH = 4096  # rows
 
 
-def read_parquet(path: str) -> Raw:
-    """The columns that are of use, and the points of GeoParquet.
+def read_parquet(path: str, given: Mapping[str, str]) -> Raw:
+    """The columns that are of use, and the points of GeoParquet. given: as in `roles`.
 
     A few bytes can stand for billions of equal rows, so rows are counted by the file's metadata before any is read.
     Raises PlacesError for another file, for far more rows than its size explains, and for columns of other types.
@@ -44,12 +46,12 @@ def read_parquet(path: str) -> Raw:
         rows = _count(file, path)
         geo = _geo(schema.metadata or {}, path)
         names = [name for name in schema.names if name not in geo["columns"]]
-        used = list(roles(names, path).values())
+        used = list(roles(names, path, given).values())
         point = _point_column(geo, schema, path)
         for name in used:
             _check(schema.field(name), path)
         unread = [name for name in names if name not in used]
-        raw = Raw(path, {}, range(1, rows + 1), unread=unread)
+        raw = Raw(path, {}, range(1, rows + 1), unread=unread, given=given)
         for name in used:
             raw.columns[name] = _cells(_read(path, name, file.metadata), raw, name)
         if point:

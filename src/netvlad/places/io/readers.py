@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,8 +11,10 @@ import numpy as np
 from netvlad.errors import PlacesError
 from netvlad.images.read import PHOTO_SUFFIXES
 from netvlad.places.io.columns import refuse, to_places
+from netvlad.places.io.dates import check_order
 from netvlad.places.io.exif import Shot, read_exif
 from netvlad.places.io.filenames import parse_name
+from netvlad.places.io.roles import check_roles
 from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
 from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.projection import from_utm
@@ -24,11 +26,17 @@ from netvlad.types import Array
 OWN_TABLES = ("places.csv", "places.parquet", "places.geojson")
 
 
-def read_places(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, strict: bool = False) -> Places:
+def read_places(
+    source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    strict: bool = False,
+    columns: Mapping[str, str] | None = None,
+    date_order: str | None = None,
+) -> Places:
     """Read places, one row a photo, in the order of the table or of the sorted paths.
 
     source: a table (.csv or .tsv with , ; or tab, .parquet, .geojson), a folder, a photo, or several photos.
-    Columns are known by their usual names (`netvlad.places.io.columns.SPELLINGS`); relative paths are relative to the
+    Columns are known by their usual names (`netvlad.places.io.roles.SPELLINGS`); relative paths are relative to the
     table's folder. x and y are degrees if all values could be and no UTM zone is given, else metres. A folder stands
     for its places.csv, places.parquet or places.geojson if it holds one, else for all photos in and below it. The place
     of a photo comes from its name if that follows the convention @easting@northing@..., else from its EXIF block.
@@ -36,19 +44,27 @@ def read_places(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     Rows without a usable position are left out and listed in `Places.skipped`; exactly (0, 0) degrees counts as no
     position. A row of a table without a position but with a label in the column place stays
     (`netvlad.places.place_matches`). A row whose heading or time cannot be read stays and is listed in `Places.notes`.
+    columns: role -> the name of its column, where that is not a usual one: {"lat": "Breite", "time": "Datum"}.
+    date_order: "day-first" or "month-first" for dates such as 03/12/2024; by default the column is looked at, and
+    refused where it does not tell.
     With strict, either is an error. A photo that is named twice stays twice; photos are not checked to exist.
     Raises PlacesError if there is nothing to read, a needed column is missing, or no row has a position or a label.
     """
+    columns, date_order = check_roles(columns or {}), check_order(date_order)
+
+    def table(path: str) -> Places:
+        return to_places(read_table(path, columns), strict, date_order)
+
     if not isinstance(source, str | os.PathLike):
         paths = [os.path.abspath(os.fspath(path)) for path in source]
         return _from_photos(paths, None, strict)
     path = os.path.abspath(os.fspath(source))
     if os.path.isdir(path):
-        return _from_folder(path, strict)
+        return _from_folder(path, strict, table)
     if not os.path.exists(path):
         raise PlacesError("does not exist; expected a table, a folder of photos or a photo", path=path)
     if path.lower().endswith(TABLE_SUFFIXES):
-        return to_places(read_table(path), strict)
+        return table(path)
     if path.lower().endswith(PHOTO_SUFFIXES):
         return _from_photos([path], path, strict)
     raise PlacesError(
@@ -57,12 +73,12 @@ def read_places(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     )
 
 
-def _from_folder(folder: str, strict: bool) -> Places:
+def _from_folder(folder: str, strict: bool, table: Callable[[str], Places]) -> Places:
     own = [name for name in OWN_TABLES if os.path.isfile(os.path.join(folder, name))]
     if len(own) > 1:
         raise PlacesError(f"holds {' and '.join(own)}; give the path of one of them", path=folder)
     if own:
-        return to_places(read_table(os.path.join(folder, own[0])), strict)
+        return table(os.path.join(folder, own[0]))
     paths, closed = walk_photos(folder)
     others = sorted(name for name in os.listdir(folder) if name.lower().endswith(TABLE_SUFFIXES))
     tables = f"no {', '.join(OWN_TABLES)}"

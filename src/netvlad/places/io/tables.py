@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from netvlad.errors import PlacesError
-from netvlad.places.io.columns import Raw, roles
+from netvlad.places.io.columns import Raw
+from netvlad.places.io.encodings import is_windows, marked_encoding
 from netvlad.places.io.geojson import read_geojson
 from netvlad.places.io.parquet import read_parquet
+from netvlad.places.io.roles import roles
 from netvlad.places.table import Skipped
 from netvlad.runtime.files import refuse_irregular
 
@@ -21,23 +24,41 @@ MOST = 4 * 10**9  # bytes of a table as text: a hundred million rows
 LONGEST_HEADING = 10**7  # characters
 
 
-def read_table(path: str) -> Raw:
-    """The columns of a .csv, .tsv, .parquet or .geojson file. Raises PlacesError if it cannot be read as such."""
+def read_table(path: str, given: Mapping[str, str] | None = None) -> Raw:
+    """The columns of a .csv, .tsv, .parquet or .geojson file. Raises PlacesError if it cannot be read as such.
+
+    given: role -> column, as in `roles`.
+    """
+    given = given or {}
     if path.lower().endswith("parquet"):
         refuse_irregular(path, error=PlacesError)
-        return read_parquet(path)
+        return read_parquet(path, given)
     refuse_irregular(path, error=PlacesError, most=MOST)
     try:
-        return _read_csv(path) if path.lower().endswith((".csv", ".tsv")) else read_geojson(path)
+        return _read_csv(path, given) if path.lower().endswith((".csv", ".tsv")) else read_geojson(path, given)
     except OSError as error:
         raise PlacesError(f"cannot be read ({error.strerror})", path=path) from None
 
 
-def _read_csv(path: str) -> Raw:
+def _read_csv(path: str, given: Mapping[str, str]) -> Raw:
+    encoding = marked_encoding(path)
+    try:
+        return _read_text(path, given, encoding)
+    except UnicodeDecodeError as error:
+        if encoding == "utf-8-sig" and is_windows(path):
+            warnings.warn(f"{path} is no UTF-8 and is read as Windows-1252: do its names look right?", stacklevel=2)
+            return _read_text(path, given, "cp1252")
+        raise PlacesError(
+            f"is not UTF-8 text ({error.reason} at byte {error.start} of {error.encoding}); save it as UTF-8", path=path
+        ) from None
+
+
+def _read_text(path: str, given: Mapping[str, str], encoding: str) -> Raw:
+    """Raises UnicodeDecodeError for text in another encoding."""
     rows, lines, broken = [], [], []
     reader = None
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding=encoding, newline="") as file:
             head = _heading(file, path)
             # the heading has no numbers, so its commas are not decimal ones
             delimiter = max(",;\t", key=head.count)
@@ -45,7 +66,7 @@ def _read_csv(path: str) -> Raw:
             text = _Lines(file)
             reader = csv.reader(text, delimiter=delimiter, skipinitialspace=spaced)
             names = next(reader, [])
-            roles(names, path)
+            roles(names, path, given)
             line = reader.line_num + 1
             for row in reader:
                 if text.ended:  # a row that is whole is returned before the reader asks for another line
@@ -58,17 +79,13 @@ def _read_csv(path: str) -> Raw:
                 elif row:  # cut off, or an unquoted delimiter: cells have moved
                     broken.append(Skipped(path, line, f"{len(row)} cells where the heading has {len(names)}"))
                 line = reader.line_num + 1
-    except UnicodeDecodeError as error:
-        raise PlacesError(
-            f"is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8", path=path
-        ) from None
     except csv.Error as error:
         at = f"line {reader.line_num}: " if reader else ""
         hint = "; is a quote opened and not closed?" if "field limit" in str(error) else ""
         raise PlacesError(f"{at}{error}{hint}", path=path) from None
     cells: list[Column] = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     columns = dict(zip(names, cells, strict=True))
-    return Raw(path, columns, lines, broken, decimal_comma=delimiter != ",")
+    return Raw(path, columns, lines, broken, decimal_comma=delimiter != ",", given=given)
 
 
 class _Lines:
