@@ -107,7 +107,7 @@ def vector_sums(vectors: Array) -> Array:
     import xxhash
 
     rows = np.ascontiguousarray(vectors).view(np.uint8)
-    return np.fromiter((xxhash.xxh3_64_intdigest(row.data) for row in rows), np.uint64, len(vectors))
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, rows), np.uint64, len(vectors))
 
 
 def compare(found: Array, written: Any, rows: Sequence[int] | Array, what: str, folder: Path) -> None:

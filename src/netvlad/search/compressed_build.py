@@ -19,7 +19,8 @@ ONE_LEVEL = 1024  # so few centres are learnt at once
 ITERATIONS = 8
 ASKED = 200  # vectors of the map that are searched to choose how to search
 K = 10  # of which so many nearest are to be found
-LEAST_CODES = 1 << 16  # vectors that product codes are learnt from
+FEWEST = 16  # vectors that faiss learns codes from: fewer are given many times
+LEAST_CODES = 1 << 14  # vectors that product codes are learnt from: 1000 for each of their centres
 
 
 def build(vectors: VectorFile, options: SearchOptions, seed: int = 0) -> CompressedVectors:
@@ -30,7 +31,7 @@ def build(vectors: VectorFile, options: SearchOptions, seed: int = 0) -> Compres
     name, lists = _chosen(vectors.rows, vectors.dim, options.memory)
     sample = vectors.read(_some(rng, vectors.rows, min(SAMPLE, max(A_LIST * lists, LEAST_CODES))))
     codes = new_codes(vectors.dim, name, _centres(sample, lists))
-    codes.train(sample[:LEAST_CODES])
+    codes.train(np.resize(sample, (max(len(sample), FEWEST), vectors.dim))[:LEAST_CODES])
     del sample
     with progress("compressing", vectors.rows) as advance:
         for block in vectors.blocks():

@@ -17,13 +17,16 @@ NUMBER = 8  # bytes of a vector's number, beside its code
 def code_names(dim: int) -> list[tuple[str, float]]:
     """What faiss calls codes of `dim` numbers and their bytes a vector with its number, the richest first.
 
-    RaBitQ: 2 bits or 1 a number and a few floats (arXiv:2405.12497); PQ: 4 bits for each 8 or 16 numbers.
+    Product quantisation (Jegou et al., PAMI 2011) by tables in registers: 4 bits for each 4, 8 or 16 numbers, not of
+    the residuals to a centre. So the tables of a query serve all lists, however many are looked at.
     """
-    names = [("RaBitQfs2", dim / 4 + 40 + NUMBER), ("RaBitQfs", dim / 8 + 20 + NUMBER)]
-    for parts in (dim // 8, dim // 16):
-        if parts and dim % parts == 0 and parts % 2 == 0:
-            names.append((f"PQ{parts}x4fs", parts / 2 + NUMBER))
-    return names
+    parts = [_padded(dim) // each for each in (4, 8, 16)]
+    return [(f"PQ{n}x4fs", n / 2 + NUMBER) for n in parts]
+
+
+def _padded(dim: int) -> int:
+    """So many numbers are coded: parts of a code stand in pairs."""
+    return 32 * math.ceil(dim / 32)
 
 
 def bytes_of_lists(lists: int, dim: int) -> int:
@@ -37,12 +40,14 @@ FLAT_LISTS = 4096  # so few centres are compared one by one
 def new_codes(dim: int, name: str, centres: FloatArray) -> Any:
     """An empty, untrained faiss index of codes called `name` in lists around `centres` (n, dim).
 
-    Vectors are rotated at random first, which RaBitQ assumes: the numbers of whitened ones are of unequal size.
+    Vectors are rotated at random first, so that each part of a code says as much as another.
     """
     import faiss
 
     lists = len(centres)
-    index: Any = faiss.index_factory(dim, f"RR{dim},IVF{lists}{'_HNSW32' if lists > FLAT_LISTS else ''},{name}")
+    index: Any = faiss.index_factory(
+        dim, f"RR{_padded(dim)},IVF{lists}{'_HNSW32' if lists > FLAT_LISTS else ''},{name}"
+    )
     rotation = faiss.downcast_VectorTransform(index.chain.at(0))
     rotation.train(centres)
     lists_of(index).quantizer.add(rotation.apply(centres))

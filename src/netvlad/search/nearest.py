@@ -36,12 +36,17 @@ def rescored(file: VectorFile, queries: FloatArray, slots: IntArray, k: int) -> 
 
     inf and -1 beyond the end; ties in the order of the slots.
     """
+    import faiss
+
     squared = np.full((len(queries), k), np.inf, np.float32)
     best = np.full((len(queries), k), -1, np.int64)
     for i, query in enumerate(queries):
         candidates = np.sort(slots[i][slots[i] >= 0])
-        apart = file.read(candidates)
-        apart -= query
+        if not len(candidates):
+            continue
+        vectors = file.read(candidates)
+        best_rounded = np.sort(faiss.knn(query[None], vectors, min(k + SPARE, len(vectors)))[1][0])
+        candidates, apart = candidates[best_rounded], vectors[best_rounded] - query
         distances = np.einsum("ij,ij->i", apart, apart)
         order = np.argsort(distances, kind="stable")[:k]
         squared[i, : len(order)], best[i, : len(order)] = distances[order], candidates[order]

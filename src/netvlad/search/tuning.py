@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from netvlad.types import Array, IntArray
 
-DEPTHS = (50, 100, 200, 400, 800, 1600)  # matches that may be re-scored
+DEPTHS = (50, 100, 200, 400, 800, 1600, 3200, 6400, 12800)  # matches that may be re-scored
 SHARES = (1.0, 0.1, 0.01)  # of the vectors, among which it is measured
-CODES_A_READ = 100  # codes that are compared in the time in which one vector is read and compared
+CODES_A_READ = 150  # codes that are compared in the time in which one vector is read and compared
 
 
 @dataclass(frozen=True)
@@ -28,10 +26,10 @@ class Tuning:
     asked: int
 
     def effort(self, share: float) -> tuple[int, int]:
-        """Lists to look at and matches to re-score among `share` of the vectors: between those measured."""
-        at = np.log(SHARES[::-1])
-        found = [np.exp(np.interp(np.log(share), at, np.log(some[::-1]))) for some in (self.probed, self.rescored)]
-        return int(np.ceil(found[0] - 1e-9)), int(np.ceil(found[1] - 1e-9))
+        """Lists to look at and matches to re-score among `share` of the vectors: the more of the next two measured."""
+        more = max((i for i, measured in enumerate(SHARES) if measured >= share), default=0)
+        less = min((i for i, measured in enumerate(SHARES) if measured <= share), default=len(SHARES) - 1)
+        return max(self.probed[more], self.probed[less]), max(self.rescored[more], self.rescored[less])
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""

@@ -87,5 +87,4 @@ def _sums(vectors: Array, numbers: Iterable[int]) -> Array:
     import xxhash
 
     rows = np.ascontiguousarray(vectors).view(np.uint8)
-    pairs = zip(rows, numbers, strict=True)
-    return np.fromiter((xxhash.xxh3_64_intdigest(row.data, number) for row, number in pairs), np.uint64, len(rows))
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, rows, numbers), np.uint64, len(rows))
