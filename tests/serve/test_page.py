@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fixtures.uploads import jpeg, running
+from netvlad.export.found.xml_files import NAMESPACE
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -232,6 +233,8 @@ def test_names_cannot_inject(page, town):
     assert not [name for name in inside if re.search(r'[<>"|*]|^/|\.\.', name)]
     assert 'exif:GPSLatitude="31,15.606000N"' in text
     assert 'exif:GPSLongitude="34,48.000000E"' in text
+    (described,) = ElementTree.fromstring(text).iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
+    assert described.get(f"{{{NAMESPACE}}}match").endswith(".jpg")
 
 
 def test_a_permalink(page, town, address):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad.cli.found import DryRun, MinConfidence, Out
+from netvlad.cli.found import DryRun, MinConfidence, Out, Undo, Wanted, WriteExif, Xmp, undo_last, write_answers
 from netvlad.cli.options import TrustCode, Unreadable
 from netvlad.cli.outputs import out_file
 from netvlad.cli.region import After, Bbox, Before, Near, Root, UseGps
@@ -20,9 +20,9 @@ EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html
 
 def run(
     photos: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="Photos, folders, tables of photos, or - for paths by line from standard input."),
-    ],
+    ] = None,
     index: Annotated[Path | None, typer.Option(help="An index made by `netvlad index`.")] = None,
     server: Annotated[
         str | None,
@@ -40,6 +40,9 @@ def run(
     use_gps: UseGps = False,
     root: Root = None,
     out: Out = None,
+    xmp: Xmp = False,
+    exif: WriteExif = False,
+    undo: Undo = False,
     min_confidence: MinConfidence = None,
     dry_run: DryRun = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
@@ -57,7 +60,6 @@ def run(
     from dataclasses import replace
 
     from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
-    from netvlad.cli.found import write_answers
     from netvlad.errors import NetvladError
     from netvlad.maps.asked import parse_where
     from netvlad.maps.confidence import DEEP
@@ -67,8 +69,15 @@ def run(
     from netvlad.runtime.counted import counted
     from netvlad.search.rerank import RerankOptions
 
-    if dry_run and not out:
-        raise typer.BadParameter("there is nothing to write: add --out", param_hint="--dry-run")
+    if undo:
+        if photos or out or xmp or exif:
+            raise NetvladError("--undo takes back the last run as a whole: leave everything but --dry-run out")
+        undo_last(dry_run)
+        return
+    if not photos:
+        raise typer.BadParameter("say which photos", param_hint="PHOTOS")
+    wanted = Wanted(out or [], xmp, exif, min_confidence, dry_run)
+    wanted.check()
     if server is not None:
         if index or rerank or use_gps or root or trust_code or page:
             raise NetvladError("--server answers itself: leave out --index, --rerank, --use-gps, --root and --map")
@@ -97,7 +106,7 @@ def run(
     else:
         for location in found:
             print(printable(location.to_text()), end="\n\n")
-    write_answers(answers, out or [], index.stem if index else "", min_confidence, dry_run)
+    well = write_answers(answers, wanted, index.stem if index else "")
     if page and found:
         from netvlad.report.page import location_page
 
@@ -109,7 +118,7 @@ def run(
     bad = {answer["photo"]: answer["error"] for answer in answers if "error" in answer}
     tell_unreadable(bad)
     write_unreadable(bad, unreadable)
-    if bad:
+    if bad or not well:
         raise typer.Exit(1)
 
 

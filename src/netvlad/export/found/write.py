@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from netvlad.errors import NetvladError
@@ -32,11 +33,15 @@ def check_found(file: Path) -> None:
     refuse_existing(file)
 
 
-def write_found(answers: Sequence[Answer], file: Path, searched: str = "") -> None:
-    """Write `answers` as `found_table` has them, whole or not at all. Raises NetvladError as `check_found`."""
+def write_found(answers: Sequence[Answer], file: Path, searched: str = "", temporary: Path | None = None) -> None:
+    """Write `answers` as `found_table` has them, whole or not at all. Raises NetvladError as `check_found`.
+
+    temporary: where to write what somebody else will put in the place of `file`.
+    """
     check_found(file)
-    with atomic(file) as temporary:
-        WRITERS[file.suffix.lower()](found_table(answers, file.parent, searched), temporary)
+    found = found_table(answers, file.parent, searched)
+    with atomic(file) if temporary is None else nullcontext(temporary) as whole:
+        WRITERS[file.suffix.lower()](found, whole)
 
 
 def sure_enough(answers: Sequence[Answer], least: float | None) -> list[Answer]:

@@ -34,9 +34,15 @@ export function gpx(photos) {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<gpx version="1.1" creator="netvlad" xmlns="http://www.topografix.com/GPX/1/1">\n${points.join("")}</gpx>\n`;
 }
 
+// The same properties as netvlad.export.photos.xmp writes, and the same namespace of our own.
 export function xmp(photo) {
+  const byHand = photo.checked === "corrected", // the position of a person, of which the answer says nothing
+    own = byHand ? "" : ["confidence", "verdict", "map", "match"]
+    .filter((name) => photo[name] !== null && photo[name] !== undefined && photo[name] !== "")
+    .map((name) => ` netvlad:${name}="${xml(photo[name])}"`)
+    .join("");
   return `<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSVersionID="2.3.0.0" exif:GPSLatitude="${degrees(photo.lat, "N", "S")}" exif:GPSLongitude="${degrees(photo.lon, "E", "W")}" exif:GPSMapDatum="WGS-84"/></rdf:RDF></x:xmpmeta>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:netvlad="urn:x-netvlad:answer:1.0:" exif:GPSVersionID="2.3.0.0" exif:GPSLatitude="${degrees(photo.lat, "N", "S")}" exif:GPSLongitude="${degrees(photo.lon, "E", "W")}" exif:GPSMapDatum="WGS-84" exif:GPSProcessingMethod="${byHand ? "MANUAL" : "netvlad"}"${own}/></rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>
 `;
 }
