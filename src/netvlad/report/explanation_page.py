@@ -58,7 +58,7 @@ def explanation_page(explanation: Explanation, query: str, match: str, path: str
         how=HOVER if explanation.exact else "What is lost when a part is covered.",
         reading="\n".join(f'<p class="note">{escape(text)}</p>' for text in reading),
     )
-    return write_page(path, TITLE, body, data, "explanation.js")
+    return write_page(path, TITLE, body, data, "heat.js", "explanation.js")
 
 
 def facts(explanation: Explanation) -> Sequence[tuple[str, str]]:

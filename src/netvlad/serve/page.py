@@ -11,7 +11,11 @@ from netvlad.serve.problems import Refusal
 from netvlad.serve.tiles import Tiles
 
 KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-VENDORED = {"leaflet.js": "vendor/leaflet/leaflet.js", "leaflet.css": "vendor/leaflet/leaflet.css"}
+SHARED = {  # with the pages that are written as files
+    "leaflet.js": "vendor/leaflet/leaflet.js",
+    "leaflet.css": "vendor/leaflet/leaflet.css",
+    "heat.js": "templates/heat.js",
+}
 
 
 def add_page(app: FastAPI, tiles: Tiles) -> None:
@@ -19,7 +23,7 @@ def add_page(app: FastAPI, tiles: Tiles) -> None:
     static = resources.files("netvlad.serve").joinpath("static")
     files = {file.name: file.read_bytes() for file in static.iterdir() if file.name.rpartition(".")[2] in KINDS}
     report = resources.files("netvlad.report")
-    files |= {name: report.joinpath(path).read_bytes() for name, path in VENDORED.items()}
+    files |= {name: report.joinpath(path).read_bytes() for name, path in SHARED.items()}
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:

@@ -1,7 +1,5 @@
 // The page of `netvlad explain`: heat maps over two photos, the counterparts of a spot, pairs and cluster centres.
 const why = data.explanation;
-const SIDES = ["query", "match"];
-const HUES = { agrees: [255, 96, 0], disagrees: [40, 110, 255] };
 const shown = { heat: true, lines: true, cluster: null, pair: null, spot: null };
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(4);
 const other = (side) => SIDES[1 - SIDES.indexOf(side)];
@@ -26,22 +24,8 @@ function addPhoto(side) {
   photos[side] = { box, canvas, mark };
 }
 
-// Cells of a photo: rows and columns of the table that belong to it.
-function cells(side) {
-  const t = why.table,
-    inner = side === "query" ? t : t[0][0];
-  return [inner.length, inner[0].length];
-}
-
-// What a cell adds with each cell of the other photo.
-function counterparts({ side, row, column }) {
-  return side === "query"
-    ? why.table[row][column]
-    : why.table.map((line) => line.map((there) => there[row][column]));
-}
-
 function listen(box, side) {
-  const [rows, columns] = cells(side);
+  const [rows, columns] = cells(why.table, side);
   const look = (row, column) => {
     const spot = shown.spot;
     if (spot && spot.side === side && spot.row === row && spot.column === column) return;
@@ -63,15 +47,14 @@ function listen(box, side) {
   box.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && leave());
   box.addEventListener("blur", leave);
   box.addEventListener("keydown", (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (event.key === "Escape") leave();
-    if (!step) return;
-    event.preventDefault();
+    if (event.key === "Escape") return leave();
     const best = why.pairs.length ? why.pairs[0][side] : [0.5, 0.5],
-      start = { row: Math.floor(best[1] * rows), column: Math.floor(best[0] * columns) };
-    if (!shown.spot || shown.spot.side !== side) return look(start.row, start.column);
-    const inside = (value, count) => Math.min(count - 1, Math.max(0, value));
-    look(inside(shown.spot.row + step[0], rows), inside(shown.spot.column + step[1], columns));
+      start = { side, row: Math.floor(best[1] * rows), column: Math.floor(best[0] * columns) },
+      here = shown.spot && shown.spot.side === side ? shown.spot : null,
+      next = moved(event.key, here || start, why.table);
+    if (!next) return;
+    event.preventDefault();
+    look(here ? next.row : start.row, here ? next.column : start.column);
   });
 }
 
@@ -80,33 +63,19 @@ function leave() {
   draw();
 }
 
-function paint(canvas, map, scale) {
-  canvas.width = map[0].length;
-  canvas.height = map.length;
-  const context = canvas.getContext("2d"),
-    image = context.createImageData(canvas.width, canvas.height);
-  map.flat().forEach((value, i) => {
-    const strength = scale > 0 ? Math.min(1, Math.abs(value) / scale) : 0;
-    image.data.set([...HUES[value < 0 ? "disagrees" : "agrees"], 225 * strength ** 0.8], 4 * i);
-  });
-  context.putImageData(image, 0, 0);
-}
-
-const largest = (...maps) => maps.flat(2).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-
 function draw() {
   const cluster = shown.cluster === null ? why : why.clusters[shown.cluster],
     maps = SIDES.map((side) => cluster[side + "_map"]),
     spot = shown.spot,
-    there = spot && counterparts(spot);
+    there = spot && counterparts(why.table, spot);
   SIDES.forEach((side, i) => {
     const { box, canvas, mark } = photos[side];
     const heat = shown.heat && !(spot && spot.side === side);
     box.classList.toggle("heated", heat || Boolean(spot));
     canvas.hidden = !heat;
-    if (heat) spot ? paint(canvas, there, largest(there)) : paint(canvas, maps[i], largest(...maps));
+    if (heat) spot ? paintHeat(canvas, there, largest(there)) : paintHeat(canvas, maps[i], largest(...maps));
     mark.hidden = !(spot && spot.side === side);
-    if (!mark.hidden) place(mark, spot, cells(side));
+    if (!mark.hidden) place(mark, spot, cells(why.table, side));
   });
   document.querySelector(".said").textContent = spot ? inWords(spot, there) : "";
   drawLines();

@@ -2,8 +2,7 @@
 import { $ } from "./dom.js";
 import { call, photo as fetched } from "./server.js";
 
-const SIDES = ["query", "match"];
-const HUES = { agrees: [255, 96, 0], disagrees: [40, 110, 255] };
+/* global SIDES, largest, paintHeat, cells, counterparts, moved -- of heat.js */
 const box = (side) => document.querySelector(`#two [data-side=${side}]`);
 let why = null; // the explanation that is shown
 let spot = null; // {side, row, column} of its table
@@ -41,10 +40,10 @@ export async function showWhy(photo, conditions) {
 }
 
 function draw() {
-  const there = spot && counterparts();
+  const there = spot && counterparts(why.table, spot);
   for (const side of SIDES) {
     const map = !spot ? why[side + "_map"] : spot.side === side ? alone() : there;
-    paint(side, map, spot ? null : Math.max(...SIDES.map((one) => largest(why[one + "_map"]))));
+    paint(side, map, spot ? null : largest(...SIDES.map((one) => why[one + "_map"])));
   }
   lines();
   const same = `Similarity ${why.similarity.toFixed(3)}. `;
@@ -56,41 +55,18 @@ function draw() {
   $("reason-note").textContent = same + (spot ? `Row ${spot.row + 1}, column ${spot.column + 1} of ${side} adds ${sum.toFixed(4)}.` : how);
 }
 
-const largest = (map) => map.flat().reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-
 function paint(side, map, scale) {
   const canvas = box(side).querySelector("canvas");
   if (!map) {
     canvas.width = canvas.height = 1;
     return;
   }
-  const most = scale ?? largest(map);
-  canvas.width = map[0].length;
-  canvas.height = map.length;
-  const context = canvas.getContext("2d"),
-    image = context.createImageData(canvas.width, canvas.height);
-  map.flat().forEach((value, i) => {
-    const strength = most > 0 ? Math.min(1, Math.abs(value) / most) : 0;
-    image.data.set([...HUES[value < 0 ? "disagrees" : "agrees"], 215 * strength ** 0.8], 4 * i);
-  });
-  context.putImageData(image, 0, 0);
+  paintHeat(canvas, map, scale ?? largest(map));
 }
-
-// Rows and columns of the table that belong to a photo.
-function cells(side) {
-  const inner = side === "query" ? why.table : why.table[0][0];
-  return [inner.length, inner[0].length];
-}
-
-// What the spot adds with each cell of the other photo.
-const counterparts = () =>
-  spot.side === "query"
-    ? why.table[spot.row][spot.column]
-    : why.table.map((line) => line.map((there) => there[spot.row][spot.column]));
 
 // The spot itself, as a map of one cell.
 function alone() {
-  const [rows, columns] = cells(spot.side);
+  const [rows, columns] = cells(why.table, spot.side);
   return Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => Number(r === spot.row && c === spot.column)));
 }
 
@@ -126,20 +102,20 @@ for (const side of SIDES) {
   node.addEventListener("pointermove", (event) => {
     if (!why?.table) return;
     const rect = node.getBoundingClientRect(),
-      [rows, columns] = cells(side),
+      [rows, columns] = cells(why.table, side),
       inside = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
     choose({ side, row: inside((event.clientY - rect.top) / rect.height, rows), column: inside((event.clientX - rect.left) / rect.width, columns) });
   });
   node.addEventListener("pointerleave", () => choose(null));
   node.addEventListener("blur", () => choose(null));
   node.addEventListener("keydown", (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step || !why?.table) return;
+    if (!why?.table) return;
+    const [rows, columns] = cells(why.table, side),
+      from = spot?.side === side ? spot : { side, row: rows >> 1, column: columns >> 1 },
+      next = moved(event.key, from, why.table);
+    if (!next) return;
     event.preventDefault();
-    const [rows, columns] = cells(side),
-      from = spot?.side === side ? spot : { row: rows >> 1, column: columns >> 1 },
-      inside = (value, count) => Math.min(count - 1, Math.max(0, value));
-    choose({ side, row: inside(from.row + step[0], rows), column: inside(from.column + step[1], columns) });
+    choose(next);
   });
 }
 addEventListener("resize", lines);
