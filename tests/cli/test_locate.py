@@ -4,11 +4,14 @@ import csv
 import io
 import json
 import shutil
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from netvlad.maps.camera_track import Track
 from netvlad.maps.index import PlaceIndex
 from netvlad.runtime.files import write_sealed
 
@@ -179,8 +182,6 @@ def scene(seed: int) -> np.ndarray:
 
 
 def test_rerank_puts_what_agrees_first(netvlad, tmp_path, without_xfeat):
-    from PIL import Image
-
     rows = ["path,lat,lon"]
     for i in range(4):
         Image.fromarray(scene(i)).save(tmp_path / f"{i}.png")
@@ -288,3 +289,20 @@ def test_queries_from_a_table_and_standard_input(netvlad, town, index, tmp_path,
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{town / '2.jpg'}\n{town / '3.jpg'}\n"))
     ran = netvlad("locate", tmp_path / "asked.csv", "-", "--index", index, "--json", "--top", "1")
     assert [answer["photo"] for answer in strictly(ran.out)] == [str(town / f"{i}.jpg") for i in (1, 2, 3)]
+
+
+def test_camera_track_chooses_among_more_matches_than_are_shown(netvlad, refused, town, index, tmp_path, monkeypatch):
+    """Two photos of one second at the ends of the town: one match for both must do, where moving costs enough."""
+    monkeypatch.setattr("netvlad.maps.camera_track.Track", partial(Track, slack=1.0, most=1e6, weight=1e3))
+    exif = Image.Exif()
+    exif.update({0x010F: "Maker", 0x0110: "One"})
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:01 12:00:00"
+    photos = [tmp_path / f"{i}.jpg" for i in (0, 7)]
+    for photo in photos:
+        Image.open(town / photo.name).save(photo, exif=exif, quality=95)
+    asked = ("locate", *photos, "--index", index, "--json", "--top", "1")
+    apart, together = strictly(netvlad(*asked).out), strictly(netvlad(*asked, "--camera-track").out)
+    assert [answer["matches"][0]["path"] for answer in apart] == [str(town / photo.name) for photo in photos]
+    assert len({answer["lat"] for answer in together}) == 1
+    assert [len(answer["matches"]) for answer in together] == [1, 1]
+    assert "--rerank" in refused(*asked, "--camera-track", "--rerank", "3")

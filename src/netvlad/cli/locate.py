@@ -45,6 +45,9 @@ def run(
     undo: Undo = False,
     min_confidence: MinConfidence = None,
     dry_run: DryRun = False,
+    camera_track: Annotated[
+        bool, typer.Option("--camera-track", help="Photos that one camera took within minutes help each other.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     trust_code: TrustCode = False,
     unreadable: Unreadable = None,
@@ -62,6 +65,7 @@ def run(
     from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
     from netvlad.errors import NetvladError
     from netvlad.maps.asked import parse_where
+    from netvlad.maps.camera_track import Track, camera_shots, follow_cameras
     from netvlad.maps.confidence import DEEP
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
@@ -79,8 +83,8 @@ def run(
     wanted = Wanted(out or [], xmp, exif, min_confidence, dry_run)
     wanted.check()
     if server is not None:
-        if index or rerank or use_gps or root or trust_code or page:
-            raise NetvladError("--server answers itself: leave out --index, --rerank, --use-gps, --root and --map")
+        if index or rerank or use_gps or root or trust_code or page or camera_track:
+            raise NetvladError("--server answers itself: only --top, a region, a time and what is written may be given")
         paths, closed = read_queries(photos)
         conditions = {"top": top, "near": near, "bbox": bbox, "after": after, "before": before}
         answers, found = _ask(server, paths, token_file, conditions)
@@ -88,16 +92,21 @@ def run(
     elif index is None:
         raise typer.BadParameter("say what to ask, --index or --server", param_hint="--index")
     else:
+        if rerank and camera_track:
+            raise NetvladError("--rerank and --camera-track each choose another match: leave one out")
         options = RerankOptions(best=rerank) if rerank else None
+        depth = max(top, rerank, DEEP) if rerank else max(top, Track().best) if camera_track else top
         where = parse_where(near, bbox, after, before)
         paths, closed = read_queries(photos)
         opened = PlaceIndex.open(index, root=root, trust_code=trust_code)
-        located = opened.locate_all(paths, max(top, rerank, DEEP) if rerank else top, where=where, use_gps=use_gps)
+        located = opened.locate_all(paths, depth, where=where, use_gps=use_gps)
         found, unread = located.locations, {**located.unreadable, **closed}
         if options:
             advise_xfeat()
-            verified = rerank_locations(found, options)
-            found = [replace(location, matches=location.matches[:top]) for location in verified]
+            found = rerank_locations(found, options)
+        if camera_track:
+            found = follow_cameras(found, camera_shots([path for path in paths if path not in unread]))
+        found = [replace(location, matches=location.matches[:top]) for location in found]
         told = iter(found)
         every = [*paths, *closed]
         answers = [{"photo": p, "error": unread[p]} if p in unread else next(told).to_dict() for p in every]

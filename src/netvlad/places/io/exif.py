@@ -12,6 +12,7 @@ from netvlad.images.opening import open_image
 from netvlad.places.values import moment, offset_of
 
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+_MAKE, _MODEL, _SERIAL = 0x010F, 0x0110, 0xA431  # BodySerialNumber
 _TAKEN, _OFFSET = 0x9003, 0x9011  # DateTimeOriginal, OffsetTimeOriginal
 _LAT_REF, _LAT, _LON_REF, _LON, _TIME, _DIRECTION, _DATE = 1, 2, 3, 4, 7, 17, 29
 
@@ -56,6 +57,17 @@ def read_exif(path: str) -> Shot:
     except Exception as error:  # Pillow raises nearly anything on broken bytes
         return Shot(trouble=f"not readable as a photo ({type(error).__name__}: {first_line(error)})")
     return replace(_position(gps), heading=number(gps.get(_DIRECTION)), **_when(more, gps))
+
+
+def read_camera(path: str) -> str:
+    """Maker, model and serial number of the camera of a photo, as its EXIF block names them; "" where it does not."""
+    try:
+        with open_image(path, whole=False) as image:
+            exif = image.getexif()
+            parts = [exif.get(_MAKE), exif.get(_MODEL), exif.get_ifd(_EXIF_IFD).get(_SERIAL)]
+    except Exception:  # as in read_exif
+        return ""
+    return " ".join(filter(None, map(_text, parts)))
 
 
 def _position(gps: dict[int, Any]) -> Shot:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from netvlad.errors import PlacesError
-from netvlad.places.io.columns import roles
 from netvlad.places.io.readers import walk_photos
+from netvlad.places.io.roles import roles
 from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
 from netvlad.places.values import texts
 
