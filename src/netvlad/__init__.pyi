@@ -10,6 +10,8 @@ from .experiments.run import evaluate
 from .explanation.explain import explain
 from .explanation.result import Explanation
 from .images import read_image
+from .loops.detector import LoopDetector
+from .loops.options import Loop, LoopOptions
 from .maps.index import PlaceIndex
 from .maps.location import Location
 from .maps.match import Match
@@ -33,6 +35,9 @@ __all__ = [
     "Fittable",
     "ImageError",
     "Location",
+    "Loop",
+    "LoopDetector",
+    "LoopOptions",
     "Match",
     "Method",
     "ModelError",

@@ -1,0 +1,177 @@
+"""Finds loops while frames come in: the nearest keyframes, made sure by the frames before, and verified by geometry."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import OrderedDict, deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netvlad.errors import NetvladError
+from netvlad.features.local_features import LocalFeatures, kind_of, local_features
+from netvlad.features.relative_pose import relative_pose
+from netvlad.features.verification import verify
+from netvlad.images import read_image
+from netvlad.loops.keyframes import Keyframes, from_jpeg, scale_of, scaled, to_jpeg
+from netvlad.loops.options import Loop, LoopOptions
+from netvlad.loops.saving import Saved, read_saved, write_saved
+from netvlad.sequences.evidence import Evidence
+from netvlad.sequences.hidden_markov import HiddenMarkov, Motion
+from netvlad.types import Array, Describer, FloatArray, ImageLike, needs_fit
+
+EVIDENCE = Evidence(11.1, -1.1)  # learnt on a drive through a drawn town by day (benchmarks/robots.py)
+NEIGHBOURS = 3.0  # seconds around the likeliest keyframe whose probabilities count as its own
+REMEMBERED = 32  # photos whose local features are kept
+
+
+class LoopDetector:
+    """Streams frames in and loops out, in bounded memory and time a frame.
+
+    model: a describer that is ready. camera (3, 3): intrinsics in pixels of the frames, for relative poses by the
+    essential matrix; without them loops are verified by a fundamental matrix and have no heading. seconds: where time
+    went, by stage. Raises ModelError for a model that has to be fitted first.
+    """
+
+    def __init__(self, model: Describer, options: LoopOptions | None = None, *, camera: Array | None = None) -> None:
+        if needs_fit(model):
+            raise NetvladError(f"{model.name} has no cluster centres yet: fit it first (netvlad.fit)")
+        self.model, self.options, self.camera = model, options or LoopOptions(), camera
+        self.keyframes = Keyframes(model.dim, self.options.most)
+        self.seconds: dict[str, float] = {}
+        self.count = 0  # of keyframes so far
+        self._waiting: deque[tuple[FloatArray, bytes, float]] = deque()  # too young to be found
+        self._last: FloatArray | None = None
+        self._t = -math.inf
+        self._features: OrderedDict[int, LocalFeatures] = OrderedDict()
+        self._sequence = self._begun()
+
+    def add(self, image: ImageLike, t: float) -> list[Loop]:
+        """Take the frame at `t` seconds, and return its loops. Raises ImageError, NetvladError for a time that falls.
+
+        A frame that is no keyframe has none.
+        """
+        if not t >= self._t:
+            raise NetvladError(f"frames come in order of time, got {t} s after {self._t} s")
+        pixels, vector = self._described(image)
+        self._t = t
+        if self._last is not None and np.linalg.norm(vector - self._last) < self.options.apart:
+            return []
+        self._last = vector
+        start = time.perf_counter()
+        while self._waiting and self._waiting[0][2] <= t - self.options.gap:
+            self.keyframes.append(*self._waiting.popleft())
+        self._spent("insert", start)
+        found = self._found(pixels, vector, t, self.count)
+        self._waiting.append((vector, to_jpeg(pixels), t))
+        self.count += 1
+        return found
+
+    def find(self, image: ImageLike, t: float) -> list[Loop]:
+        """Loops of another robot's frame with this one's keyframes, all of them; `query` is -1, and nothing is kept."""
+        while self._waiting:
+            self.keyframes.append(*self._waiting.popleft())
+        return self._found(*self._described(image), t, -1)
+
+    def photo(self, number: int) -> Array | None:
+        """The photo of a keyframe (H, W, 3), at most 640 pixels a side; None of one that is forgotten."""
+        first = self.count - len(self._waiting)
+        if number >= first:
+            return from_jpeg(self._waiting[number - first][1]) if number < self.count else None
+        return self.keyframes.photo(number)
+
+    def _described(self, image: ImageLike) -> tuple[Array, FloatArray]:
+        start = time.perf_counter()
+        pixels = read_image(image)
+        vector = self.model.describe([pixels])[0]
+        self._spent("describe", start)
+        return pixels, vector
+
+    def _found(self, pixels: Array, vector: FloatArray, t: float, number: int) -> list[Loop]:
+        start = time.perf_counter()
+        ids, scores = self.keyframes.search(vector, self.options.nearest)
+        start = self._spent("search", start)
+        where = self.keyframes.times(ids)
+        estimate = self._sequence.add(ids, scores, where, t, len(self.keyframes))
+        self._spent("sequence", start)
+        if estimate is None or not len(estimate.ids):
+            return []
+        times = self.keyframes.times(estimate.ids)
+        near = np.abs(times - times[0]) <= NEIGHBOURS
+        score = float(estimate.probability[near].sum())
+        rows = [i for i in estimate.ids[near].tolist() if i in set(ids.tolist())]
+        if score < self.options.probability or not rows:
+            return []
+        if not self.options.verify:
+            return [self._loop(rows[0], number, t, score, ids, scores)]
+        return self._verified(pixels, rows[: self.options.verify], (number, t, score, ids, scores))
+
+    def _verified(self, pixels: Array, rows: list[int], about: tuple[int, float, float, Array, Array]) -> list[Loop]:
+        start = time.perf_counter()
+        number, t, score, ids, scores = about
+        scale = scale_of(pixels)
+        asked = self._local(scaled(pixels))
+        best: Loop | None = None
+        for row in rows:
+            held = self._held(row)
+            if held is not None:
+                loop = self._loop(row, number, t, score, ids, scores, *self._geometry(held, asked, scale))
+                if best is None or (loop.inliers or 0) > (best.inliers or 0):
+                    best = loop
+            if self.options.budget is not None and time.perf_counter() - start >= self.options.budget:
+                break
+        self._spent("verify", start)
+        return [best] if best is not None and (best.inliers or 0) >= self.options.inliers else []
+
+    def _geometry(
+        self, held: LocalFeatures, asked: LocalFeatures, scale: float
+    ) -> tuple[int, float | None, float | None]:
+        if self.camera is None:
+            return len(verify(held, asked, "fundamental")), None, None
+        camera = np.diag([scale, scale, 1.0]) @ self.camera
+        pose = relative_pose(held, asked, camera)
+        return (0, None, None) if pose is None else (pose.inliers, pose.heading, pose.bearing)
+
+    def _loop(self, row: int, number: int, t: float, score: float, ids: Array, scores: Array, *geometry: Any) -> Loop:
+        distance = math.sqrt(max(0.0, -float(scores[ids == row][0])))
+        return Loop(number, row, t, float(self.keyframes.times(np.array([row]))[0]), score, distance, *geometry)
+
+    def _held(self, row: int) -> LocalFeatures | None:
+        if row not in self._features:
+            photo = self.keyframes.photo(row)
+            if photo is None:
+                return None
+            self._features[row] = self._local(photo)
+        self._features.move_to_end(row)
+        while len(self._features) > REMEMBERED:
+            self._features.popitem(last=False)
+        return self._features[row]
+
+    def _local(self, photo: Array) -> LocalFeatures:
+        return local_features(photo, self.options.kind, kind_of(self.options.kind).most)
+
+    def _begun(self) -> HiddenMarkov:
+        motion = Motion(forwards=self.options.forwards, backwards=self.options.backwards)
+        return HiddenMarkov(EVIDENCE, motion, length=self.options.length)
+
+    def _spent(self, stage: str, start: float) -> float:
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - start
+        return now
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the keyframes, to go on with `load`; replaces what was saved there. Raises NetvladError, OSError."""
+        return write_saved(folder, Saved(self.options, self.camera, self.keyframes, self._waiting, self._t), self.model)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], model: Describer) -> LoopDetector:
+        """Go on with what `save` wrote; what the frames before said of the next is begun anew. Raises NetvladError."""
+        saved = read_saved(folder, model)
+        found = cls(model, saved.options, camera=saved.camera)
+        found.keyframes, found._waiting, found._t = saved.keyframes, saved.waiting, saved.t
+        last = found.keyframes.generations[-1]
+        found.count = last.first + len(last) + len(saved.waiting)
+        return found
