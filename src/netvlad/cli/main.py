@@ -24,6 +24,7 @@ from netvlad.cli import (
     index,
     info,
     locate,
+    loops,
     models,
     pairs,
     restore,
@@ -52,7 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-finding = (index, locate, explain, serve, info, check, restore, export, pairs, demo)
+finding = (index, locate, loops, explain, serve, info, check, restore, export, pairs, demo)
 measuring = (evaluate, compare, models, fit, train, import_matconvnet, cutouts, synthesise)
 for module in finding + measuring:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)

@@ -83,6 +83,12 @@ class LoopDetector:
             return from_jpeg(self._waiting[number - first][1]) if number < self.count else None
         return self.keyframes.photo(number)
 
+    def vectors(self, step: int = 1) -> FloatArray:
+        """Vectors (n, dim) of every `step`-th keyframe that is kept, oldest first, in half precision."""
+        kept = [part.index.reconstruct_n(0, len(part)) for part in self.keyframes.generations if len(part)]
+        rows = [*kept, *(vector[None] for vector, _, _ in self._waiting)]
+        return np.concatenate(rows)[::step] if rows else np.empty((0, self.model.dim), np.float32)
+
     def _described(self, image: ImageLike) -> tuple[Array, FloatArray]:
         start = time.perf_counter()
         pixels = read_image(image)
