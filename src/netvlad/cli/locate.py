@@ -48,6 +48,10 @@ def run(
     camera_track: Annotated[
         bool, typer.Option("--camera-track", help="Photos that one camera took within minutes help each other.")
     ] = False,
+    sequence: Annotated[
+        str | None, typer.Option(help="Frames of a video, folder or list in order help each other: 1, 5, ..., or auto.")
+    ] = None,
+    gpx: Annotated[Path | None, typer.Option(help="Write the track of a video as GPX.", callback=out_file)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     trust_code: TrustCode = False,
     unreadable: Unreadable = None,
@@ -63,6 +67,7 @@ def run(
     from dataclasses import replace
 
     from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
+    from netvlad.cli.video_track import locate_video
     from netvlad.errors import NetvladError
     from netvlad.maps.asked import parse_where
     from netvlad.maps.camera_track import Track, camera_shots, follow_cameras
@@ -72,6 +77,7 @@ def run(
     from netvlad.places.io.queries import read_queries
     from netvlad.runtime.counted import counted
     from netvlad.search.rerank import RerankOptions
+    from netvlad.video.frames import is_video
 
     if undo:
         if photos or out or xmp or exif:
@@ -80,6 +86,11 @@ def run(
         return
     if not photos:
         raise typer.BadParameter("say which photos", param_hint="PHOTOS")
+    if sequence or gpx or is_video(photos[0]):
+        if index is None or len(photos) != 1:
+            raise NetvladError("the track of a video needs --index, and one video, folder or list of frames")
+        locate_video(photos[0], index, sequence or "auto", gpx, root, as_json)
+        return
     wanted = Wanted(out or [], xmp, exif, min_confidence, dry_run)
     wanted.check()
     if server is not None:

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from netvlad.describe.stream import describe_all
-from netvlad.errors import PlaceIndexError
 from netvlad.maps import changing
 from netvlad.maps.adding import Added
 from netvlad.maps.confidence import Calibration
 from netvlad.maps.creating import check_new, fit_and_write, write_new
 from netvlad.maps.location import Located, Location
 from netvlad.maps.manifest import read_manifest
-from netvlad.maps.opening import check_model, check_process, open_model, open_store
+from netvlad.maps.opening import check_askable, check_model, check_process, open_model, open_store
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.store import Store
 from netvlad.maps.sync import Synced
+from netvlad.maps.track import Tracker
 from netvlad.maps.versions import Version, list_versions
 from netvlad.maps.where import ALL, Where
 from netvlad.places import Places
@@ -148,7 +148,7 @@ class PlaceIndex:
         """
         origin = os.path.abspath(source) if os.fspath(source) else ""
         if dry_run:
-            self._check_process()
+            check_process(self.folder, self._process)
             written = (self.folder / "manifest.json").exists()
             return changing.preview(self._snapshot, places, origin) if written else Synced(new=places.path.tolist())
 
@@ -184,7 +184,7 @@ class PlaceIndex:
         self, change: Callable[[Snapshot], tuple[T, Snapshot]], places: Places | None = None, workers: int | None = None
     ) -> T:
         """Change the newest version while the lock is held. places: those that a new index is made for."""
-        self._check_process()
+        check_process(self.folder, self._process)
         with only_writer(self.folder):
             if self._unwritten is not None and places is not None:
                 fit_and_write(self.folder, self._unwritten, self.radius, places, workers)
@@ -234,17 +234,16 @@ class PlaceIndex:
 
     def rank(self, photos: Sequence[str], k: int, *, workers: int | None = None) -> Ranking:
         """Rank the rows of the index for each of `photos`; none for a photo that cannot be read."""
-        self._check_process()
+        check_process(self.folder, self._process)
         vectors, bad = describe_all(self.model, photos, what="describing queries", workers=workers)
         ids, scores = rank_vectors(self._snapshot.search, vectors, list(bad), k, len(self))
         return Ranking(ids, scores, unreadable={photos[i]: reason for i, reason in bad.items()})
 
-    def _check_askable(self, top: int) -> None:
-        self._check_process()
-        if not len(self):
-            raise PlaceIndexError("holds no photos yet; add some first", path=self.folder)
-        if top < 1:
-            raise PlaceIndexError(f"the number of matches must be at least 1, got {top}")
+    def track(self, length: int | None = None, lag: int = 5) -> Tracker:
+        """What frames of a video are given to in order of time, as `Tracker`. Raises PlaceIndexError."""
+        self._check_askable(1)
+        return Tracker(self.model, self._snapshot, length, lag)
 
-    def _check_process(self) -> None:
+    def _check_askable(self, top: int) -> None:
         check_process(self.folder, self._process)
+        check_askable(self.folder, len(self), top)

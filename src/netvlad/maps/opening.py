@@ -97,3 +97,11 @@ def open_model(folder: Path, manifest: Manifest, *, trust_code: bool) -> Describ
             path=folder / "model",
         )
     return model
+
+
+def check_askable(folder: Path, count: int, top: int) -> None:
+    """Raise PlaceIndexError for an index without photos, and for fewer than 1 match that is asked for."""
+    if not count:
+        raise PlaceIndexError("holds no photos yet; add some first", path=folder)
+    if top < 1:
+        raise PlaceIndexError(f"the number of matches must be at least 1, got {top}")

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import json
+
+
+def test_frames_in_order_have_a_track(netvlad, refused, index, town, tmp_path):
+    given = ["--index", index, "--gpx", tmp_path / "t.gpx", "--sequence", "5", "--json"]
+    ran = netvlad("locate", town, *given)
+    assert ran.code == 0
+    track = json.loads(ran.out)
+    assert [one["t"] for one in track] == sorted(one["t"] for one in track)
+    assert (tmp_path / "t.gpx").read_text().count("<trkpt") == sum(not one["lost"] for one in track)
+    assert "--index" in refused("locate", town, "--sequence", "auto")
