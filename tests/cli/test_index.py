@@ -119,6 +119,19 @@ def test_tables_with_names_and_dates_of_their_own(netvlad, refused, town, tmp_pa
     assert "lat=Breite" in refused("index", table, "--columns", "Breite", "--out", tmp_path / "b.vpr")
 
 
+def test_photos_on_a_track(netvlad, refused, photo, tmp_path):
+    photo(tmp_path / "photos" / "a.jpg", exif={0x9003: "2024:03:12 14:00:30"})
+    photo(tmp_path / "photos" / "b.jpg", exif={0x9003: "2024:03:12 15:00:30"})
+    points = "".join(f'<trkpt lat="48.{i}" lon="2"><time>2024-03-12T13:0{i}:00Z</time></trkpt>' for i in range(2))
+    (tmp_path / "t.gpx").write_text(f"<gpx><trk><trkseg>{points}</trkseg></trk></gpx>")
+    options = ["--out", tmp_path / "a.vpr", "--model", MODEL, "--clock-offset", "+01:00:00"]
+    assert "--gpx" in refused("index", tmp_path / "photos", *options)
+    ran = netvlad("index", tmp_path / "photos", *options, "--gpx", tmp_path / "t.gpx", "--dry-run")
+    assert ran.code == 0
+    assert "1 photo would be described" in ran.err
+    assert "b.jpg: no EXIF GPS, and no points 5 minutes apart" in ran.err
+
+
 def test_strict_refuses_bad_rows(refused, tmp_path):
     (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,31.2,34.8\nb.jpg,,\n")
     assert "t.csv" in refused("index", tmp_path / "t.csv", "--out", tmp_path / "a.vpr", "--strict")

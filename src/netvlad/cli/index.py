@@ -59,6 +59,15 @@ def run(
     ] = None,
     memory: Annotated[str | None, typer.Option(help="Memory that the search may take, as 2GB.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
+    gpx: Annotated[
+        list[Path] | None, typer.Option(help="A GPX track to look photos without a position up on; may be given again.")
+    ] = None,
+    clock_offset: Annotated[
+        str | None, typer.Option(help="The camera's clock minus UTC, where photos do not say: +01:00:00.")
+    ] = None,
+    gpx_gap: Annotated[
+        float | None, typer.Option(help="Minutes between two points of a track that a photo may lie between (5).")
+    ] = None,
     columns: Columns = None,
     date_order: DateOrder = None,
     strict: Strict = False,
@@ -79,7 +88,9 @@ def run(
     from netvlad.maps.search_told import search_told
 
     left_out: dict[str, str] = {}
-    how = as_written(columns, date_order)
+    if gpx is None and (clock_offset or gpx_gap):
+        raise PlaceIndexError("--clock-offset and --gpx-gap say how to read a track: give --gpx too")
+    how = as_written(columns, date_order) | {"gpx": gpx or [], "clock_offset": clock_offset, "gpx_gap": gpx_gap}
     places = read_all_photos(photos, left_out, **how) if unplaced else read_places(photos, strict, left_out, **how)
     if dry_run and not (out / "manifest.json").exists():
         say(f"{out}: is not there; {counted(len(places), 'photo')} would be described for it")

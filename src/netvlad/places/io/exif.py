@@ -22,7 +22,7 @@ class Shot:
     """What a photo itself says of its place and time.
 
     lat, lon, easting, northing, heading: NaN unknown. utm: EPSG code, 0 unknown. time: None unknown. is_utc: whether
-    time is UTC or a wall clock. trouble: why there is no position.
+    time is UTC or a wall clock. trouble: why there is no position. doubt: what else could not be read.
     """
 
     lat: float = math.nan
@@ -35,6 +35,7 @@ class Shot:
     is_utc: bool = False
     panorama: str = ""
     trouble: str = ""
+    doubt: str = ""
 
 
 def read_exif(path: str) -> Shot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from netvlad.errors import PlacesError
 from netvlad.images.read import PHOTO_SUFFIXES
 from netvlad.places.io.columns import refuse, to_places
 from netvlad.places.io.dates import check_order
-from netvlad.places.io.exif import Shot, read_exif
+from netvlad.places.io.exif import Shot
 from netvlad.places.io.filenames import parse_name
 from netvlad.places.io.roles import check_roles
+from netvlad.places.io.sidecars import read_shot
 from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
+from netvlad.places.io.tracks import Tracks, read_tracks
 from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.projection import from_utm
 from netvlad.places.table import Places, Skipped
@@ -32,6 +35,9 @@ def read_places(
     strict: bool = False,
     columns: Mapping[str, str] | None = None,
     date_order: str | None = None,
+    gpx: Sequence[str | os.PathLike[str]] = (),
+    clock_offset: str | timedelta | None = None,
+    gpx_gap: float | None = None,
 ) -> Places:
     """Read places, one row a photo, in the order of the table or of the sorted paths.
 
@@ -39,7 +45,8 @@ def read_places(
     Columns are known by their usual names (`netvlad.places.io.roles.SPELLINGS`); relative paths are relative to the
     table's folder. x and y are degrees if all values could be and no UTM zone is given, else metres. A folder stands
     for its places.csv, places.parquet or places.geojson if it holds one, else for all photos in and below it. The place
-    of a photo comes from its name if that follows the convention @easting@northing@..., else from its EXIF block.
+    of a photo comes from its name if that follows the convention @easting@northing@..., else from its XMP sidecar
+    (photo.jpg.xmp or photo.xmp), else from its EXIF block.
 
     Rows without a usable position are left out and listed in `Places.skipped`; exactly (0, 0) degrees counts as no
     position. A row of a table without a position but with a label in the column place stays
@@ -47,33 +54,38 @@ def read_places(
     columns: role -> the name of its column, where that is not a usual one: {"lat": "Breite", "time": "Datum"}.
     date_order: "day-first" or "month-first" for dates such as 03/12/2024; by default the column is looked at, and
     refused where it does not tell.
+    gpx: tracks on which photos without a position are looked for by their time, between points at most `gpx_gap`
+    minutes apart (5). clock_offset: what cameras' clocks show minus UTC, as "+01:00:00", for photos that do not say.
     With strict, either is an error. A photo that is named twice stays twice; photos are not checked to exist.
     Raises PlacesError if there is nothing to read, a needed column is missing, or no row has a position or a label.
     """
+    tracks = read_tracks(gpx, clock_offset, gpx_gap) if gpx else None
     columns, date_order = check_roles(columns or {}), check_order(date_order)
 
     def table(path: str) -> Places:
+        if gpx:
+            raise PlacesError("is a table, which states positions itself: GPX tracks are for photos", path=path)
         return to_places(read_table(path, columns), strict, date_order)
 
     if not isinstance(source, str | os.PathLike):
         paths = [os.path.abspath(os.fspath(path)) for path in source]
-        return _from_photos(paths, None, strict)
+        return _from_photos(paths, None, strict, tracks)
     path = os.path.abspath(os.fspath(source))
     if os.path.isdir(path):
-        return _from_folder(path, strict, table)
+        return _from_folder(path, strict, table, tracks)
     if not os.path.exists(path):
         raise PlacesError("does not exist; expected a table, a folder of photos or a photo", path=path)
     if path.lower().endswith(TABLE_SUFFIXES):
         return table(path)
     if path.lower().endswith(PHOTO_SUFFIXES):
-        return _from_photos([path], path, strict)
+        return _from_photos([path], path, strict, tracks)
     raise PlacesError(
         f"is neither a folder nor a table ({' '.join(TABLE_SUFFIXES)}) nor a photo ({' '.join(PHOTO_SUFFIXES)})",
         path=path,
     )
 
 
-def _from_folder(folder: str, strict: bool, table: Callable[[str], Places]) -> Places:
+def _from_folder(folder: str, strict: bool, table: Callable[[str], Places], tracks: Tracks | None) -> Places:
     own = [name for name in OWN_TABLES if os.path.isfile(os.path.join(folder, name))]
     if len(own) > 1:
         raise PlacesError(f"holds {' and '.join(own)}; give the path of one of them", path=folder)
@@ -87,7 +99,7 @@ def _from_folder(folder: str, strict: bool, table: Callable[[str], Places]) -> P
         shut = [f"{path}: {reason}" for path, reason in closed.items()]
         unseen = f" that may be read ({some(shut)})" if closed else ""
         raise PlacesError(f"holds no photos{unseen} and {tables}", path=folder)
-    return _from_photos(paths, folder, strict, f", {tables}", closed)
+    return _from_photos(paths, folder, strict, tracks, f", {tables}", closed)
 
 
 def photos_below(folder: str | os.PathLike[str]) -> list[str]:
@@ -117,16 +129,23 @@ def walk_photos(folder: str | os.PathLike[str]) -> tuple[list[str], dict[str, st
 
 
 def _from_photos(
-    paths: Sequence[str], source: str | None, strict: bool, tables: str = "", closed: Mapping[str, str] | None = None
+    paths: Sequence[str],
+    source: str | None,
+    strict: bool,
+    tracks: Tracks | None = None,
+    tables: str = "",
+    closed: Mapping[str, str] | None = None,
 ) -> Places:
-    """Places from the names of photos, else from their EXIF blocks, of which many are read at a time."""
+    """Places from the names of photos, else from sidecars and EXIF blocks, of which many are read at a time."""
     if not paths:
         raise PlacesError("the list of photos is empty")
     by_name = [parse_name(path) for path in paths]
     rest = [path for path, shot in zip(paths, by_name, strict=True) if shot is None]
     with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as pool:
-        by_exif = pool.map(read_exif, rest)
+        by_exif = pool.map(read_shot, rest)
         shots: list[Shot] = [shot or next(by_exif) for shot in by_name]
+    if tracks:
+        shots = [tracks.placed(shot) for shot in shots]
 
     numbers = {name: np.array([getattr(s, name) for s in shots]) for name in ("lat", "lon", "easting", "northing")}
     positions, faults = resolve_positions(**numbers, utm=np.array([s.utm for s in shots], np.int32))
@@ -136,7 +155,8 @@ def _from_photos(
     angle, bad = headings([s.heading for s in shots])
     skipped = [Skipped(paths[row], 0, faults[row]) for row in sorted(faults)]
     skipped += [Skipped(path, 0, reason) for path, reason in (closed or {}).items()]
-    notes = [Skipped(paths[row], 0, reason) for row, reason in sorted(bad.items()) if row not in faults]
+    doubts = bad | {row: shot.doubt for row, shot in enumerate(shots) if shot.doubt}
+    notes = [Skipped(paths[row], 0, reason) for row, reason in sorted(doubts.items()) if row not in faults]
     if len(faults) == len(paths):
         raise PlacesError(_nothing(len(paths) - len(rest), skipped, tables), path=source)
     refuse(source, skipped, notes, len(paths), strict)
