@@ -52,7 +52,7 @@ def run(
         bool, typer.Option("--unplaced", help="Index photos of a folder whose place is not known as well.")
     ] = False,
     search: Annotated[
-        str | None, typer.Option(help="auto (default), exact or compressed; compressed needs a thirteenth of the memory.")
+        str | None, typer.Option(help="auto (default), exact or compressed: in a thirteenth of the memory.")
     ] = None,
     recall: Annotated[
         float | None, typer.Option(help="Share of the nearest photos that compressed search is to find (0.95).")
