@@ -18,6 +18,7 @@ from PIL import Image
 pytest_plugins = [
     "fixtures.commands",
     "fixtures.hugging_face",
+    "fixtures.panoramax",
     "fixtures.places",
     "fixtures.plugins",
     "fixtures.rankers",

@@ -25,6 +25,7 @@ from netvlad.cli import (
     info,
     locate,
     loops,
+    map,
     models,
     pairs,
     restore,
@@ -59,6 +60,7 @@ for module in finding + measuring:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)
 app.add_typer(town.app, name="town")
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(map.app, name="map")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,110 @@
+"""netvlad map: maps of any town, from street imagery that may be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netvlad.cli.outputs import out_folder
+from netvlad.cli.region import After, Before
+from netvlad.runtime.counted import counted
+
+if TYPE_CHECKING:
+    from netvlad.imagery.fetching import Fetched, Found, Source
+    from netvlad.maps.where import Where
+
+app = typer.Typer(
+    help="Maps of any town, from open street imagery. No photo of yours leaves this machine.", no_args_is_help=True
+)
+FETCH = "Example: netvlad map fetch --around 48.8566,2.3522,500m --out photos/"
+
+Around = Annotated[
+    str | None, typer.Option(metavar="LAT,LON,RADIUS", help="Pictures near a point, as 48.8566,2.3522,500m.")
+]
+Bbox = Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Pictures in a box of degrees.")]
+From = Annotated[str, typer.Option("--from", help="The source: panoramax.")]
+Url = Annotated[str | None, typer.Option(help="Another instance of the source, as https://panoramax.ign.fr.")]
+Quality = Annotated[str, typer.Option(help="sd: 2048 pixels wide; hd: as they were taken, ten times the bytes.")]
+Thin = Annotated[
+    float, typer.Option(help="Metres within which one picture of those that show the same is taken; 0: all.", min=0)
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Fetch without asking.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell how many there are, whose, and how large.")]
+
+
+@app.command(epilog=FETCH)
+def fetch(
+    out: Annotated[Path, typer.Option(help="Folder for pictures/, places.csv and CREDITS.", callback=out_folder)],
+    around: Around = None,
+    bbox: Bbox = None,
+    after: After = None,
+    before: Before = None,
+    source: From = "panoramax",
+    url: Url = None,
+    quality: Quality = "sd",
+    thin: Thin = 3.0,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Fetch street pictures of an area, with a table of their places and the credit that each needs.
+
+    The same command goes on after an interruption, and later fetches what is new and takes out what was withdrawn.
+    """
+    from netvlad.imagery.sources import open_source
+    from netvlad.maps.asked import parse_where
+
+    where = parse_where(around, bbox, after, before)
+    reader = open_source(source, url, asset=quality)
+    with reader.web:
+        got = ask_and_fetch(reader, where, out, thin, yes, dry_run)
+    if got is not None:
+        tell_fetched(got, out)
+
+
+def ask_and_fetch(reader: Source, where: Where, folder: Path, thin: float, yes: bool, dry_run: bool) -> Fetched | None:
+    """Search, tell what there is, ask, and fetch; None for a dry run. Raises NetvladError where nothing is there."""
+    from netvlad.cli.common import say
+    from netvlad.errors import NetvladError
+    from netvlad.imagery.fetching import fetch
+    from netvlad.imagery.fetching import find as search
+
+    say(f"asking {reader.web.service}")
+    found = search(reader, where, folder, metres=thin)
+    tell_found(found)
+    if not found.pictures and not found.withdrawn:
+        raise NetvladError("has no pictures there that may be used", path=reader.web.service)
+    if dry_run:
+        return None
+    if found.new and not yes:
+        typer.confirm("Fetch them?", abort=True, err=True)
+    return fetch(reader.web, found, folder)
+
+
+def tell_found(found: Found) -> None:
+    """Say how many pictures there are, of whom, under which licence, and how large the new ones are."""
+    from collections import Counter
+
+    from netvlad.cli.common import say, tell
+    from netvlad.imagery.fetched import licences
+
+    whole = sum(picture.whole for picture in found.pictures)
+    say(f"{counted(len(found.pictures), 'picture')}, {whole} of them panoramas, {found.thinned} alike left out")
+    tell("licences", [f"{licence}: {counted(n, 'picture')}" for licence, n in licences(found.pictures).items()])
+    if len(licences(found.pictures)) > 1:
+        say("several licences: what is made of all these pictures has to keep each of them")
+    people = Counter(picture.credit or "nobody named" for picture in found.pictures).most_common()
+    tell("by", [f"{name}: {counted(number, 'picture')}" for name, number in people], most=10)
+    tell("left out", [f"{counted(number, 'picture')}: {reason}" for reason, number in found.left_out.items()])
+    tell(f"withdrawn, and taken out: {len(found.withdrawn)}", [picture.link for picture in found.withdrawn])
+    say(f"{counted(len(found.new), 'picture')} to fetch, about {found.size / 1e6:,.1f} MB")
+
+
+def tell_fetched(got: Fetched, folder: Path) -> None:
+    """Say what was fetched, and what failed."""
+    from netvlad.cli.common import say, tell
+
+    failed = [f"{name}: {reason}" for name, reason in got.failed.items()]
+    tell(f"{counted(len(failed), 'picture')} could not be fetched; the same command tries again", failed)
+    say(f"{folder / 'places.csv'}: {got.new} fetched, {len(got.pictures)} in all; {folder / 'CREDITS'} says by whom")

@@ -1,0 +1,151 @@
+"""Find the pictures of an area, and make a folder hold them."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from netvlad.errors import NetvladError
+from netvlad.imagery.area import within
+from netvlad.imagery.fetched import file_of, read_fetched, write_fetched
+from netvlad.imagery.picture import Picture
+from netvlad.imagery.thinning import METRES, thinned
+from netvlad.imagery.web import AT_ONCE, Gone, Web
+from netvlad.maps.where import Where
+from netvlad.runtime.locks import only_writer
+from netvlad.runtime.progress import progress
+
+SAMPLE = 5  # pictures whose size is asked for
+WRITTEN = 200  # pictures after which the table is written
+USUAL = 500_000  # bytes, where a server states no size
+SPARE = 200 << 20  # bytes of the disk that stay free
+
+
+class Source(Protocol):
+    """A reader of one service of street imagery: one file in this room and one line of `sources`."""
+
+    web: Web
+    left_out: dict[str, int]
+
+    def search(self, where: Where) -> Iterator[Picture]:
+        """Pictures of an area, each once. Fills `left_out`: reason -> number of those that cannot be used."""
+
+    def still_there(self, pictures: Sequence[Picture]) -> set[str]:
+        """The ids of those pictures that the service still shows."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an area holds, compared with a folder.
+
+    pictures: those that the folder is to hold; new: those of them that it lacks. withdrawn: those that it holds and
+    that the source has taken back, or shows elsewhere. size: bytes of the new ones, estimated from a few. left_out:
+    reason -> number. thinned: number of pictures that show the same as others.
+    """
+
+    pictures: list[Picture]
+    new: list[Picture]
+    withdrawn: list[Picture]
+    size: int
+    left_out: Mapping[str, int]
+    thinned: int
+
+
+@dataclass
+class Fetched:
+    """What a fetch did: the `pictures` that the folder holds now, how many are `new`, and name -> why one `failed`."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    new: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def find(source: Source, where: Where, folder: Path, *, metres: float = METRES) -> Found:
+    """Search an area. metres: of pictures that show the same within that distance, one is taken.
+
+    A picture that the folder holds and the search did not name is withdrawn only where the source says so when asked
+    for it, so that an answer that lacks something empties no map. Raises NetvladError.
+    """
+    found = list(source.search(where))
+    pictures = [found[row] for row in within(found, where).nonzero()[0]] if found else []
+    before = [p for p in read_fetched(folder) if file_of(folder, p).exists()]
+    shown = {picture.name: picture for picture in pictures}
+    unnamed = [p for p in before if p.name not in shown]
+    there = source.still_there(unnamed) if unnamed else set()
+    moved = {p.name for p in found} - set(shown)
+    kept = [p for p in unnamed if p.id in there and p.name not in moved]
+    held = {p.name for p in before} | {p.name for p in pictures if file_of(folder, p).exists()}
+    every = [*pictures, *kept]
+    chosen = [every[row] for row in thinned(every, held, metres)]
+    names = {p.name for p in every}
+    return Found(
+        pictures=chosen,
+        new=[p for p in chosen if not file_of(folder, p).exists()],
+        withdrawn=[p for p in before if p.name not in names],
+        size=_size(source.web, [p for p in chosen if not file_of(folder, p).exists()]),
+        left_out=Counter(source.left_out),
+        thinned=len(every) - len(chosen),
+    )
+
+
+def fetch(web: Web, found: Found, folder: Path) -> Fetched:
+    """Make a folder hold the pictures that were found, with its table and CREDITS; what was withdrawn goes.
+
+    A file is there whole or not at all, and one that is there is never fetched again, so an interrupted run goes on.
+    Raises NetvladError where the disk has no room or the server fails for good.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if found.size + SPARE > free:
+        sizes = f"about {found.size / 1e6:,.0f} MB are to be fetched, and {free / 1e6:,.0f} MB are free"
+        raise NetvladError(f"{sizes}: choose a smaller area or another disk", path=folder)
+    with only_writer(folder):
+        for stale in (folder / "pictures").glob(".*.tmp"):  # of a run that was killed
+            stale.unlink()
+        for picture in found.withdrawn:
+            file_of(folder, picture).unlink(missing_ok=True)
+        return _fetch_all(web, found, folder)
+
+
+def _fetch_all(web: Web, found: Found, folder: Path) -> Fetched:
+    done = Fetched()
+    write_fetched(folder, _there(found, folder))
+    with ThreadPoolExecutor(AT_ONCE) as pool, progress("fetching", len(found.new), "pictures") as advance:
+        jobs = {pool.submit(web.fetch, p.address, file_of(folder, p)): p for p in found.new}
+        try:
+            for number, job in enumerate(as_completed(jobs), 1):
+                try:
+                    job.result()
+                    done.new += 1
+                except Gone as e:  # withdrawn since the search
+                    done.failed[jobs[job].name] = e.reason
+                except NetvladError as e:
+                    done.failed[jobs[job].name] = e.reason
+                    if len(done.failed) > 10 and not done.new:
+                        raise
+                advance(1)
+                if number % WRITTEN == 0:
+                    write_fetched(folder, _there(found, folder))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            done.pictures = _there(found, folder)
+            write_fetched(folder, done.pictures)
+    return done
+
+
+def _there(found: Found, folder: Path) -> list[Picture]:
+    return [picture for picture in found.pictures if file_of(folder, picture).exists()]
+
+
+def _size(web: Web, pictures: Sequence[Picture]) -> int:
+    """Bytes of pictures: as the source states them, or as many as those of a few on average."""
+    if not pictures or all(picture.size for picture in pictures):
+        return sum(picture.size for picture in pictures)
+    step = max(1, len(pictures) // SAMPLE)
+    sizes = [size for size in (web.size(p.address) for p in pictures[::step][:SAMPLE]) if size]
+    return len(pictures) * (sum(sizes) // len(sizes) if sizes else USUAL)
