@@ -16,7 +16,7 @@ class LoopOptions:
     keyframe's that makes it one; 0: all frames are. length: frames that count, None for all before; 1: single frames.
     probability: that a place is so before it is verified, and what is a loop without verification. nearest: keyframes
     that are looked at. verify: most of them that are verified for a frame; 0: none. least: inliers of a loop, by
-    default 12, of XFeat 25. kind: of local features. budget: seconds after which no further one is verified. most:
+    default 20, of XFeat 75. kind: of local features. budget: seconds after which no further one is verified. most:
     keyframes that are kept, the last ones. forwards, backwards: seconds of the first drive a second of this one.
     Raises NetvladError for values that make no sense.
     """
@@ -45,8 +45,8 @@ class LoopOptions:
 
     @property
     def inliers(self) -> int:
-        """Inliers from which on a loop is one."""
-        return self.least if self.least is not None else (25 if self.kind == "xfeat" else 12)
+        """Inliers from which on a loop is one; 75 is chosen on a drive by day (docs/results/robots.md)."""
+        return self.least if self.least is not None else (75 if self.kind == "xfeat" else 20)
 
 
 @dataclass(frozen=True)
