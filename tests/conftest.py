@@ -18,6 +18,7 @@ from PIL import Image
 pytest_plugins = [
     "fixtures.commands",
     "fixtures.hugging_face",
+    "fixtures.object_store",
     "fixtures.panoramax",
     "fixtures.places",
     "fixtures.plugins",

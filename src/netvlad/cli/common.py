@@ -46,7 +46,7 @@ def as_written(columns: str | None, date_order: str | None) -> dict[str, Any]:
     return {"columns": parse_columns(columns) if columns is not None else None, "date_order": date_order}
 
 
-def read_places(source: Path, strict: bool, left_out: dict[str, str] | None = None, **how: Any) -> Places:
+def read_places(source: Path | str, strict: bool, left_out: dict[str, str] | None = None, **how: Any) -> Places:
     """Read places and list the rows that were left out. Raises NetvladError where no photo is left.
 
     left_out: receives path or row -> reason of those. how: as for `netvlad.read_places`.

@@ -22,7 +22,7 @@ from netvlad.cli.options import (
     Unreadable,
     Workers,
 )
-from netvlad.cli.outputs import out_folder
+from netvlad.cli.outputs import out_index
 from netvlad.cli.unplaced import read_all_photos
 from netvlad.runtime.counted import counted
 
@@ -35,8 +35,13 @@ EXAMPLE = "Example: netvlad index photos/ --out campus.vpr"
 
 
 def run(
-    photos: Annotated[Path, typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON).")],
-    out: Annotated[Path, typer.Option(help="Folder of the index; one that is there follows.", callback=out_folder)],
+    photos: Annotated[
+        str,
+        typer.Argument(help="A folder of geotagged photos, or a table (CSV, Parquet, GeoJSON); or s3://BUCKET/...."),
+    ],
+    out: Annotated[
+        str, typer.Option(help="Folder or address of the index; one that is there follows.", callback=out_index)
+    ],
     model: Model = None,
     radius: Radius = None,
     clusters: Clusters = None,
@@ -85,21 +90,28 @@ def run(
     from netvlad.describe.default import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
+    from netvlad.maps.remote import fetch
     from netvlad.maps.search_told import search_told
+    from netvlad.runtime.addresses import path_or_address
 
     left_out: dict[str, str] = {}
     if gpx is None and (clock_offset or gpx_gap):
         raise PlaceIndexError("--clock-offset and --gpx-gap say how to read a track: give --gpx too")
+    source, folder = path_or_address(photos), fetch(path_or_address(out))
     how = as_written(columns, date_order) | {"gpx": gpx or [], "clock_offset": clock_offset, "gpx_gap": gpx_gap}
-    places = read_all_photos(photos, left_out, **how) if unplaced else read_places(photos, strict, left_out, **how)
-    if dry_run and not (out / "manifest.json").exists():
+    if unplaced:
+        places = read_all_photos(Path(photos), left_out, **how)
+    else:
+        places = read_places(source, strict, left_out, **how)
+    if dry_run and not (folder / "manifest.json").exists():
         say(f"{out}: is not there; {counted(len(places), 'photo')} would be described for it")
         return
     start = time.perf_counter()
-    wanted = wanted_search(out, search, recall, memory)
-    index = open_or_create(out, model, radius, model_options(clusters, stage, resize), trust_code, photos, root)
+    wanted = wanted_search(folder, search, recall, memory)
+    options = model_options(clusters, stage, resize)
+    index = open_or_create(path_or_address(out), model, radius, options, trust_code, source, root)
     index.search = wanted
-    found = index.sync(places, source=photos, keep_missing=keep_missing, dry_run=dry_run, workers=workers)
+    found = index.sync(places, source=source, keep_missing=keep_missing, dry_run=dry_run, workers=workers)
     tell_changes(out, found, keep_missing)
     tell_unreadable(found.unreadable)
     write_unreadable(left_out | found.unreadable, unreadable)
@@ -111,7 +123,7 @@ def run(
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
     )
     if wanted is not None and len(index):
-        told = search_told(out, index.store.dim)
+        told = search_told(folder, index.store.dim)
         worth = f"finds {100 * told['recall']:.1f} % of the 10 nearest photos, {told['bytes_a_photo']} bytes each"
         say(f"{out}: {told['kind']} search; {worth} in memory")
     if not len(index):
@@ -140,7 +152,7 @@ def wanted_search(out: Path, kind: str | None, recall: float | None, memory: str
     return replace(read_manifest(out).search if (out / "manifest.json").exists() else SearchOptions(), **changes)
 
 
-def tell_changes(out: Path, found: Synced, keep_missing: bool) -> None:
+def tell_changes(out: Path | str, found: Synced, keep_missing: bool) -> None:
     """List what differs between the index and the photos, but for new ones."""
     from netvlad.cli.common import tell
 
@@ -162,12 +174,12 @@ def tell_changes(out: Path, found: Synced, keep_missing: bool) -> None:
 
 
 def open_or_create(
-    out: Path,
+    out: Path | str,
     model: str | None,
     radius: float | None,
     given: dict[str, Any],
     trust_code: bool = False,
-    photos: Path | None = None,
+    photos: Path | str | None = None,
     root: Path | None = None,
 ) -> PlaceIndex:
     """The index at `out`; refused where it was built with another model or settings than those asked for.
@@ -177,14 +189,17 @@ def open_or_create(
     from netvlad.errors import PlaceIndexError
     from netvlad.maps.index import RADIUS, PlaceIndex
     from netvlad.maps.opening import moved_root
+    from netvlad.maps.remote import fetch
+    from netvlad.places.io.readers import names_folder
     from netvlad.pretrained.zoo import DEFAULT, is_saved, load
     from netvlad.runtime.artifacts import read_card
 
-    if not (out / "manifest.json").exists():
+    folder = fetch(out)
+    if not (folder / "manifest.json").exists():
         describer = load(model or DEFAULT, **given, trust_code=trust_code)
-        within = root or (photos if photos is not None and photos.is_dir() else None)
+        within = root or (photos if photos is not None and names_folder(photos) else None)
         return PlaceIndex.create(out, describer, radius=RADIUS if radius is None else radius, root=within)
-    now = root or (moved_root(out, photos) if photos is not None else None)
+    now = root or (moved_root(folder, photos) if photos is not None else None)
     wanted: dict[str, Any] = {} if radius is None else {"radius": radius}
     if model is not None and (is_saved(model) or Path(model).is_dir()):
         index = PlaceIndex.open(out, load(model, trust_code=trust_code), root=now)  # refused by its identity
@@ -194,7 +209,7 @@ def open_or_create(
     has = {
         "model": index.model.name,
         "radius": index.radius,
-        **read_card(out / "model", error=PlaceIndexError)["architecture"],
+        **read_card(folder / "model", error=PlaceIndexError)["architecture"],
     }
     differs = [f"{k} {has.get(k)}, not {v}" for k, v in wanted.items() if has.get(k) != v]
     if differs:

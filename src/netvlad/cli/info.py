@@ -17,16 +17,19 @@ EXAMPLE = "Example: netvlad info campus.vpr"
 
 
 def run(
-    path: Annotated[Path, typer.Argument(help="An index or a model folder.")],
+    path: Annotated[str, typer.Argument(help="An index, a folder or s3://..., or a model folder.")],
     versions: Annotated[
         bool, typer.Option("--versions", help="List the versions of an index that `netvlad restore` brings back.")
     ] = False,
 ) -> None:
     """Describe an index or a saved model, as JSON."""
-    print(json.dumps(list_versions(path) if versions else describe(path), indent=2, ensure_ascii=False))
+    from netvlad.runtime.addresses import path_or_address
+
+    place = path_or_address(path)
+    print(json.dumps(list_versions(place) if versions else describe(place), indent=2, ensure_ascii=False))
 
 
-def list_versions(path: Path) -> list[dict[str, Any]]:
+def list_versions(path: Path | str) -> list[dict[str, Any]]:
     """Number, local time of writing and number of photos of each version of the index at `path`, oldest first."""
     from netvlad.maps.index import PlaceIndex
 
@@ -38,12 +41,14 @@ def list_versions(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def describe(path: Path) -> dict[str, Any]:
+def describe(path: Path | str) -> dict[str, Any]:
     """What is in the index or model at `path`. Raises NetvladError where it is neither."""
     from netvlad.errors import NetvladError
+    from netvlad.maps.remote import fetch
 
+    shown, path = path, fetch(path)
     if (path / "manifest.json").is_file():
-        return _index(path)
+        return _index(shown, path)
     if (path / "card.json").is_file():
         try:
             card = json.loads((path / "card.json").read_text(encoding="utf-8"))
@@ -52,25 +57,26 @@ def describe(path: Path) -> dict[str, Any]:
         if not isinstance(card, dict):
             raise NetvladError(f"is not a model card (a {type(card).__name__})", path=path / "card.json")
         return {"model": card}
-    raise NetvladError("is neither an index (no manifest.json) nor a model (no card.json)", path=path)
+    raise NetvladError("is neither an index (no manifest.json) nor a model (no card.json)", path=shown)
 
 
-def _index(path: Path) -> dict[str, Any]:
+def _index(shown: Path | str, path: Path) -> dict[str, Any]:
     import numpy as np
 
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.manifest import read_manifest
+    from netvlad.maps.remote import bytes_of
     from netvlad.maps.search_told import search_told
 
-    index = PlaceIndex.open(path)
+    index = PlaceIndex.open(shown)
     places = index.places
     calibration = index.calibration if len(index) else None
     uncalibrated = index.uncalibrated if len(index) else "no photos yet"
     times = places.time[~np.isnat(places.time)]
-    disk = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    disk = bytes_of(path)
     search = search_told(path, index.store.dim)
     return {
-        "index": str(path),
+        "index": str(shown),
         **read_manifest(path).to_dict(),
         "version": index.store.version,
         "photos": len(index),

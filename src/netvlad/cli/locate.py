@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,10 +20,12 @@ EXAMPLE = "Example: netvlad locate query.jpg --index campus.vpr --map where.html
 
 def run(
     photos: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Photos, folders, tables of photos, or - for paths by line from standard input."),
+        list[str] | None,
+        typer.Argument(
+            help="Photos, folders, tables of photos, s3://BUCKET/..., or - for paths by line from standard input."
+        ),
     ] = None,
-    index: Annotated[Path | None, typer.Option(help="An index made by `netvlad index`.")] = None,
+    index: Annotated[str | None, typer.Option(help="An index made by `netvlad index`, a folder or s3://...")] = None,
     server: Annotated[
         str | None,
         typer.Option(help="Ask a running `netvlad serve` instead: http://HOST:PORT, with ?map=NAME for another map."),
@@ -75,6 +77,7 @@ def run(
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.rerank import rerank_locations
     from netvlad.places.io.queries import read_queries
+    from netvlad.runtime.addresses import path_or_address
     from netvlad.runtime.counted import counted
     from netvlad.search.rerank import RerankOptions
     from netvlad.video.frames import is_video
@@ -89,7 +92,7 @@ def run(
     if sequence or gpx or is_video(photos[0]):
         if index is None or len(photos) != 1:
             raise NetvladError("the track of a video needs --index, and one video, folder or list of frames")
-        locate_video(photos[0], index, sequence or "auto", gpx, root, as_json)
+        locate_video(Path(photos[0]), path_or_address(index), sequence or "auto", gpx, root, as_json)
         return
     wanted = Wanted(out or [], xmp, exif, min_confidence, dry_run)
     wanted.check()
@@ -109,7 +112,7 @@ def run(
         depth = max(top, rerank, DEEP) if rerank else max(top, Track().best) if camera_track else top
         where = parse_where(near, bbox, after, before)
         paths, closed = read_queries(photos)
-        opened = PlaceIndex.open(index, root=root, trust_code=trust_code)
+        opened = PlaceIndex.open(path_or_address(index), root=root, trust_code=trust_code)
         located = opened.locate_all(paths, depth, where=where, use_gps=use_gps)
         found, unread = located.locations, {**located.unreadable, **closed}
         if options:
@@ -126,7 +129,7 @@ def run(
     else:
         for location in found:
             print(printable(location.to_text()), end="\n\n")
-    well = write_answers(answers, wanted, index.stem if index else "")
+    well = write_answers(answers, wanted, PurePath(index).stem if index else "")
     if page and found:
         from netvlad.report.page import location_page
 

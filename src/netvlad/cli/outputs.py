@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from netvlad.errors import NetvladError
+from netvlad.runtime.addresses import is_address
 
 
 def out_folder(path: Path | None) -> Path | None:
@@ -17,6 +18,13 @@ def out_folder(path: Path | None) -> Path | None:
         if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
             raise NetvladError("is a folder without permission to write", path=path)
     return path
+
+
+def out_index(place: str | None) -> str | None:
+    """`place`, if it is an address, or as `out_folder` for a folder."""
+    if place is not None and not is_address(place):
+        out_folder(Path(place))
+    return place
 
 
 def out_file(path: Path | None) -> Path | None:

@@ -16,7 +16,10 @@ EXTRA = "pip install 'netvlad[serve]'"
 
 
 def run(
-    maps: Annotated[list[Path], typer.Argument(help="Indexes made by `netvlad index`; the first is asked by default.")],
+    maps: Annotated[
+        list[str],
+        typer.Argument(help="Indexes made by `netvlad index`, folders or s3://...; the first is the default."),
+    ],
     host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")] = (
         "127.0.0.1"
     ),
@@ -37,6 +40,7 @@ def run(
 
     check_extra("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pmtiles")
     from netvlad.explanation.explain import explain
+    from netvlad.runtime.addresses import path_or_address
     from netvlad.serve.app import create_app
     from netvlad.serve.run import run as serve
     from netvlad.serve.served_map import open_maps
@@ -45,7 +49,9 @@ def run(
     token = read_token(token_file)
     check_address(host, token)
     settings = Settings(token=token, tiles=tiles, workers=workers)
-    opened = open_maps(maps, root=None if root is None else str(root), trust_code=trust_code)
+    opened = open_maps(
+        [path_or_address(place) for place in maps], root=None if root is None else str(root), trust_code=trust_code
+    )
     app = create_app(opened, settings, lambda *photos: explain(*photos).to_dict())
     photos = sum(len(served.view) for served in opened.values())
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"

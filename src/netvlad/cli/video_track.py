@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def locate_video(source: Path, index: Path, sequence: str, gpx: Path | None, root: Path | None, as_json: bool) -> None:
+def locate_video(
+    source: Path, index: Path | str, sequence: str, gpx: Path | None, root: Path | None, as_json: bool
+) -> None:
     """Print where each frame of a video, list or folder was, and write the track as GPX."""
     import json
 

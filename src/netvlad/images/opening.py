@@ -9,7 +9,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO
 
-from netvlad.errors import ImageError
+from netvlad.errors import ImageError, NetvladError
+from netvlad.runtime.addresses import is_address, open_address, read_address
 from netvlad.runtime.files import irregular
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def check_regular(path: str | os.PathLike[str], most: int = MAX_BYTES) -> None:
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """The content of a photo. Raises ImageError as `check_regular`, OSError, and ValueError for an impossible path."""
+    if isinstance(path, str) and is_address(path):
+        try:
+            return read_address(path, MAX_BYTES)
+        except NetvladError as e:
+            raise ImageError(e.reason, path=path) from None
     check_regular(path)
     with open(path, "rb") as file:
         return file.read(MAX_BYTES + 1)
@@ -62,6 +68,10 @@ def open_image(source: str | os.PathLike[str] | bytes, *, whole: bool = True) ->
         if scans > MAX_SCANS:
             raise ImageError(f"is a JPEG of {scans} scans, the limit is {MAX_SCANS}")
         stream: BinaryIO = io.BytesIO(source)
+        _check_head(stream)
+        return Image.open(stream, formats=formats())
+    if isinstance(source, str) and is_address(source):
+        stream = open_address(source)  # of which little is fetched
         _check_head(stream)
         return Image.open(stream, formats=formats())
     check_regular(source)

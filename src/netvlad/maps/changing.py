@@ -11,6 +11,7 @@ from typing import TypeVar
 from netvlad.maps.adding import Added, append_new
 from netvlad.maps.manifest import read_manifest, write_manifest
 from netvlad.maps.opening import open_store, settle_root
+from netvlad.maps.remote import publish
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.survey import rows_at, survey_of
 from netvlad.maps.sync import Synced, agree, check_vanishing, findings, update_known
@@ -119,4 +120,5 @@ def _carry_out(snapshot: Snapshot, removes: bool, act: Callable[[], tuple[T, lis
         remove_other_kind(file, len(now.store), now.store.dim, now.search_options)
         _ = now.flat_index  # made while the lock is held
     _ = now.calibrated
+    publish(snapshot.folder, "calibration.json")
     return result, now

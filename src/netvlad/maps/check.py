@@ -11,6 +11,7 @@ from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.maps.calibration_file import read_calibration
 from netvlad.maps.manifest import Manifest, read_manifest
 from netvlad.maps.opening import open_store
+from netvlad.maps.remote import fetch
 from netvlad.maps.store import Store
 from netvlad.runtime.artifacts import FILE, read_artifact_checksum
 from netvlad.runtime.counted import counted
@@ -37,7 +38,7 @@ def check_index(folder: str | os.PathLike[str], *, deep: bool = False) -> Iterat
     deep: read every vector and compare it with its checksum; otherwise every place is. Nothing is changed, and no code
     of a model is run. Raises PlaceIndexError where there is no index.
     """
-    folder = Path(folder)
+    folder = fetch(folder)
     if not folder.is_dir():
         raise PlaceIndexError("is not an index (no such folder)", path=folder)
     try:

@@ -16,6 +16,7 @@ from netvlad.maps.creating import check_new, fit_and_write, write_new
 from netvlad.maps.location import Located, Location
 from netvlad.maps.manifest import read_manifest
 from netvlad.maps.opening import check_askable, check_model, check_process, open_model, open_store
+from netvlad.maps.remote import fetch
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.store import Store
 from netvlad.maps.sync import Synced
@@ -23,6 +24,7 @@ from netvlad.maps.track import Tracker
 from netvlad.maps.versions import Version, list_versions
 from netvlad.maps.where import ALL, Where
 from netvlad.places import Places
+from netvlad.runtime.addresses import absolute
 from netvlad.runtime.locks import only_writer
 from netvlad.search.flat_index import rank_vectors
 from netvlad.search.options import SearchOptions
@@ -34,17 +36,17 @@ T = TypeVar("T")
 
 
 class PlaceIndex:
-    """A folder: places.lance (places and vectors), search.faiss, calibration.json, model/ and manifest.json.
+    """A folder, or an address (s3://...): places.lance (places and vectors), search.faiss, model/ and other files.
 
-    `create` makes one, `open` opens it, `add` appends photos, `sync` makes it agree with photos that changed, and
-    `locate` finds the place of another. It is a Ranker over its own rows.
+    `create` makes one, `open` opens it, `add` appends photos, `sync` makes it agree with photos, and `locate` finds the
+    place of another. It is a Ranker over its own rows.
     """
 
     def __init__(
         self, folder: Path, model: Describer | None, radius: float, root: AnyPath | None, *, trust_code: bool = False
     ) -> None:
         self.folder, self.radius = folder, radius
-        self.root = None if root is None else os.path.abspath(root)
+        self.root = None if root is None else absolute(root)
         self.trust_code = trust_code
         self._model, self._process = model, os.getpid()
         self._unwritten: Saveable | None = None  # the model of an index that waits for its first places
@@ -60,7 +62,7 @@ class PlaceIndex:
         A model whose cluster centres are missing is fitted on the first places added, and nothing is written before.
         Raises PlaceIndexError where the folder holds an index or anything else, and for a model that cannot be saved.
         """
-        folder = Path(folder)
+        folder = fetch(folder)
         saveable = check_new(folder, model, radius)
         index = cls(folder, model, radius, root)
         if needs_fit(model):
@@ -80,7 +82,7 @@ class PlaceIndex:
         trust_code: whether the index's own model may run code of the repository that it names (models of torch.hub).
         Raises PlaceIndexError where there is no index, or one of another format or model.
         """
-        manifest = read_manifest(folder := Path(folder))
+        manifest = read_manifest(folder := fetch(folder))
         if model is not None:
             check_model(folder, manifest, model)
         return cls(folder, model, manifest.radius, root, trust_code=trust_code)
@@ -122,10 +124,9 @@ class PlaceIndex:
     def add(self, places: Places, *, workers: int | None = None) -> Added:
         """Describe and append `places`, skipping photos whose content is in; what is in keeps its place.
 
-        Batches are on the disk every few seconds: after Ctrl-C or a kill the same call goes on where it stopped.
-        A photo whose content changed replaces its row. Unreadable photos are left out and reported. Raises
-        PlaceIndexError if another process is changing the index, and where positions are geodetic there and planar
-        here, or the reverse.
+        Batches are on the disk every few seconds: after Ctrl-C or a kill the same call goes on where it stopped. A
+        photo whose content changed replaces its row. Unreadable ones are left out and reported. Raises PlaceIndexError
+        if another process is changing the index, and where positions are geodetic there and planar here.
         """
         return self._change(lambda now: changing.add_places(now, self.model, places, workers=workers), places, workers)
 
@@ -146,7 +147,7 @@ class PlaceIndex:
         default rows from anywhere). keep_missing: no rows go for want of a photo. dry_run: only find out. A kill leaves
         a state from which the same call goes on. Raises PlaceIndexError as `add`, and rather than empty the index.
         """
-        origin = os.path.abspath(source) if os.fspath(source) else ""
+        origin = absolute(source) if os.fspath(source) else ""
         if dry_run:
             check_process(self.folder, self._process)
             written = (self.folder / "manifest.json").exists()
@@ -166,7 +167,7 @@ class PlaceIndex:
 
     def remove(self, photos: Sequence[AnyPath] | Where) -> int:
         """Remove photos, by their paths or where they are; returns how many there were. Raises as `add`."""
-        chosen = photos if isinstance(photos, Where) else [os.path.abspath(path) for path in photos]
+        chosen = photos if isinstance(photos, Where) else [absolute(path) for path in photos]
         return self._change(lambda now: changing.remove_photos(now, chosen))
 
     def versions(self) -> list[Version]:
@@ -174,10 +175,7 @@ class PlaceIndex:
         return list_versions(self.store.folder)
 
     def restore(self, version: int) -> int:
-        """Bring back the photos and places of a version; returns how many photos these are.
-
-        Raises PlaceIndexError where there is no such version.
-        """
+        """Bring back the photos and places of a version, and return how many; PlaceIndexError where there is none."""
         return self._change(lambda now: changing.restore_version(now, version))
 
     def _change(

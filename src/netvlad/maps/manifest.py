@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from netvlad.errors import PlaceIndexError
+from netvlad.maps.remote import publish, shown
 from netvlad.runtime.files import read_sealed, write_sealed
 from netvlad.search.options import SearchOptions
 from netvlad.types import Describer
@@ -49,8 +50,9 @@ def new_manifest(model: Describer, radius: float) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write it into the folder of the index."""
+    """Write it into the folder of the index, and to its address."""
     write_sealed(folder / FILE, manifest.to_dict())
+    publish(folder, FILE)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -60,7 +62,7 @@ def read_manifest(folder: Path) -> Manifest:
         found = read_sealed(file)
     except FileNotFoundError as e:
         reason = "is not an index (no manifest.json in it); make one with `netvlad index`"
-        raise PlaceIndexError(reason, path=folder) from e
+        raise PlaceIndexError(reason, path=shown(folder)) from e
     except (OSError, ValueError) as e:
         raise PlaceIndexError(f"cannot be read ({type(e).__name__}: {e}): {REMEDY}", path=file) from e
     if found.get("format") != FORMAT:

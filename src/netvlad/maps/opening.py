@@ -9,11 +9,13 @@ from pathlib import Path
 
 from netvlad.errors import PlaceIndexError, PlaceIndexWarning
 from netvlad.maps.manifest import Manifest, read_manifest, write_manifest
+from netvlad.maps.remote import shown, table_of
 from netvlad.maps.roots import Root, common_folder, find_root, relative_to_map
 from netvlad.maps.store import Store
 from netvlad.maps.survey import in_text
 from netvlad.maps.versions import REMEDY
 from netvlad.places import Places
+from netvlad.runtime.addresses import is_address
 from netvlad.types import Describer
 
 
@@ -22,7 +24,7 @@ def open_store(folder: Path, manifest: Manifest, root: str | None = None) -> Sto
 
     root: the folder of its photos, where they have been moved; by default it is found.
     """
-    store = Store(folder / "places.lance")
+    store = Store(table_of(folder))
     if (store.map_id, store.dim) != (manifest.map_id, manifest.dim):
         raise PlaceIndexError(f"is the table of another index: {REMEDY}", path=store.folder)
     if lost := store.lost_version:
@@ -48,11 +50,11 @@ def settle_root(folder: Path, manifest: Manifest, root: str | None, places: Plac
     return changed
 
 
-def moved_root(folder: Path, source: Path) -> str | None:
+def moved_root(folder: Path, source: Path | str) -> str | None:
     """`source`, if the root of the index in `folder` is gone and its first photo is in `source`; otherwise None."""
     manifest = read_manifest(folder)
     store = open_store(folder, manifest)
-    if not manifest.root or os.path.isdir(store.root.folder):
+    if not manifest.root or is_address(manifest.root) or os.path.isdir(store.root.folder):
         return None
     moved = os.path.abspath(source)
     return moved if os.path.isfile(os.path.join(moved, store.first_path())) else None
@@ -65,7 +67,7 @@ def check_model(folder: Path, manifest: Manifest, model: Describer) -> None:
             f"was built with {manifest.model} ({manifest.identity[:12]}); {model.name} "
             f"({model.identity[:12]}) makes other vectors. Ask it with its own model, which is in "
             f"{folder / 'model'}, or build another index",
-            path=folder,
+            path=shown(folder),
         )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netvlad.runtime.addresses import is_address
 from netvlad.types import Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+ADDRESS = "^[A-Za-z][A-Za-z0-9+.-]+://"
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,11 @@ class Root:
 
         if not self.folder:
             return paths
-        prefix = self.folder.rstrip(os.sep) + os.sep
-        below = pc.starts_with(paths, prefix, ignore_case=os.name == "nt")  # c: and C: are one drive
+        remote = is_address(self.folder)
+        prefix = self.folder.rstrip("/") + "/" if remote else self.folder.rstrip(os.sep) + os.sep
+        below = pc.starts_with(paths, prefix, ignore_case=os.name == "nt" and not remote)  # c: and C: are one drive
         short = pc.utf8_slice_codeunits(paths, start=len(prefix))
-        if os.name == "nt":
+        if os.name == "nt" and not remote:
             short = pc.replace_substring(short, "\\", "/")
         return pc.if_else(below, short, paths)
 
@@ -41,7 +46,12 @@ class Root:
 
         if not self.folder:
             return paths
-        absolute = pc.match_substring_regex(paths, r"^[A-Za-z]:|^\\|^/" if os.name == "nt" else "^/")
+        if is_address(self.folder):
+            absolute = pc.match_substring_regex(paths, f"{ADDRESS}|^/")
+            return pc.if_else(absolute, paths, pc.binary_join_element_wise(self.folder.rstrip("/"), paths, "/"))
+        absolute = pc.match_substring_regex(
+            paths, rf"{ADDRESS}|^[A-Za-z]:|^\\|^/" if os.name == "nt" else f"{ADDRESS}|^/"
+        )
         short = pc.replace_substring(paths, "/", "\\") if os.name == "nt" else paths
         prefix = self.folder.rstrip(os.sep)
         return pc.if_else(absolute, paths, pc.binary_join_element_wise(prefix, short, os.sep))
@@ -70,11 +80,20 @@ def common_folder(paths: Array) -> str:
     ends = pc.min_max(_strings(paths)).as_py()
     if ends["min"] is None:
         return ""
+    if is_address(ends["min"]) or is_address(ends["max"]):
+        return _common_address(ends["min"], ends["max"])
     try:
         folder = os.path.commonpath([os.path.dirname(path) for path in ends.values()])
     except ValueError:  # on different drives
         return ""
     return "" if os.path.dirname(folder) == folder else folder
+
+
+def _common_address(first: str, last: str) -> str:
+    """The deepest folder of a bucket that holds two files; "" where there is none."""
+    pairs = zip(first.split("/")[:-1], last.split("/")[:-1], strict=False)
+    shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    return "/".join(shared) if len(shared) > 2 else ""  # s3:, nothing, the bucket
 
 
 def find_root(recorded: str, from_map: str, map_folder: Path, first: str) -> str:
@@ -96,6 +115,8 @@ def find_root(recorded: str, from_map: str, map_folder: Path, first: str) -> str
 
 def relative_to_map(root: str, map_folder: Path) -> str:
     """The path of `root` from the map's folder; "" where there is none, as between drives of Windows."""
+    if is_address(root):
+        return ""
     try:
         return os.path.relpath(root, os.path.abspath(map_folder))
     except ValueError:

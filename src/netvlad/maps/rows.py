@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.errors import PlaceIndexError
+from netvlad.maps.remote import Spot
 from netvlad.maps.versions import REMEDY
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
@@ -110,7 +110,7 @@ def vector_sums(vectors: Array) -> Array:
     return np.fromiter(map(xxhash.xxh3_64_intdigest, rows), np.uint64, len(vectors))
 
 
-def compare(found: Array, written: Any, rows: Sequence[int] | Array, what: str, folder: Path) -> None:
+def compare(found: Array, written: Any, rows: Sequence[int] | Array, what: str, folder: Spot) -> None:
     """Raise PlaceIndexError where a checksum that is `found` is not the one `written` for that of `rows` (n,)."""
     bad = np.flatnonzero(found != written.to_numpy())
     if len(bad):

@@ -15,6 +15,7 @@ from netvlad.maps.calibration_file import kept_calibration
 from netvlad.maps.confidence import DEEP, Calibration
 from netvlad.maps.location import Location, locate
 from netvlad.maps.manifest import read_manifest
+from netvlad.maps.remote import shown
 from netvlad.maps.store import Store
 from netvlad.maps.where import Spots, Where
 from netvlad.places.io.exif import Shot, read_exif
@@ -103,7 +104,7 @@ class Snapshot:
     def _located(self, names: Sequence[str], vectors: FloatArray, top: int, where: Where) -> list[Location]:
         subset = self.subset(where)
         if not subset.size:
-            raise PlaceIndexError("holds no photo of that region and time", path=self.folder)
+            raise PlaceIndexError("holds no photo of that region and time", path=shown(self.folder))
         squared, ids = self.flat_index.search(vectors, min(subset.size, max(top, DEEP)), subset.mask)
         return [
             locate(name, self.store.places(row), d, self.radius, subset.calibration, top, subset.uncalibrated)

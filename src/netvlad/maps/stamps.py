@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netvlad.runtime.addresses import is_address, listed
 from netvlad.types import Array
 
 ABSENT = -1  # the size of a file that is not there
@@ -28,17 +29,35 @@ class FileStamp:
 
 
 def stamps_of(paths: Iterable[str], n: int) -> tuple[Array, Array]:
-    """Sizes and times of change (n,) int64 of the files at `paths`, as in `FileStamp.of`."""
+    """Sizes and times of change (n,) int64 of the files at `paths`, as in `FileStamp.of`.
+
+    Of files at addresses each folder is listed once: a question for every photo would take far longer.
+    """
+    folders: dict[str, dict[str, tuple[int, int]] | None] = {}
 
     def numbers() -> Iterator[int]:
         for path in paths:
-            yield from _stamp(path)
+            yield from _listed_stamp(path, folders) if is_address(path) else _stamp(path)
 
     both = np.fromiter(numbers(), np.int64, 2 * n).reshape(n, 2)
     return both[:, 0], both[:, 1]
 
 
+def _listed_stamp(address: str, folders: dict[str, dict[str, tuple[int, int]] | None]) -> tuple[int, int]:
+    """The stamp of a file by the listing of its folder, which is kept in `folders`; None there: it cannot be listed."""
+    folder = address.rpartition("/")[0]
+    if folder not in folders:
+        try:
+            folders[folder] = listed(folder, below=False)
+        except OSError:
+            folders[folder] = None
+    found = folders[folder]
+    return (UNSEEN, UNSEEN) if found is None else found.get(address, (ABSENT, ABSENT))
+
+
 def _stamp(path: str) -> tuple[int, int]:
+    if is_address(path):
+        return _listed_stamp(path, {})
     try:
         stat = os.stat(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character in it

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.maps.fingerprints import Fingerprints
+from netvlad.maps.remote import Spot, beside
 from netvlad.maps.roots import Root
 from netvlad.maps.rows import (
     SOURCE_SUM,
@@ -29,7 +29,7 @@ from netvlad.maps.rows import (
 )
 from netvlad.maps.stamps import FileStamp
 from netvlad.maps.upgrade import add_missing_columns
-from netvlad.maps.versions import commit, lost_version, merge, reading
+from netvlad.maps.versions import commit, create, lost_version, merge, reading
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
 from netvlad.types import Array, FloatArray
@@ -50,10 +50,10 @@ class Store:
     wherever they are given or returned. Raises PlaceIndexError where the table cannot be read or is not as written.
     """
 
-    def __init__(self, folder: Path, root: Root | None = None, version: int | None = None) -> None:
+    def __init__(self, folder: Spot, root: Root | None = None, version: int | None = None) -> None:
         self.folder = folder
         self.root = Root() if root is None else root
-        self._fingerprints = Fingerprints(folder.with_name(".fingerprints.json"))
+        self._fingerprints = Fingerprints(beside(folder, ".fingerprints.json"))
         self.reopen(version)
         with self._reading():
             self.dim: int = self._table.schema.field("vector").type.list_size
@@ -68,13 +68,9 @@ class Store:
             self._table = lance.dataset(str(self.folder), version=version)
 
     @classmethod
-    def create(cls, folder: Path, dim: int, map_id: str = "") -> Store:
-        """Write an empty table for vectors of length `dim`."""
-        import lance
-
-        mode = "overwrite" if folder.exists() else "create"  # an interrupted first attempt may have left one
-        table = schema(dim).with_metadata({"map": map_id}).empty_table()
-        lance.write_dataset(table, str(folder), mode=mode)
+    def create(cls, folder: Spot, dim: int, map_id: str = "") -> Store:
+        """Write an empty table for vectors of length `dim`; an interrupted first attempt may have left one."""
+        create(folder, schema(dim).with_metadata({"map": map_id}))
         return cls(folder)
 
     def __len__(self) -> int:

@@ -18,6 +18,7 @@ from netvlad.maps.stamps import ABSENT, FileStamp, stamps_of
 from netvlad.maps.store import Store
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
+from netvlad.runtime.addresses import is_address
 from netvlad.runtime.progress import progress
 from netvlad.types import Array, BoolArray, IntArray
 
@@ -91,7 +92,7 @@ def survey_of(store: Store, places: Places, *, source: str = "", scoped: bool = 
 
     def absent(rows: Array) -> BoolArray:
         paths = store.root.opened(held.column("path").take(rows)).to_pylist()
-        return np.array([FileStamp.of(path).size == ABSENT for path in paths], bool)
+        return np.asarray(stamps_of(paths, len(paths))[0] == ABSENT)
 
     plan = compare(held, wanted, stamps, scope, digests, absent)
     source = store.root.stored_one(source) if source else ""
@@ -134,7 +135,8 @@ def rows_from(store: Store, held: pa.Table, source: str) -> BoolArray:
 
     if not source:
         return np.ones(held.num_rows, bool)
-    below = pc.starts_with(store.root.opened(held.column("path")), source.rstrip(os.sep) + os.sep)
+    slash = "/" if is_address(source) else os.sep
+    below = pc.starts_with(store.root.opened(held.column("path")), source.rstrip(slash) + slash)
     if not store.has_sources:
         return np.asarray(below.to_numpy(), bool)
     known = held.column("source")

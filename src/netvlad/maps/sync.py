@@ -10,6 +10,7 @@ import numpy as np
 from netvlad.errors import PlaceIndexError, PlaceIndexWarning
 from netvlad.images.decode import photo_digest
 from netvlad.maps.adding import Fresh, describe_fresh
+from netvlad.maps.remote import parent_of
 from netvlad.maps.store import Store
 from netvlad.maps.survey import Survey
 from netvlad.runtime.progress import progress
@@ -106,7 +107,7 @@ def check_vanishing(survey: Survey, version: int) -> None:
 
     Warn with PlaceIndexWarning where most go. version: that of the table, which brings them back.
     """
-    plan, scope, folder = survey.plan, survey.scope, survey.store.folder.parent
+    plan, scope, folder = survey.plan, survey.scope, parent_of(survey.store.folder)
     going, all_of = int((plan.vanished & scope).sum()), int(scope.sum())
     where = f" from {survey.store.root.opened_one(survey.source)}" if survey.source else ""
     comes = plan.fresh & (survey.stamps[0] >= 0)

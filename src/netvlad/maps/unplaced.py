@@ -10,6 +10,7 @@ import numpy as np
 
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
+from netvlad.runtime.addresses import absolute
 
 
 def unplaced(paths: Sequence[str | os.PathLike[str]]) -> Places:
@@ -23,5 +24,5 @@ def unplaced(paths: Sequence[str | os.PathLike[str]]) -> Places:
             columns[name] = np.full(n, "NaT", kind)
         else:
             columns[name] = np.full(n, 0 if kind in (np.int32, np.bool_) else np.nan, kind)
-    columns["path"][:] = [os.path.abspath(path) for path in paths]
+    columns["path"][:] = [absolute(path) for path in paths]
     return Places(**columns)

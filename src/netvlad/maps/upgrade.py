@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netvlad.maps.rows import SOURCE_SUM, SUMS, half, place_sums, places_of, schema, source_sums, vector_sums
-from netvlad.maps.versions import flush_version
+from netvlad.maps.versions import flush_version, spot_of
 from netvlad.places.table import COLUMNS
 
 if TYPE_CHECKING:
@@ -32,8 +31,7 @@ def add_missing_columns(table: Any, columns: Sequence[str], dim: int) -> None:
         table.add_columns(make, read_columns=[*columns, *(["vector"] if SUMS[0] in missing else []), *sources])
     else:
         table.add_columns([schema(dim).field(name) for name in missing])
-    folder = Path(table.uri)
-    flush_version(folder, *(folder / "data").glob("*"), folder / "data")
+    flush_version(spot_of(table), "data")
 
 
 def _made(batch: pa.RecordBatch, columns: Sequence[str], names: Sequence[str], dim: int) -> pa.RecordBatch:

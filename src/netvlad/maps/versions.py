@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netvlad.errors import DiskFullError, NetvladError, PlaceIndexError, PlaceIndexWarning, first_line
+from netvlad.maps.remote import Spot, parent_of
+from netvlad.runtime.addresses import is_address
 from netvlad.runtime.files import flush, is_full
 from netvlad.types import Array
 
@@ -45,10 +47,12 @@ def commit(table: Any, without: Array | None, new: pa.Table | None) -> Any:
     """
     import lance
 
-    folder, read = Path(table.uri), table.version
-    before = _data_files(folder)
     if not (new is not None or (without is not None and len(without))):
         return table
+    spot, read = spot_of(table), table.version
+    if isinstance(spot, str):
+        return _commit_there(table, spot, without, new)
+    folder, before = spot, _data_files(spot)
     try:
         operation = _operation(table, without, new)
         written = sorted(_data_files(folder) - before)
@@ -69,6 +73,37 @@ def commit(table: Any, without: Array | None, new: pa.Table | None) -> Any:
             path=folder,
         ) from e
     return table
+
+
+def create(spot: Spot, schema: pa.Schema) -> None:
+    """Write an empty table. One at an address stays as it is: another process may be making the same map."""
+    import lance
+
+    if isinstance(spot, str):
+        with suppress(OSError):  # it is there
+            lance.write_dataset(schema.empty_table(), spot, mode="create")
+    else:
+        lance.write_dataset(schema.empty_table(), str(spot), mode="overwrite" if spot.exists() else "create")
+
+
+def spot_of(table: Any) -> Spot:
+    """Where a Lance dataset is: an address, or a folder."""
+    uri: str = table.uri
+    return uri if is_address(uri) else Path(uri)
+
+
+def _commit_there(table: Any, address: str, without: Array | None, new: pa.Table | None) -> Any:
+    """As `commit`, in an object store, which keeps what it has taken. Raises PlaceIndexError where another process
+    writes: there is no lock across machines, and both would describe the same photos.
+    """
+    import lance
+
+    with reading(address):
+        if table.latest_version == table.version:
+            now = lance.LanceDataset.commit(table, _operation(table, without, new), read_version=table.version)
+            if now.version == table.version + 1:
+                return now
+    raise PlaceIndexError("another process is writing to it; run the same again when that is done", path=address)
 
 
 def _data_files(folder: Path) -> set[Path]:
@@ -100,15 +135,21 @@ def _deleted(table: Any, without: Array) -> tuple[list[int], list[Any]]:
     return gone, fewer
 
 
-def flush_version(folder: Path, *written: Path) -> None:
-    """Flush files and the newest version to the disk: a rename outlives a kill, but not a power cut."""
+def flush_version(folder: Spot, *names: str) -> None:
+    """Flush folders of files and the newest version to the disk: a rename outlives a kill, but not a power cut.
+
+    Nothing for a table in an object store, which keeps what it has taken.
+    """
+    if isinstance(folder, str):
+        return
+    written = [file for name in names for file in (*(folder / name).glob("*"), folder / name)]
     versions = folder / "_versions"
     manifest = max(versions.glob("*.manifest"), key=lambda file: file.stat().st_mtime_ns)
     flush(*written, manifest, versions)
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def reading(folder: Spot) -> Iterator[None]:
     """Make PlaceIndexErrors of what Lance raises when it cannot read the table in `folder`."""
     try:
         yield
@@ -128,7 +169,7 @@ def merge(table: Any) -> None:
     reading: makes PlaceIndexErrors of what Lance raises.
     """
     try:
-        with reading(Path(table.uri)):
+        with reading(spot_of(table)):
             _merge_small(table)
     except PlaceIndexError as e:
         if not is_full(e):
@@ -138,7 +179,7 @@ def merge(table: Any) -> None:
         )
         return
     try:
-        with reading(Path(table.uri)):
+        with reading(spot_of(table)):
             _tag(table)
             table.cleanup_old_versions(older_than=timedelta(hours=1), error_if_tagged_old_versions=False)
     except PlaceIndexError as e:
@@ -174,7 +215,7 @@ def lost_version(table: Any) -> int:
     return newest if newest > table.latest_version else 0
 
 
-def list_versions(folder: Path) -> list[Version]:
+def list_versions(folder: Spot) -> list[Version]:
     """All versions, oldest first. Raises PlaceIndexError where one of them is damaged."""
     import lance
 
@@ -183,20 +224,22 @@ def list_versions(folder: Path) -> list[Version]:
         return [Version(n, time, lance.dataset(str(folder), version=n).count_rows()) for n, time in found]
 
 
-def readable_version(folder: Path, number: int) -> Any:
+def readable_version(folder: Spot, number: int) -> Any:
     """The Lance dataset of a version. Raises PlaceIndexError where there is none, or its files are gone or damaged."""
     import lance
 
     known = [version.number for version in list_versions(folder)]
     if number not in known:
-        raise PlaceIndexError(f"has no version {number}; there are {', '.join(map(str, known))}", path=folder.parent)
+        raise PlaceIndexError(
+            f"has no version {number}; there are {', '.join(map(str, known))}", path=parent_of(folder)
+        )
     with reading(folder):
         old = lance.dataset(str(folder), version=number)
         old.to_table(columns=["path"])
     return old
 
 
-def restore(folder: Path, old: Any) -> None:
+def restore(folder: Spot, old: Any) -> None:
     """Write a new version that is as `old` is, a `readable_version`."""
     old.restore()
     flush_version(folder)

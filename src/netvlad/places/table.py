@@ -15,6 +15,7 @@ from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.projection import ecef
 from netvlad.places.values import floats, headings, some, texts, times
 from netvlad.places.zones import zones
+from netvlad.runtime.addresses import absolute
 from netvlad.types import Array, BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Places:
         Raises PlacesError that names the first rows: lengths that differ, neither a position nor a place label, an
         impossible position, a heading beyond 360 degrees, an unreadable time, geodetic and planar rows mixed.
         """
-        paths = texts([os.path.abspath(p) for p in ([path] if isinstance(path, str | os.PathLike) else path)])
+        paths = texts([absolute(p) for p in ([path] if isinstance(path, str | os.PathLike) else path)])
         n = len(paths)
         given = {"lat": lat, "lon": lon, "easting": easting, "northing": northing}
         numbers, wrong = dict[str, Any](), dict[int, str]()

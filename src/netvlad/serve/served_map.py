@@ -15,6 +15,7 @@ from netvlad.errors import NetvladError
 from netvlad.maps.location import Location, answer_in_words
 from netvlad.maps.manifest import Manifest, read_manifest
 from netvlad.maps.opening import check_model, open_model, open_store
+from netvlad.maps.remote import fetch, shown
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.where import Where
 from netvlad.places.streets import Streets, streets_within
@@ -146,19 +147,22 @@ def photo_id(stored: str) -> str:
     return xxhash.xxh3_64_hexdigest(stored.encode("utf-8", "surrogateescape"))
 
 
-def open_maps(folders: Sequence[Path], *, root: str | None = None, trust_code: bool = False) -> dict[str, ServedMap]:
+def open_maps(
+    folders: Sequence[Path | str], *, root: str | None = None, trust_code: bool = False
+) -> dict[str, ServedMap]:
     """Open maps by their names, which are those of their folders without .vpr; equal models are loaded once.
 
     Raises NetvladError for two maps of one name and a map without photos, PlaceIndexError and ModelError.
     """
     models: dict[str, Describer] = {}
     maps: dict[str, ServedMap] = {}
-    for folder in folders:
-        name = Path(folder).resolve().name.removesuffix(".vpr")
+    for place in folders:
+        folder = fetch(place)
+        name = Path(shown(folder)).resolve().name.removesuffix(".vpr")
         if name in maps:
             raise NetvladError(f"is the second map that is called {name}: rename its folder", path=folder)
-        manifest = read_manifest(Path(folder))
-        maps[name] = ServedMap(name, Path(folder), _model(models, Path(folder), manifest, trust_code), root=root)
+        manifest = read_manifest(folder)
+        maps[name] = ServedMap(name, folder, _model(models, folder, manifest, trust_code), root=root)
         if not len(maps[name].view):
             raise NetvladError("holds no photos yet; add some first", path=folder)
     return maps

@@ -18,6 +18,7 @@ from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import floats, headings, is_empty, shown, some, texts, times
 from netvlad.places.zones import zones
+from netvlad.runtime.addresses import absolute, joined
 from netvlad.types import Array
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ def to_places(raw: Raw, strict: bool, date_order: str | None = None) -> Places:
 
     keep = np.ones(n, bool)
     keep[list(faults)] = False
-    base = os.path.dirname(os.path.abspath(raw.source))
+    base = os.path.dirname(absolute(raw.source))
     return Places.build(
-        path=[os.path.join(base, path) for path in paths[keep]],
+        path=[joined(base, path) for path in paths[keep]],
         **{name: column[keep] for name, column in positions.items()},
         heading=angle[keep],
         time=moment[keep],

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from netvlad.errors import PlacesError
-from netvlad.places.io.readers import walk_photos
+from netvlad.places.io.readers import names_folder, walk_photos
 from netvlad.places.io.roles import roles
 from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
 from netvlad.places.values import texts
+from netvlad.runtime.addresses import absolute, is_address, joined
 
 STDIN = "-"
 
@@ -29,9 +30,10 @@ def read_queries(
     closed: dict[str, str] = {}
     for given in sources:
         source = os.fspath(given)
+        source = absolute(source) if is_address(source) else source
         if source == STDIN:
             paths += _lines(sys.stdin if stdin is None else stdin)
-        elif os.path.isdir(source):
+        elif names_folder(source):
             below, unseen = walk_photos(source)
             if not below and not unseen:
                 raise PlacesError("no photos in this folder", path=source)
@@ -51,10 +53,10 @@ def _lines(file: Iterable[str]) -> list[str]:
 
 def _of_table(table: str) -> list[str]:
     """The photos of a table; relative paths are relative to its folder."""
-    raw = read_table(os.path.abspath(table))
+    raw = read_table(absolute(table))
     named = roles(list(raw.columns), raw.source)
     if "path" not in named:
         found = ", ".join([*raw.columns, *raw.unread]) or "none"
         raise PlacesError(f"has no column for the photo (path, file, image or filename): {found}", path=table)
     folder = os.path.dirname(raw.source)
-    return [os.path.join(folder, path) for path in texts(raw.columns[named["path"]]) if path]
+    return [joined(folder, path) for path in texts(raw.columns[named["path"]]) if path]

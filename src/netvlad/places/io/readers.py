@@ -23,6 +23,7 @@ from netvlad.places.positions import leave_planar, resolve_positions
 from netvlad.places.projection import from_utm
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import headings, some
+from netvlad.runtime.addresses import absolute, is_address, joined, listed, size_and_time
 from netvlad.runtime.counted import counted
 from netvlad.types import Array
 
@@ -41,7 +42,8 @@ def read_places(
 ) -> Places:
     """Read places, one row a photo, in the order of the table or of the sorted paths.
 
-    source: a table (.csv or .tsv with , ; or tab, .parquet, .geojson), a folder, a photo, or several photos.
+    source: a table (.csv or .tsv with , ; or tab, .parquet, .geojson), a folder, a photo, or several photos, each of
+    which may be at an address (s3://bucket/photos).
     Columns are known by their usual names (`netvlad.places.io.roles.SPELLINGS`); relative paths are relative to the
     table's folder. x and y are degrees if all values could be and no UTM zone is given, else metres. A folder stands
     for its places.csv, places.parquet or places.geojson if it holds one, else for all photos in and below it. The place
@@ -68,9 +70,11 @@ def read_places(
         return to_places(read_table(path, columns), strict, date_order)
 
     if not isinstance(source, str | os.PathLike):
-        paths = [os.path.abspath(os.fspath(path)) for path in source]
+        paths = [absolute(os.fspath(path)) for path in source]
         return _from_photos(paths, None, strict, tracks)
-    path = os.path.abspath(os.fspath(source))
+    path = absolute(os.fspath(source))
+    if is_address(path):
+        return _from_address(path, strict, table, tracks)
     if os.path.isdir(path):
         return _from_folder(path, strict, table, tracks)
     if not os.path.exists(path):
@@ -102,6 +106,29 @@ def _from_folder(folder: str, strict: bool, table: Callable[[str], Places], trac
     return _from_photos(paths, folder, strict, tracks, f", {tables}", closed)
 
 
+def _from_address(address: str, strict: bool, table: Callable[[str], Places], tracks: Tracks | None) -> Places:
+    """As `_from_folder` and `read_places`, of what an object store has at an address."""
+    if address.lower().endswith(TABLE_SUFFIXES):
+        return table(address)
+    if address.lower().endswith(PHOTO_SUFFIXES):
+        return _from_photos([address], address, strict, tracks)
+    try:
+        own = [name for name in OWN_TABLES if size_and_time(joined(address, name)) is not None]
+    except OSError as error:
+        raise PlacesError(f"cannot be reached ({error.strerror})", path=address) from error
+    if len(own) > 1:
+        raise PlacesError(f"holds {' and '.join(own)}; give the address of one of them", path=address)
+    if own:
+        return table(joined(address, own[0]))
+    tables = f"no {', '.join(OWN_TABLES)}"
+    paths, closed = walk_photos(address)
+    for reason in closed.values():
+        raise PlacesError(reason, path=address)
+    if not paths:
+        raise PlacesError(f"holds no photos and {tables}, or is not there", path=address)
+    return _from_photos(paths, address, strict, tracks, f", {tables}")
+
+
 def photos_below(folder: str | os.PathLike[str]) -> list[str]:
     """The photos of `walk_photos`. Raises PlacesError where a folder cannot be read."""
     paths, closed = walk_photos(folder)
@@ -117,6 +144,11 @@ def walk_photos(folder: str | os.PathLike[str]) -> tuple[list[str], dict[str, st
     """
     paths: list[str] = []
     closed: dict[str, str] = {}
+    if isinstance(folder, str) and is_address(folder):
+        try:
+            return [path for path in listed(folder) if _is_photo(path, folder)], {}
+        except OSError as error:
+            return [], {folder: f"the folder cannot be read ({error.strerror})"}
 
     def told(error: OSError) -> None:
         closed[os.fspath(error.filename)] = f"the folder cannot be read ({error.strerror})"
@@ -126,6 +158,19 @@ def walk_photos(folder: str | os.PathLike[str]) -> tuple[list[str], dict[str, st
         photos = (name for name in names if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith("."))
         paths += [os.path.join(here, name) for name in photos]
     return sorted(paths), closed
+
+
+def names_folder(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is a folder; at an address, whatever has not the name of a table or a photo is taken for one."""
+    if isinstance(source, str) and is_address(source):
+        return not source.lower().endswith((*PHOTO_SUFFIXES, *TABLE_SUFFIXES))
+    return os.path.isdir(source)
+
+
+def _is_photo(path: str, folder: str) -> bool:
+    """Whether a file below a folder has the suffix of a photo, and is not hidden."""
+    below = path[len(folder) :].split("/")
+    return path.lower().endswith(PHOTO_SUFFIXES) and not any(name.startswith(".") for name in below)
 
 
 def _from_photos(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import os
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from netvlad.errors import PlacesError
+from netvlad.errors import NetvladError, PlacesError
 from netvlad.places.io.columns import Raw
 from netvlad.places.io.encodings import is_windows, marked_encoding
 from netvlad.places.io.geojson import read_geojson
 from netvlad.places.io.parquet import read_parquet
 from netvlad.places.io.roles import roles
 from netvlad.places.table import Skipped
+from netvlad.runtime.addresses import is_address, read_address
 from netvlad.runtime.files import refuse_irregular
 
 if TYPE_CHECKING:
@@ -30,6 +34,8 @@ def read_table(path: str, given: Mapping[str, str] | None = None) -> Raw:
     given: role -> column, as in `roles`.
     """
     given = given or {}
+    if is_address(path):
+        return _read_copy(path, given)
     if path.lower().endswith("parquet"):
         refuse_irregular(path, error=PlacesError)
         return read_parquet(path, given)
@@ -38,6 +44,22 @@ def read_table(path: str, given: Mapping[str, str] | None = None) -> Raw:
         return _read_csv(path, given) if path.lower().endswith((".csv", ".tsv")) else read_geojson(path, given)
     except OSError as error:
         raise PlacesError(f"cannot be read ({error.strerror})", path=path) from None
+
+
+def _read_copy(address: str, given: Mapping[str, str]) -> Raw:
+    """The columns of a table at an address, by a copy of it."""
+    with tempfile.TemporaryDirectory(prefix="netvlad-") as folder:
+        copy = os.path.join(folder, address.rpartition("/")[2])
+        try:
+            with open(copy, "wb") as file:
+                file.write(read_address(address, MOST))
+            raw = read_table(copy, given)
+        except OSError as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
+            raise PlacesError(f"cannot be read ({reason})", path=address) from None
+        except NetvladError as error:  # about the copy
+            raise PlacesError(error.reason, path=address) from None
+    return replace(raw, source=address, broken=[replace(skipped, source=address) for skipped in raw.broken])
 
 
 def _read_csv(path: str, given: Mapping[str, str]) -> Raw:
