@@ -7,7 +7,9 @@ def test_export_says_what_it_wrote(netvlad, refused, index, tmp_path):
     ran = netvlad("export", index, "--to", "faiss", "--out", tmp_path / "f")
     assert ran.code == 0
     assert ran.err.splitlines() == [f"wrote {tmp_path / 'f' / name}" for name in ("vectors.faiss", "places.parquet")]
-    assert "hloc" in refused("export", index, "--to", "onnx", "--out", tmp_path / "g")
+    assert "hloc" in refused("export", index, "--to", "tiff", "--out", tmp_path / "g")
+    (tmp_path / "there.onnx").write_text("")
+    assert "exists already" in refused("export", index, "--to", "onnx", "--out", tmp_path / "there.onnx")
 
 
 def test_pairs_of_a_folder_without_places(netvlad, tmp_path, elsewhere):

@@ -11,22 +11,35 @@ EXAMPLE = "Example: netvlad export campus.vpr --to hloc --out hloc/"
 
 
 def run(
-    index: Annotated[Path, typer.Argument(help="The index to export.", metavar="INDEX")],
-    to: Annotated[str, typer.Option(help="hloc, colmap-pairs, faiss, qdrant or table.")],
+    index: Annotated[
+        Path, typer.Argument(help="The index to export; for onnx a model or an index of one.", metavar="INDEX")
+    ],
+    to: Annotated[str, typer.Option(help="hloc, colmap-pairs, faiss, qdrant, table or onnx.")],
     out: Annotated[Path, typer.Option(help="The folder or file to write; nothing is overwritten.")],
     top: Annotated[
         int | None,
         typer.Option(help="Pair each photo with so many of the most similar (20); hloc, colmap-pairs.", min=1),
     ] = None,
 ) -> None:
-    """Write an index as files that other tools read: vectors, pairs or places.
+    """Write an index as files that other tools read: vectors, pairs or places; or a model as an ONNX network.
 
     Photos are named by their path relative to the root of the index.
     """
     from netvlad.cli.common import say
+    from netvlad.errors import NetvladError
     from netvlad.export.formats import export
     from netvlad.maps.index import PlaceIndex
 
+    if to == "onnx":
+        if top is not None:
+            raise NetvladError("onnx has no pairs: leave --top out")
+        from netvlad.export.network import export_onnx
+        from netvlad.pretrained.zoo import load
+
+        is_map = (index / "manifest.json").exists()
+        export_onnx(PlaceIndex.open(index).model if is_map else load(index), out)
+        say(f"wrote {out}; use it with netvlad.load({str(out)!r})")
+        return
     opened = PlaceIndex.open(index)
     for file in export(opened, to, out, top=top):
         say(f"wrote {file}")

@@ -11,6 +11,7 @@ from netvlad.describe import default, dense_vlad
 from netvlad.describe.backbone import load_backbone
 from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
 from netvlad.describe.network import NetworkDescriber
+from netvlad.describe.onnx_describer import OnnxDescriber
 from netvlad.describe.weight_files import works_anyway
 from netvlad.errors import ModelError
 from netvlad.pretrained.backbones import BACKBONES
@@ -42,10 +43,11 @@ def load(
 
     name: "default", the model that comes along; `<backbone>-<pooling>` such as "resnet18-netvlad"; "densevlad"; a
     published model such as "megaloc" or "vgg16-netvlad-pitts30k" (`catalogue.py`); a model that another package
-    registered; a folder that `save` or `netvlad fit` wrote; or "hf:owner/name" for one that `push_to_hub` published,
-    "hf:owner/name@revision" for a branch, tag or commit of it. `list_models` lists names.
+    registered; a folder that `save` or `netvlad fit` wrote; a file .onnx that `netvlad export` wrote; or
+    "hf:owner/name" for one that `push_to_hub` published, "hf:owner/name@revision" for a branch, tag or commit of it.
+    `list_models` lists names.
     clusters: number of cluster centres, by default 64, for DenseVLAD 128. stage: where the backbone is cropped. resize:
-    longest side in pixels that photos are scaled down to. These are for names; a folder has its own, and a published
+    longest side in pixels that photos are scaled down to. These are for names; saved ones have theirs, a published
     model takes only `resize`. dim: crop a whitened model to its first `dim` numbers, or make the default model with so
     many.
     A model of torch.hub ("megaloc", "salad" ...) runs code of the repository it is published in; one in a folder, which
@@ -70,6 +72,10 @@ def _load(
     dim: int | None,
     trust_code: bool,
 ) -> Describer:
+    if os.fspath(name).endswith(".onnx"):
+        if clusters or stage:
+            raise ModelError(f"{name} has its own clusters and stage: leave them out")
+        return OnnxDescriber(name)
     if is_saved(name):
         return load_folder(_local(os.fspath(name)), trust_code=trust_code)
     name = os.fspath(name)
