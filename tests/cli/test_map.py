@@ -20,3 +20,20 @@ def test_fetch_refuses_an_empty_area_and_other_sources(netvlad, panoramax, tmp_p
     assert netvlad("map", "fetch", *AREA, "--from", "google", "--out", tmp_path / "a").code == 1
     assert netvlad("map", "fetch", "--out", tmp_path / "a").code == 1
     assert not (tmp_path / "a").exists()
+
+
+def test_build_and_update_make_a_map_that_is_asked(netvlad, panoramax, tmp_path):
+    for i in range(2):
+        panoramax.add(f"p{i}", 48.81 + i / 1000, fov=70)
+    town, model = tmp_path / "town.vpr", ("--model", "test_resnet-max", "--workers", 0)
+    ran = netvlad("map", "build", *AREA, "--url", panoramax.url, "--out", town, *model, "--yes")
+    assert ran.code == 0, ran.err
+    panoramax.withdraw("p0")
+    panoramax.add("p2", 48.83, fov=70)
+    assert "2 pictures" in netvlad("map", "update", town, "--dry-run").err
+    assert netvlad("map", "update", town, "--workers", 0, "--yes").code == 0
+    pictures = tmp_path / "town-pictures" / "pictures"
+    ran = netvlad("locate", pictures / "panoramax-p2.jpg", "--index", town, "--top", 1)
+    assert "by Ada, etalab-2.0" in ran.out
+    assert "panoramax-p0" not in (town / "credits.csv").read_text()
+    assert netvlad("map", "update", pictures).code == 1

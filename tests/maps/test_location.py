@@ -193,6 +193,7 @@ def test_to_dict_is_json():
                 "score": -0.25,
                 "inliers": None,
                 "place": None,
+                "credit": None,
             }
         ],
     }

@@ -10,6 +10,7 @@ from PIL import Image
 from netvlad.benchmarks.protocol import Protocol
 from netvlad.evaluation.result import Evaluation, MethodResult
 from netvlad.maps.location import locate
+from netvlad.maps.match import Credit
 from netvlad.places import Places
 from netvlad.report.page import location_page, script_json, short_names
 from netvlad.report.recall_report import write_report
@@ -220,7 +221,14 @@ def test_short_names_hide_whose_disk_it_was():
 
 
 def answer(tmp_path, **changes):
-    near = dict(easting=500000.0, northing=0.0, time=None, heading=np.nan, inliers=None)
+    near = dict(
+        credit=Credit("CC-BY-4.0", "Ada", "page 7"),
+        easting=500000.0,
+        northing=0.0,
+        time=None,
+        heading=np.nan,
+        inliers=None,
+    )
     matches = [
         SimpleNamespace(path=photo(tmp_path / "db" / "a.jpg", 1), lat=0.0001, lon=9.0, distance=0.5, score=0.9, **near),
         SimpleNamespace(
@@ -263,6 +271,7 @@ def test_the_page_of_located_photos(tmp_path):
     assert [match["distance"] for match in first["matches"]] == [0.5, 0.8]
     assert [match["score"] for match in first["matches"]] == [0.9, None]
     assert [match["heading"] for match in first["matches"]] == [None, 135.0]
+    assert first["matches"][0]["credit"] == "by Ada, CC-BY-4.0, page 7"
     assert [match["time"] for match in first["matches"]] == [None, "2024-01-02 03:04"]
     assert [match["name"] for match in first["matches"]] == ["a.jpg", "b.jpg"]
     assert gone["away"] is True

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netvlad.cli.options import Model, TrustCode, Workers
 from netvlad.cli.outputs import out_folder
 from netvlad.cli.region import After, Before
 from netvlad.runtime.counted import counted
 
 if TYPE_CHECKING:
+    from netvlad.imagery.building import Request
     from netvlad.imagery.fetching import Fetched, Found, Source
     from netvlad.maps.where import Where
 
@@ -19,6 +21,8 @@ app = typer.Typer(
     help="Maps of any town, from open street imagery. No photo of yours leaves this machine.", no_args_is_help=True
 )
 FETCH = "Example: netvlad map fetch --around 48.8566,2.3522,500m --out photos/"
+BUILD = "Example: netvlad map build --around 48.8566,2.3522,500m --out town.vpr"
+UPDATE = "Example: netvlad map update town.vpr"
 
 Around = Annotated[
     str | None, typer.Option(metavar="LAT,LON,RADIUS", help="Pictures near a point, as 48.8566,2.3522,500m.")
@@ -61,6 +65,90 @@ def fetch(
         got = ask_and_fetch(reader, where, out, thin, yes, dry_run)
     if got is not None:
         tell_fetched(got, out)
+
+
+@app.command(epilog=BUILD)
+def build(
+    out: Annotated[Path, typer.Option(help="Folder of the index.", callback=out_folder)],
+    around: Around = None,
+    bbox: Bbox = None,
+    after: After = None,
+    before: Before = None,
+    source: From = "panoramax",
+    url: Url = None,
+    quality: Quality = "sd",
+    thin: Thin = 3.0,
+    layout: Annotated[str, typer.Option(help="The views that panoramas are cut into: pittsburgh or tokyo.")] = (
+        "pittsburgh"
+    ),
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of the pictures (beside the index, as town-pictures/).")
+    ] = None,
+    model: Model = None,
+    workers: Workers = None,
+    trust_code: TrustCode = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Build an index of an area from street pictures: fetch them, cut panoramas into views, describe.
+
+    The same command goes on after an interruption. `netvlad locate` then tells where a photo was taken, with the credit
+    of the pictures that it matches; your photo stays on this machine.
+    """
+    import os
+
+    from netvlad.imagery.building import Request
+    from netvlad.panoramas.cut_outs import find_layout
+
+    find_layout(layout)
+    folder = photos or out.with_name(f"{out.stem}-pictures")
+    area = (around or "", bbox or "", after or "", before or "")
+    below = os.path.relpath(folder, out)
+    request = Request(source, url or "", *area, quality, thin, layout, below.replace(os.sep, "/"))
+    _make(out, request, model, workers, trust_code, yes, dry_run)
+
+
+@app.command(epilog=UPDATE)
+def update(
+    index: Annotated[Path, typer.Argument(help="An index made by `netvlad map build`.")],
+    workers: Workers = None,
+    trust_code: TrustCode = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Bring an index up to date: fetch pictures that are new, and take out those that were withdrawn."""
+    from netvlad.imagery.building import read_request
+
+    _make(index, read_request(index), None, workers, trust_code, yes, dry_run)
+
+
+def _make(
+    out: Path, request: Request, model: str | None, workers: int | None, trust_code: bool, yes: bool, dry_run: bool
+) -> None:
+    from netvlad.cli.common import say, tell, tell_unreadable
+    from netvlad.cli.index import open_or_create, tell_changes
+    from netvlad.imagery.building import index_views, picture_folder, views_of, write_request
+    from netvlad.imagery.sources import open_source
+    from netvlad.maps.asked import parse_where
+
+    folder = picture_folder(out, request)
+    asked = (request.around, request.bbox, request.after, request.before)
+    where = parse_where(*(text or None for text in asked))
+    reader = open_source(request.source, request.url or None, asset=request.quality)
+    with reader.web:
+        if not dry_run:
+            write_request(out, request)
+        got = ask_and_fetch(reader, where, folder, request.thin, yes, dry_run)
+    if got is None:
+        return
+    tell_fetched(got, folder)
+    views = views_of(folder, got.pictures, request.layout, workers=workers)
+    tell(f"{counted(len(views.skipped), 'picture was', 'pictures were')} left out", [str(s) for s in views.skipped])
+    index = open_or_create(out, model, None, {}, trust_code, folder, folder)
+    found = index_views(index, folder, got.pictures, views, workers=workers)
+    tell_changes(out, found, keep_missing=False)
+    tell_unreadable(found.unreadable)
+    say(f"{out}: {counted(len(found.new), 'view')} added, {len(found.vanished)} taken out, {len(index)} in all")
 
 
 def ask_and_fetch(reader: Source, where: Where, folder: Path, thin: float, yes: bool, dry_run: bool) -> Fetched | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from netvlad.errors import PlaceIndexError
 from netvlad.maps.location import Location
-from netvlad.maps.match import Match
+from netvlad.maps.match import Credit, Match
 
 
 def location_from_dict(answer: dict[str, Any]) -> Location:
@@ -41,6 +41,7 @@ def _match(match: dict[str, Any]) -> Match:
         score=float(match["score"]),
         inliers=match["inliers"],
         place=match["place"] or "",
+        credit=Credit(**match["credit"]) if match.get("credit") else None,  # servers of before send none
     )
 
 

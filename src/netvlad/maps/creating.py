@@ -52,5 +52,6 @@ def fit_and_write(folder: Path, model: Saveable, radius: float, places: Places, 
 
 
 def _only_ours(folder: Path) -> bool:
-    """Nothing in the folder, or only what an interrupted `create` leaves."""
-    return all(f.name in ("model", "places.lance") or f.name.startswith(".") for f in folder.iterdir())
+    """Nothing in the folder, or only what an interrupted `create` leaves, or whose photos it is to be made of."""
+    ours = ("model", "places.lance", "credits.csv", "imagery.json")
+    return all(f.name in ours or f.name.startswith(".") for f in folder.iterdir())

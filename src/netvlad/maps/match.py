@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from netvlad.places import Places
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What has to be told with a photo of somebody else: its licence, who took it, and a page that shows it."""
+
+    licence: str
+    credit: str
+    link: str
+
+    def __str__(self) -> str:
+        return f"{self.credit or 'nobody named'}, {self.licence}, {self.link}"
 
 
 @dataclass(frozen=True)
@@ -17,6 +29,7 @@ class Match:
     lat, lon: degrees, NaN in a planar map; easting, northing: metres, NaN for a photo without a position; utm: zone as
     an EPSG code, 0 for none; heading: degrees, NaN when unknown; time: NaT when unknown. inliers: local features that
     agree with the query on one geometry; None where the photo was not verified. place: the label of its place, "" none.
+    credit: of a photo of somebody else, None for one that needs none.
     """
 
     path: str
@@ -31,6 +44,7 @@ class Match:
     score: float
     inliers: int | None = None
     place: str = ""
+    credit: Credit | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON: None for what is unknown."""
@@ -44,6 +58,7 @@ class Match:
             "score": self.score,
             "inliers": self.inliers,
             "place": self.place or None,
+            "credit": None if self.credit is None else asdict(self.credit),
         }
 
     def to_text(self) -> str:
@@ -51,7 +66,8 @@ class Match:
         where = f"{self.easting:.1f} E, {self.northing:.1f} N" if self.planar else f"{self.lat:.6f}, {self.lon:.6f}"
         where = where if self.located else self.place or "no known place"
         inliers = "" if self.inliers is None else f"{self.inliers} inliers  "
-        return f"distance {self.distance:.3f}  {inliers}{where}  {_time(self.time)}  {self.path}"
+        credit = "" if self.credit is None else f"  by {self.credit}"
+        return f"distance {self.distance:.3f}  {inliers}{where}  {_time(self.time)}  {self.path}{credit}"
 
     @property
     def planar(self) -> bool:

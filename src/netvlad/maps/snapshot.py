@@ -13,6 +13,7 @@ from netvlad.errors import PlaceIndexError
 from netvlad.maps.calibrating import Part, calibrate
 from netvlad.maps.calibration_file import kept_calibration
 from netvlad.maps.confidence import DEEP, Calibration
+from netvlad.maps.credits import Credits, read_credits
 from netvlad.maps.location import Location, locate
 from netvlad.maps.manifest import read_manifest
 from netvlad.maps.remote import shown
@@ -76,6 +77,11 @@ class Snapshot:
         """Positions and times of all rows."""
         return Spots.of(self.store.places())
 
+    @cached_property
+    def credits(self) -> Credits:
+        """Who took the photos that are by others."""
+        return read_credits(self.folder)
+
     def rows_where(self, where: Where) -> IntArray:
         """The rows where `where` holds."""
         return np.flatnonzero(where.mask(self.spots))
@@ -106,10 +112,11 @@ class Snapshot:
         if not subset.size:
             raise PlaceIndexError("holds no photo of that region and time", path=shown(self.folder))
         squared, ids = self.flat_index.search(vectors, min(subset.size, max(top, DEEP)), subset.mask)
-        return [
+        found = [
             locate(name, self.store.places(row), d, self.radius, subset.calibration, top, subset.uncalibrated)
             for name, d, row in zip(names, squared, ids, strict=True)
         ]
+        return [self.credits.told(location) for location in found]
 
     def _subset(self, where: Where) -> Subset:
         """The rows where `where` holds. Confidence is learnt from them alone: fewer places are easier to tell apart."""

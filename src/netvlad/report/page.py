@@ -109,6 +109,7 @@ def location_page(results: Sequence[Location], path: str | Path, database: Place
                 "distance": number(match.distance, 4),
                 "score": number(match.score, 4),
                 "heading": number(match.heading, 1),
+                "credit": None if match.credit is None else f"by {match.credit}",
             }
             for match in result.matches
         ]

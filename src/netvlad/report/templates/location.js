@@ -13,6 +13,7 @@ function drawMatches(section, answer) {
         match.heading === null ? null : "looking " + Math.round(match.heading) + "°",
         match.time,
         match.name,
+        match.credit,
       ],
     ),
   );

@@ -86,6 +86,7 @@ function matchCard(match, rank, answer, place) {
     match.inliers === null ? null : `${match.inliers} features agree`,
     `descriptor distance ${match.distance.toFixed(3)}`,
     match.path,
+    match.credit ? `by ${match.credit.credit || "nobody named"}, ${match.credit.licence}, ${match.credit.link}` : null,
   ];
   const of = (longest) => () => fetched(place.facts.name, match.id, longest);
   return card("match", `Match ${rank + 1}: ${match.path}`, of(320), of(1600), `Match ${rank + 1}`, lines);
