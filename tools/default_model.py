@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 
 from netvlad import read_places
-from netvlad.describe.default import BACKBONE, LOCAL, POOLING
+from netvlad.describe.default import LOCAL, POOLING
+from netvlad.describe.names import DEFAULT_BACKBONE as BACKBONE
 from netvlad.describe.fixed_cameras import fit_local
 from netvlad.describe.wccn import WCCN
 from netvlad.pretrained.zoo import load

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 import netvlad
-from netvlad.describe.default import outgrown
+from netvlad.describe.names import outgrown
 from netvlad.maps.index import PlaceIndex
 
 

@@ -181,7 +181,7 @@ def test_a_folder_that_holds_no_model(tmp_path):
 
 @pytest.mark.parametrize("name", ["resnet18-max", "resnet18-vlad", "resnet18-netvlad"])
 def test_own_describers_are_all_that_callers_may_ask_for(name, folder, monkeypatch):
-    monkeypatch.setattr("netvlad.pretrained.zoo.load_backbone", Backbone)
+    monkeypatch.setattr("netvlad.describe.backbone.load_backbone", Backbone)
     model = load(name)
     assert isinstance(model, Fittable)
     assert isinstance(model, Saveable)

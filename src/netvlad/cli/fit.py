@@ -43,9 +43,10 @@ def run(
     """Fit a model's cluster centres and whitening on photos, and save it. It needs no training and no positions."""
     from netvlad.cli.common import as_written, read_places, say
     from netvlad.describe.base import BaseDescriber
-    from netvlad.describe.default import BACKBONE, DefaultNetVLAD
+    from netvlad.describe.default import DefaultNetVLAD
     from netvlad.describe.fit import fit
     from netvlad.describe.fixed_cameras import fit_cameras, fit_local
+    from netvlad.describe.names import DEFAULT_BACKBONE
     from netvlad.describe.network import NetworkDescriber
     from netvlad.errors import ModelError
     from netvlad.experiments.run import model_options
@@ -55,7 +56,7 @@ def run(
         raise ModelError(f"--model {model} includes both: leave --backbone and --pooling out, or --model")
     if whiten and cameras:
         raise ModelError("--whiten and --cameras are two ways to whiten: choose one")
-    name = model or f"{backbone or BACKBONE}-{pooling or 'netvlad'}"
+    name = model or f"{backbone or DEFAULT_BACKBONE}-{pooling or 'netvlad'}"
     describer = load(name, **model_options(clusters, stage, resize, trust_code=trust_code))
     if not isinstance(describer, BaseDescriber):
         raise ModelError(f"{name} of another package cannot be fitted here: use it as it is")

@@ -87,7 +87,7 @@ def run(
     interrupted run goes on where it stopped.
     """
     from netvlad.cli.common import as_written, read_places, say, tell_unreadable, write_unreadable
-    from netvlad.describe.default import outgrown
+    from netvlad.describe.names import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
     from netvlad.maps.remote import fetch
@@ -186,12 +186,13 @@ def open_or_create(
 
     photos: the folder or table that it is made of. root: the folder to keep paths relative to.
     """
+    from netvlad.describe.names import DEFAULT
     from netvlad.errors import PlaceIndexError
     from netvlad.maps.index import RADIUS, PlaceIndex
     from netvlad.maps.opening import moved_root
     from netvlad.maps.remote import fetch
     from netvlad.places.io.readers import names_folder
-    from netvlad.pretrained.zoo import DEFAULT, is_saved, load
+    from netvlad.pretrained.zoo import is_saved, load
     from netvlad.runtime.artifacts import read_card
 
     folder = fetch(out)

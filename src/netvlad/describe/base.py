@@ -22,7 +22,6 @@ from netvlad.runtime.artifacts import FILE, Card, digest, read_arrays, read_card
 from netvlad.runtime.hugging_face import upload_folder
 from netvlad.types import Array, FloatArray, ImageLike, Method, Parts
 
-LONGEST_SIDE = 640  # pixels; Pittsburgh and Tokyo 24/7 cut-outs are 640x480
 # pixels of one forward pass, so that VGG-16 at 640x480 fits a small machine
 PIXELS_AT_ONCE = {"cpu": 1 << 21, "cuda": 1 << 24}
 

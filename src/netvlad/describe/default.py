@@ -11,18 +11,16 @@ from importlib.resources import as_file, files
 import torch
 
 from netvlad.describe.backbone import load_backbone
-from netvlad.describe.base import LONGEST_SIDE
+from netvlad.describe.names import DEFAULT as NAME
+from netvlad.describe.names import DEFAULT_BACKBONE as BACKBONE
+from netvlad.describe.names import DEFAULT_DIM as DIM
+from netvlad.describe.names import LONGEST_SIDE
 from netvlad.describe.network import NetworkDescriber
 from netvlad.describe.wccn import WCCN
 from netvlad.errors import ModelError
 from netvlad.runtime.artifacts import read_artifact
-from netvlad.types import Describer
 
-NAME: str = "default"
-BACKBONE: str = "tf_efficientnet_lite0"
 POOLING = "netvlad"
-DIM = 512
-PROJECTION = "projection_photos"  # entry of `fitted_on`
 LOCAL = "local_normalisation"  # kind of the packaged artifact
 
 
@@ -51,15 +49,6 @@ class DefaultNetVLAD(NetworkDescriber):
     def dim(self) -> int:
         """Length of a vector; before the first fit, the length that vectors will have."""
         return super().dim if super().ready else self.compact
-
-
-def outgrown(model: Describer, photos: int) -> int:
-    """Number of photos that a default model was fitted on, where a map of it holds four times as many; else 0.
-
-    Its projection knows the directions in which the first photos differ, and finds less among many others.
-    """
-    fitted = model.fitted_on.get(PROJECTION, 0) if isinstance(model, NetworkDescriber) else 0
-    return int(fitted) if fitted < DIM and photos >= 4 * fitted else 0
 
 
 def packaged_normalisation(dim: int) -> WCCN:

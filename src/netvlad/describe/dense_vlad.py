@@ -15,8 +15,11 @@ import torch
 from scipy.sparse import csc_array
 from typing_extensions import Self
 
-from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
+from netvlad.describe.base import BaseDescriber
 from netvlad.describe.dense_vlad_parts import vlad_parts
+from netvlad.describe.names import DENSE_VLAD as NAME
+from netvlad.describe.names import DENSE_VLAD_2015 as AS_PUBLISHED
+from netvlad.describe.names import LONGEST_SIDE
 from netvlad.describe.soft_residuals import EPS
 from netvlad.describe.vlad import VLAD
 from netvlad.describe.wccn import WCCN
@@ -34,8 +37,6 @@ from netvlad.runtime.weights_folders import find_file
 from netvlad.types import Array, FloatArray, ImageLike, Method, Parts
 
 CLUSTERS = 128
-NAME = "densevlad"
-AS_PUBLISHED = "densevlad-2015"  # with SIFT in bytes
 
 
 @register_artifact("densevlad")

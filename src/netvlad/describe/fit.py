@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from netvlad.describe.default import PROJECTION, DefaultNetVLAD
+from netvlad.describe.default import DefaultNetVLAD
 from netvlad.describe.method import TRAINED
+from netvlad.describe.names import PROJECTION
 from netvlad.describe.stream import decode_for, describe_all
 from netvlad.describe.vlad import kmeans
 from netvlad.describe.whitening import fit_projection, fit_whitening

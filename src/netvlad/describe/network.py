@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from netvlad.describe.backbone import Backbone
-from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, same_size
+from netvlad.describe.base import BaseDescriber, same_size
 from netvlad.describe.method import BACKBONES, POOLINGS, is_trained
+from netvlad.describe.names import LONGEST_SIDE
 from netvlad.describe.pooling import CentredPooling, SeparablePooling, defined_locations, make_pooling
 from netvlad.describe.vlad import Pooling
 from netvlad.describe.wccn import WCCN

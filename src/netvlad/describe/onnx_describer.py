@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from typing_extensions import Self
 
 from netvlad.errors import ImageError, ModelError, first_line
 from netvlad.images.read import read_image
+from netvlad.runtime.artifacts import read_card, read_file, write_file
 from netvlad.runtime.files import refuse_irregular, sha256
 from netvlad.types import FloatArray, ImageLike
 
 SETTINGS = "netvlad"  # entry of the file's metadata
 FORMAT = 1
+KIND = "onnx"  # of a saved folder
 PIXELS, VECTORS = "pixels", "vectors"  # input (n, H, W, 3) uint8 RGB and output (n, dim) float32 of the network
 
 
@@ -39,6 +42,7 @@ class OnnxDescriber:
         self.name, self.dim = str(settings["name"]), int(settings["dim"])
         self.resize: int | None = settings["resize"]
         self.smallest = int(settings["smallest"])
+        self.architecture = settings
 
     def describe(self, images: Sequence[ImageLike]) -> FloatArray:
         """Describe images one by one, so that no vector depends on the others: (N, dim) float32.
@@ -53,6 +57,16 @@ class OnnxDescriber:
                 raise ImageError(f"is too small ({width}x{height}; at least {self.smallest} pixels a side)")
             out[row] = self._session.run([VECTORS], {PIXELS: pixels[None]})[0][0]
         return out
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Copy the file as model.onnx and write card.json beside it, as a map keeps them."""
+        facts = {"name": self.name, "dim": self.dim, "architecture": self.architecture}
+        return write_file(folder, "model.onnx", self.file, kind=KIND, facts=facts)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote. Raises ModelError where files are missing or broken, or do not fit each other."""
+        return cls(read_file(folder, read_card(folder, error=ModelError, kinds=[KIND]), error=ModelError))
 
 
 def _session(file: Path) -> Any:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from netvlad.describe.default import PROJECTION
+from netvlad.describe.names import PROJECTION
 from netvlad.describe.network import NetworkDescriber
 from netvlad.maps.index import PlaceIndex
 from netvlad.places import Places

@@ -89,7 +89,7 @@ def open_model(folder: Path, manifest: Manifest, *, trust_code: bool) -> Describ
 
     trust_code: as in `netvlad.load`.
     """
-    from netvlad.pretrained.zoo import load_folder
+    from netvlad.pretrained.zoo import load_folder  # which imports torch for networks of torch alone
 
     model = load_folder(folder / "model", trust_code=trust_code)
     if model.identity != manifest.identity:

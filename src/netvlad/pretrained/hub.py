@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netvlad.describe.base import LONGEST_SIDE, BaseDescriber, arrays_of, same_size
+from netvlad.describe.base import BaseDescriber, arrays_of, same_size
+from netvlad.describe.names import LONGEST_SIDE
 from netvlad.errors import ModelError
 from netvlad.images.read import read_image
 from netvlad.pretrained.catalogue import HUBS, IMAGENET, Hub

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from netvlad.describe.base import LONGEST_SIDE
+from netvlad.describe.names import LONGEST_SIDE
 from netvlad.describe.whitening import Whitening
 from netvlad.errors import ModelError
 from netvlad.pretrained.matconvnet_layers import BACKBONE_TYPES, Layer, backbone_layers, four, is_l2, list_layers

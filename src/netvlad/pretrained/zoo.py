@@ -1,4 +1,4 @@
-"""Models by name."""
+"""Models by name. torch is imported for models that need it, and for an ONNX network it is not."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ import inspect
 import os
 from pathlib import Path
 
-from netvlad.describe import default, dense_vlad
-from netvlad.describe.backbone import load_backbone
-from netvlad.describe.base import LONGEST_SIDE, BaseDescriber
-from netvlad.describe.network import NetworkDescriber
+from netvlad.describe.names import DEFAULT, DEFAULT_BACKBONE, DENSE_VLAD, DENSE_VLAD_2015, LONGEST_SIDE
+from netvlad.describe.onnx_describer import KIND as ONNX
 from netvlad.describe.onnx_describer import OnnxDescriber
 from netvlad.describe.weight_files import works_anyway
 from netvlad.errors import ModelError
 from netvlad.pretrained.backbones import BACKBONES
 from netvlad.pretrained.catalogue import HUBS, NETWORKS
-from netvlad.pretrained.hub import HubDescriber, load_hub
-from netvlad.pretrained.networks import load_network
 from netvlad.registry import artifacts, models, poolings
 from netvlad.runtime.artifacts import FORMAT, read_card
 from netvlad.runtime.hugging_face import PREFIX, fetch_artifact
 from netvlad.types import Describer
 
-DEFAULT = default.NAME
-TRAINABLE = f"{default.BACKBONE}-netvlad"  # what is trained where no model is named
-DENSE_VLAD = dense_vlad.NAME
-DENSE_VLADS = (DENSE_VLAD, dense_vlad.AS_PUBLISHED)  # the models without a backbone
+TRAINABLE = f"{DEFAULT_BACKBONE}-netvlad"  # what is trained where no model is named
+DENSE_VLADS = (DENSE_VLAD, DENSE_VLAD_2015)  # the models without a backbone
 NETWORK_CLUSTERS = 64
 
 
@@ -57,7 +51,12 @@ def load(
     Raises ModelError: unknown name, no weights, a folder that does not fit.
     """
     model = _load(name, clusters, stage, resize, dim, trust_code)
-    if not dim or isinstance(model, default.DefaultNetVLAD):
+    if not dim:
+        return model
+    from netvlad.describe.base import BaseDescriber
+    from netvlad.describe.default import DefaultNetVLAD
+
+    if isinstance(model, DefaultNetVLAD):
         return model
     if not isinstance(model, BaseDescriber):
         raise ModelError(f"{name} cannot be cropped to its first {dim} numbers")
@@ -78,11 +77,18 @@ def _load(
         return OnnxDescriber(name)
     if is_saved(name):
         return load_folder(_local(os.fspath(name)), trust_code=trust_code)
+    from netvlad.describe.backbone import load_backbone
+    from netvlad.describe.default import DefaultNetVLAD
+    from netvlad.describe.dense_vlad import load_dense_vlad
+    from netvlad.describe.network import NetworkDescriber
+    from netvlad.pretrained.hub import load_hub
+    from netvlad.pretrained.networks import load_network
+
     name = os.fspath(name)
     if name == DEFAULT:
         if stage:
             raise ModelError(f"{name} is cropped where its normalisation belongs: leave the stage out")
-        return default.DefaultNetVLAD(dim, clusters=clusters or NETWORK_CLUSTERS, resize=resize)
+        return DefaultNetVLAD(dim, clusters=clusters or NETWORK_CLUSTERS, resize=resize)
     hub = name.partition(":")[0] in HUBS
     if hub or name in NETWORKS:
         if clusters or stage:
@@ -95,15 +101,17 @@ def _load(
     if name in DENSE_VLADS:
         if stage:
             raise ModelError(f"{name} has no backbone that could be cropped at {stage!r}: leave the stage out")
-        return dense_vlad.load_dense_vlad(name, clusters=clusters, resize=resize)
+        return load_dense_vlad(name, clusters=clusters, resize=resize)
     backbone, pooling = split_name(name)
     clusters = NETWORK_CLUSTERS if clusters is None else clusters
     return NetworkDescriber(load_backbone(backbone, stage), pooling, clusters=clusters, resize=resize, name=name)
 
 
 def is_saved(name: str | os.PathLike[str]) -> bool:
-    """Whether a name stands for a saved model: a folder, or one on the Hugging Face hub."""
-    return os.fspath(name).startswith(PREFIX) or (Path(name) / "card.json").is_file()
+    """Whether a name stands for a saved model: a folder, an ONNX network, or one on the Hugging Face hub."""
+    return (
+        os.fspath(name).startswith(PREFIX) or os.fspath(name).endswith(".onnx") or (Path(name) / "card.json").is_file()
+    )
 
 
 def _local(name: str) -> Path:
@@ -129,13 +137,18 @@ def _load_registered(name: str, clusters: int | None, stage: str | None, resize:
     return model
 
 
-def load_folder(folder: str | os.PathLike[str], *, trust_code: bool = False) -> BaseDescriber:
+def load_folder(folder: str | os.PathLike[str], *, trust_code: bool = False) -> Describer:
     """Read a saved model. Raises ModelError where the folder holds none, or one that this version cannot read.
 
     trust_code: whether it may run code of the repository that its card names. Without, such a model is refused.
     """
     card = read_card(folder, error=ModelError)
     kind, version = card["kind"], card["format"]
+    if kind == ONNX:  # before `artifacts`, whose other kinds need torch
+        return OnnxDescriber.load(folder)
+    from netvlad.describe.base import BaseDescriber
+    from netvlad.pretrained.hub import HubDescriber
+
     if version != FORMAT or kind not in artifacts:
         known = f"this version reads format {FORMAT} of {', '.join(artifacts)}"
         raise ModelError(f"a model of kind {kind!r}, format {version!r}; {known}", path=folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -68,6 +69,19 @@ def write_versioned(
     return folder
 
 
+def write_file(folder: str | os.PathLike[str], name: str, source: Path, *, kind: str, facts: Card) -> Path:
+    """Copy a file that is no safetensors into the folder as `name`, then write card.json with its SHA-256.
+
+    Each file is replaced in one step, as by `write_in_place`.
+    """
+    folder = Path(folder)
+    with atomic(folder / name) as temporary:
+        shutil.copyfile(source, temporary)
+        checksum = sha256(temporary)
+    _write_card(folder, {"format": FORMAT, "kind": kind, **facts, "file": name, "checksum": checksum})
+    return folder
+
+
 def read_artifact(
     folder: str | os.PathLike[str], *, kind: str, error: type[NetvladError]
 ) -> tuple[dict[str, Array], Card]:
@@ -84,7 +98,10 @@ def read_artifact_checksum(folder: str | os.PathLike[str], *, error: type[Netvla
     card = read_card(folder, error=error)
     if "checksum" not in card:
         return None
-    read_arrays(folder, card, error=error)
+    if str(card.get("file", FILE)).endswith(".safetensors"):
+        read_arrays(folder, card, error=error)
+    else:
+        read_file(folder, card, error=error)
     return str(card["checksum"])
 
 
@@ -122,6 +139,21 @@ def read_arrays(folder: str | os.PathLike[str], card: Card, *, error: type[Netvl
     if found != expected:
         raise error("is not the file that card.json describes (checksum differs); copy both again", path=file)
     return arrays
+
+
+def read_file(folder: str | os.PathLike[str], card: Card, *, error: type[NetvladError]) -> Path:
+    """The file that `write_file` copied. Raises `error` where it cannot be read or is not that of the checksum."""
+    try:
+        file, expected = Path(folder) / Path(str(card["file"])).name, card["checksum"]
+    except KeyError as e:
+        raise error(f"lacks an entry ({e})", path=Path(folder) / "card.json") from e
+    try:
+        found = sha256(file)
+    except OSError as e:
+        raise error(f"cannot be read ({first_line(e)})", path=file) from e
+    if found != expected:
+        raise error("is not the file that card.json describes (checksum differs); copy both again", path=file)
+    return file
 
 
 def digest(architecture: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
