@@ -45,9 +45,20 @@ def test_absent_photos_are_counted_and_the_first_five_named(known, tmp_path):
 
 
 def test_counts_are_told_but_do_not_keep_from_reading(known, tmp_path):
-    other = replace(known, database=10, queries=None)
+    other = replace(known, database=10, queries=None, images=12)
     assert other.check(tmp_path) == ["9 database photos are listed where the published set has 10"]
     assert len(other.read(tmp_path).queries) == 2
+
+
+def test_approximate_counts_refuse_only_what_is_far_off(known, tmp_path):
+    assert known.counted
+    some = replace(known, database=None, images=20)
+    assert not some.counted
+    assert some.check(tmp_path) == []
+    for images in (23, 5):
+        assert replace(some, images=images).check(tmp_path) == [
+            f"11 photos are listed where the published set has about {images}"
+        ]
 
 
 def test_no_folder(known, tmp_path):

@@ -48,7 +48,10 @@ def test_read(tmp_path, touch, write_struct):
     stamped = {"dbTimeStamp": np.array([[200911.0, 201305.0, 201305.0]]), "qTimeStamp": np.array([[200911.0]])}
     write_struct(tmp_path / "datasets/tokyoTM_val.mat", "7.3", fields | stamped)
     split = benchmark("tokyo-tm-val").read(tmp_path)
-    assert benchmark("tokyo-tm-val").check(tmp_path) == []
+    assert benchmark("tokyo-tm-val").check(tmp_path) == [
+        "3 database photos are listed where the published set has 49056",
+        "1 query photos are listed where the published set has 7186",
+    ]
     assert split.queries.path[0] == split.database.path[0] == str(tmp_path / "images/a/1.png")
     assert (dates(split.database) != dates(split.queries)[0]).tolist() == [False, True, True]
     assert benchmark("tokyo-tm-val").protocol.other_dates

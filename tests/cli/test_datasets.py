@@ -27,7 +27,7 @@ def test_list(netvlad):
     listed = [line.split()[0] for line in ran.out.splitlines() if line.strip()]
     assert [name for name in listed if name in list_benchmarks()] == list_benchmarks()
     line = next(line for line in ran.out.splitlines() if "sf-xl-small-val" in line)
-    assert [piece.strip() for piece in line.split("  ") if piece.strip()][2:4] == ["16,000", "0.8"]
+    assert [piece.strip() for piece in line.split("  ") if piece.strip()][2:4] == ["15,998", "0.8"]
 
 
 @pytest.mark.usefixtures("gardens")
@@ -105,7 +105,25 @@ def test_check_of_what_is_there(netvlad, tmp_path):
         name = "@0544388.51@4172758.25@10@S@037.70098@-122.49646@p@@@@@@@@.jpg"
         (tmp_path / "images" / "val" / folder / name).touch()
     ran = netvlad("datasets", "check", "at-named-val", "--root", tmp_path)
-    assert (ran.code, ran.out, ran.err) == (0, "at-named-val: as published\n", "")
+    said = "at-named-val: no problem found; how many photos the published set has is not known\n"
+    assert (ran.code, ran.out, ran.err) == (0, said, "")
+
+
+def test_one_photo_is_no_sf_xl(netvlad, tmp_path):
+    for folder in ("database", "queries", "queries_v1"):
+        (tmp_path / "processed" / "val" / folder).mkdir(parents=True)
+        (tmp_path / "processed" / "test" / folder).mkdir(parents=True)
+        name = "@0544388.51@4172758.25@10@S@037.70098@-122.49646@p@@@@@@@@.jpg"
+        (tmp_path / "processed" / "val" / folder / name).touch()
+        (tmp_path / "processed" / "test" / folder / name).touch()
+    for benchmark, said in {
+        "sf-xl-val": "1 database photos are listed where the published set has 8015",
+        "sf-xl-test-v1": "2 photos are listed where the published set has about 2,801,000",
+    }.items():
+        ran = netvlad("datasets", "check", benchmark, "--root", tmp_path)
+        assert ran.code == 1
+        assert "as published" not in ran.out
+        assert said in ran.out
 
 
 def test_export(netvlad, refused, holidays, tmp_path):

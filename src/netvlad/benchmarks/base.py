@@ -87,7 +87,11 @@ class Benchmark:
         return {name: of_it for name, of_it in found.items() if of_it.any() and not of_it.all()}
 
     def check(self, root: str | os.PathLike[str]) -> list[str]:
-        """Problems of folder `root`, a line each: what is missing or misplaced. None if it is as published."""
+        """Problems of folder `root`, a line each: what is missing or misplaced.
+
+        Without any it is as published where the set is `counted`; otherwise photos that no list names may be missing,
+        and only a set of less than half or more than twice the approximate size is a problem.
+        """
         try:
             split = self._lists(root)
         except PlacesError as error:
@@ -98,7 +102,15 @@ class Benchmark:
             for which, (places, published) in sets.items()
             if published not in (None, len(places))
         ]
+        listed = len(split.database) + len(split.queries)
+        if not self.counted and self.images and not self.images / 2 <= listed <= self.images * 2:
+            counts.append(f"{listed} photos are listed where the published set has about {self.images:,}")
         return _absent(split, Path(root)) + counts
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is known exactly how many photos the published set has."""
+        return self.database is not None and (self.queries is not None or self.kind == "train")
 
     def read(self, root: str | os.PathLike[str]) -> Split:
         """Read the benchmark in folder `root`.

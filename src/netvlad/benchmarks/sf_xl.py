@@ -51,11 +51,12 @@ def _make(name: str, title: str, version: str, split: str, folder: str | None, i
     )
 
 
+_VAL: dict[str, Any] = {"database": 8015, "queries": 7983, "gigabytes": 0.8}  # the same photos in both versions
 _TESTS = {"v1": 1000, "v2": 598, "night": 466, "occlusion": 76}
 
 ALL = (
     _make("sf-xl-train", "SF-XL, train", "processed", "train", None, 5_600_000, gigabytes=242.0),
-    _make("sf-xl-val", "SF-XL, val", "processed", "val", "queries", 16_000, gigabytes=0.8),
+    _make("sf-xl-val", "SF-XL, val", "processed", "val", "queries", 15_998, **_VAL),
     *(
         _make(
             f"sf-xl-test-{test}",
@@ -70,8 +71,16 @@ ALL = (
         for test, n in _TESTS.items()
     ),
     _make("sf-xl-small-train", "SF-XL small, train", "small", "train", None, 60_000, gigabytes=2.8),
-    _make("sf-xl-small-val", "SF-XL small, val", "small", "val", "queries", 16_000, gigabytes=0.8),
+    _make("sf-xl-small-val", "SF-XL small, val", "small", "val", "queries", 15_998, **_VAL),
     _make(
-        "sf-xl-small-test", "SF-XL small, test v1", "small", "test", "queries_v1", 28_000, queries=1000, gigabytes=1.4
+        "sf-xl-small-test",
+        "SF-XL small, test v1",
+        "small",
+        "test",
+        "queries_v1",
+        28_191,
+        database=27_191,
+        queries=1000,
+        gigabytes=1.4,
     ),
 )

@@ -74,12 +74,14 @@ ALL = tuple(
         name=f"tokyo-tm-{split}",
         title=f"Tokyo Time Machine, {split}: the same spots over the years",
         reader=partial(read, split=split),
-        images=images,
+        images=database,  # the queries are photos of the database
+        database=database,
+        queries=queries,
         licence="research only, on request (Google Street View)",
         source="https://www.di.ens.fr/willow/research/netvlad/",
         how="photos: ask the authors of NetVLAD by e-mail; splits: netvlad_v100_datasets.tar.gz on the project page",
         layout=LAYOUT.format(split=split),
         protocol=replace(STANDARD, other_dates=True),
     )
-    for split, images in (("train", 49_104), ("val", 49_056))
+    for split, database, queries in (("train", 49_104, None), ("val", 49_056, 7_186))
 )

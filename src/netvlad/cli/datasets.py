@@ -64,7 +64,7 @@ def check(name: Name, root: Root) -> None:
     for one in family(name):
         problems = one.check(root)
         good &= not problems
-        print(f"{one.name}: {'as published' if not problems else ''}".rstrip())
+        print(f"{one.name}: {'' if problems else _verdict(one)}".rstrip())
         for problem in problems:
             print(f"  {problem}")
     if not good:
@@ -95,6 +95,14 @@ def export(
 
     for path in write(benchmark(name).read(root), to):
         say(f"wrote {path}")
+
+
+def _verdict(one: Benchmark) -> str:
+    """What can be said of a folder without problems: "as published" only where its photos could be counted."""
+    if one.counted:
+        return "as published"
+    about = f" exactly (about {one.images:,})" if one.images else ""
+    return f"no problem found; how many photos the published set has is not known{about}"
 
 
 def _size(one: Benchmark) -> str:
