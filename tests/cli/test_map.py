@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from io import StringIO
+
 AREA = ("--bbox", "2.3,48.8,2.4,48.9")
 
 
@@ -22,11 +24,15 @@ def test_fetch_refuses_an_empty_area_and_other_sources(netvlad, panoramax, tmp_p
     assert not (tmp_path / "a").exists()
 
 
-def test_build_and_update_make_a_map_that_is_asked(netvlad, panoramax, tmp_path):
+def test_build_and_update_make_a_map_that_is_asked(netvlad, panoramax, tmp_path, monkeypatch):
     for i in range(2):
         panoramax.add(f"p{i}", 48.81 + i / 1000, fov=70)
     town, model = tmp_path / "town.vpr", ("--model", "test_resnet-max", "--workers", 0)
-    ran = netvlad("map", "build", *AREA, "--url", panoramax.url, "--out", town, *model, "--yes")
+    build = ("map", "build", *AREA, "--url", panoramax.url, "--out", town, *model)
+    monkeypatch.setattr("sys.stdin", StringIO("n\n"))
+    assert netvlad(*build).code == 130
+    assert not town.exists()
+    ran = netvlad(*build, "--yes")
     assert ran.code == 0, ran.err
     panoramax.withdraw("p0")
     panoramax.add("p2", 48.83, fov=70)

@@ -120,3 +120,13 @@ def test_the_size_of_the_original_is_known(panoramax):
     panoramax.add("a", **{"original_file:size": 4321})
     assert picture_of(panoramax.items["a"], panoramax.url, "hd").size == 4321
     assert picture_of(panoramax.items["a"], panoramax.url, "sd").size == 0
+
+
+@pytest.mark.parametrize(
+    ("stated", "read"),
+    [("2023-05-01T12:00:00.123+02:00", "2023-05-01T10:00:00Z"), ("2023-05-01T10:00:00Z", "2023-05-01T10:00:00Z")]
+    + [("yesterday", ""), ("", "")],
+)
+def test_times_are_read_as_utc(panoramax, stated, read):
+    panoramax.add("a", time=stated)
+    assert picture_of(panoramax.items["a"], panoramax.url, "sd").time == read

@@ -127,7 +127,7 @@ def _make(
 ) -> None:
     from netvlad.cli.common import say, tell, tell_unreadable
     from netvlad.cli.index import open_or_create, tell_changes
-    from netvlad.imagery.building import index_views, picture_folder, views_of, write_request
+    from netvlad.imagery.building import check_request, index_views, picture_folder, views_of, write_request
     from netvlad.imagery.sources import open_source
     from netvlad.maps.asked import parse_where
 
@@ -136,11 +136,11 @@ def _make(
     where = parse_where(*(text or None for text in asked))
     reader = open_source(request.source, request.url or None, asset=request.quality)
     with reader.web:
-        if not dry_run:
-            write_request(out, request)
+        check_request(out, request)
         got = ask_and_fetch(reader, where, folder, request.thin, yes, dry_run)
     if got is None:
         return
+    write_request(out, request)
     tell_fetched(got, folder)
     views = views_of(folder, got.pictures, request.layout, workers=workers)
     tell(f"{counted(len(views.skipped), 'picture was', 'pictures were')} left out", [str(s) for s in views.skipped])

@@ -46,17 +46,22 @@ class Request:
     folder: str
 
 
-def write_request(map_folder: Path, request: Request) -> None:
-    """Record in a map what it is made of. Raises PlaceIndexError for a map that is made of something else."""
+def check_request(map_folder: Path, request: Request) -> None:
+    """Raise PlaceIndexError for a map that is made of something else."""
     if (map_folder / FILE).exists():
         if read_request(map_folder) != request:
             reason = "was built for another area or in another way: `netvlad map update` follows that, or choose "
             raise PlaceIndexError(f"{reason}another name", path=map_folder)
-        return
-    if (map_folder / "manifest.json").exists():
+    elif (map_folder / "manifest.json").exists():
         raise PlaceIndexError("is a map of other photos: choose another name", path=map_folder)
-    map_folder.mkdir(parents=True, exist_ok=True)
-    write_sealed(map_folder / FILE, asdict(request))
+
+
+def write_request(map_folder: Path, request: Request) -> None:
+    """Record in a map what it is made of. Raises PlaceIndexError as `check_request`."""
+    check_request(map_folder, request)
+    if not (map_folder / FILE).exists():
+        map_folder.mkdir(parents=True, exist_ok=True)
+        write_sealed(map_folder / FILE, asdict(request))
 
 
 def read_request(map_folder: Path) -> Request:

@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from netvlad.errors import NetvladError
 from netvlad.imagery.area import Box, boxes_of, quarters
 from netvlad.imagery.picture import Picture, is_plain
 from netvlad.imagery.web import Web
 from netvlad.maps.where import Where
+from netvlad.places.values import times
 
 URL = "https://api.panoramax.xyz"  # the catalogue of all instances
 LIMIT = 1000  # pictures of an answer; a server allows up to 10,000
@@ -118,7 +121,7 @@ def picture_of(item: Mapping[str, Any], service: str, asset: str) -> Picture:
         lat=lat,
         lon=lon,
         heading=_angle(facts.get("view:azimuth")),
-        time=str(facts.get("datetime") or ""),
+        time=_utc(str(facts.get("datetime") or "")),
         fov=_angle((facts.get("pers:interior_orientation") or {}).get("field_of_view"), whole=True),
         licence=licence,
         credit=", ".join(_distinct([str(facts.get("geovisio:producer") or ""), *map(str, producers)])),
@@ -130,6 +133,12 @@ def picture_of(item: Mapping[str, Any], service: str, asset: str) -> Picture:
 
 def _distinct(names: Iterable[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name]
+
+
+def _utc(text: str) -> str:
+    """A time as ISO 8601 in UTC, "" for one that cannot be read. Servers write it with an offset."""
+    moment, _, bad = times([text])
+    return "" if bad or np.isnat(moment[0]) else f"{moment[0]}Z"
 
 
 def _angle(value: Any, whole: bool = False) -> float:
