@@ -17,6 +17,7 @@ from netvlad.places.values import times
 
 URL = "https://api.panoramax.xyz"  # the catalogue of all instances
 LIMIT = 1000  # pictures of an answer; a server allows up to 10,000
+ASSETS = ("sd", "hd")
 IDS = 100  # asked for at once
 SMALLEST = 1e-5  # degrees: about a metre
 
@@ -25,12 +26,14 @@ class Panoramax:
     """A reader of one Panoramax service.
 
     asset: which file of a picture, "sd" (2048 pixels wide) or "hd" (as it was taken). left_out: reason -> how many
-    pictures the last search could not use.
+    pictures the last search could not use. Raises NetvladError for another asset.
     """
 
     name = "panoramax"
 
     def __init__(self, web: Web, *, asset: str = "sd", limit: int = LIMIT) -> None:
+        if asset not in ASSETS:
+            raise NetvladError(f"no pictures are called {asset!r}; choose sd or hd")
         self.web, self.asset, self.limit = web, asset, limit
         self.left_out: dict[str, int] = {}
 

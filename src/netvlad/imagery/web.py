@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from netvlad import __version__
 from netvlad.errors import ImageError, NetvladError, first_line
 from netvlad.runtime.files import atomic
 
 if TYPE_CHECKING:
     import httpx2
 
-AGENT = "netvlad/0.2.0 (visual place recognition; keeps pictures under their licence)"
+AGENT = f"netvlad/{__version__} (visual place recognition; keeps pictures under their licence)"
 AT_ONCE = 2  # requests in flight
 TRIES = 6
 HOPS = 5  # redirects that are followed
