@@ -30,6 +30,7 @@ COLUMNS: dict[str, type[str] | type[float] | type[int]] = {
     "match": str,
     "distance": float,
     "inliers": int,
+    "credit": str,
     "error": str,
 }
 
@@ -66,6 +67,8 @@ def _row(answer: Answer, folder: Path, searched: str) -> dict[str, Value]:
     own |= {name: best.get(name) for name in ("utm", "heading", "distance", "inliers")}
     own |= {"photo": below(answer["photo"], folder), "map": answer.get("map", searched) or None}
     own["match"] = best.get("path")
+    credit = best.get("credit")
+    own["credit"] = f"{credit['credit'] or 'nobody named'}, {credit['licence']}, {credit['link']}" if credit else None
     return {name: as_text(value) if isinstance(value, str) else value for name, value in own.items()}
 
 

@@ -12,7 +12,19 @@ from netvlad.export.found.table import Found, Value
 NAMESPACE = "urn:x-netvlad:answer:1.0:"  # of what neither GPX nor XMP has a name for
 
 _NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_TOLD = ("radius", "confidence", "absent", "verdict", "place", "heading", "map", "match", "distance", "inliers")
+_TOLD = (
+    "radius",
+    "confidence",
+    "absent",
+    "verdict",
+    "place",
+    "heading",
+    "map",
+    "match",
+    "distance",
+    "inliers",
+    "credit",
+)
 
 
 def write_gpx(found: Found, file: Path) -> None:
