@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from netvlad.benchmarks import benchmark
@@ -27,6 +28,13 @@ def test_ten_frames_along_the_list_of_clean_ones(raw):
     assert not split.database.located.any()
     assert split.database.place[3] == "00003"
     assert (known.protocol.frames, known.protocol.radius, known.queries) == (10, None, 27_592)
+
+
+def test_seven_frames_as_patch_netvlads_code(raw):
+    known = benchmark("nordland-summer-winter-7frames")
+    assert known.protocol.frames == 7
+    for i, rows in enumerate(known.read(raw).positives):  # frame i lies at (i, i), the radius is 10
+        assert rows.tolist() == [j for j in range(25) if np.hypot(i - j, i - j) <= 10]
 
 
 def test_the_other_direction_takes_every_tenth_frame(raw):

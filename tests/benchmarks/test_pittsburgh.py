@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from netvlad.benchmarks import benchmark
+from netvlad.benchmarks.dbstruct import read_struct
 from netvlad.errors import PlacesError
 from netvlad.places import radius_neighbors
 
@@ -37,6 +38,11 @@ def tree(tmp_path, touch, write_struct):
         {"version": "7.3"},
         {"struct": "pitts30k_test.mat", "images": "", "queries": "queries/"},  # the archives as they unpack
         {"which": ""},
+        {
+            "struct": "raw/pitts30k_test.mat",  # OpenIBL
+            "images": "raw/Pittsburgh/images/",
+            "queries": "raw/Pittsburgh/queries/",
+        },
     ],
 )
 def test_the_authors_layout(tree, layout):
@@ -72,10 +78,25 @@ def test_check_tells_all_that_is_absent_at_once(tree):
     assert str(error.value) == "pitts30k-test: " + "; ".join(absent)
 
 
+def test_the_authors_own_list(protocols, tmp_path):
+    (tmp_path / "pitts30k_test.mat").symlink_to(protocols / "dbstruct" / "pitts30k_test.mat")
+    struct = read_struct(tmp_path / "pitts30k_test.mat")
+    (tmp_path / "photo.jpg").touch()
+    for folder, names in (("images", struct.database), ("queries_real", struct.queries)):
+        for below in {name.partition("/")[0] for name in names}:
+            (tmp_path / folder / below).mkdir(parents=True)
+        for name in names:
+            (tmp_path / folder / name).hardlink_to(tmp_path / "photo.jpg")
+    assert benchmark("pitts30k-test").check(tmp_path) == []
+    (tmp_path / "images" / struct.database[0]).unlink()
+    assert benchmark("pitts30k-test").check(tmp_path)[0].startswith("1 of 10000 database photos are absent")
+
+
 def test_files_that_are_not_there(tree, tmp_path):
     name = "pitts30k_val.mat"
     root = tree()
-    assert benchmark("pitts30k-val").check(root) == [f"{root}: holds neither datasets/{name} nor {name} nor images/val"]
+    (line,) = benchmark("pitts30k-val").check(root)
+    assert line == f"{root}: holds neither datasets/{name} nor {name} nor raw/{name} nor images/val"
     (root / "datasets" / "pitts30k_test.mat").rename(root / name)
     (line,) = benchmark("pitts30k-val").check(root)
     assert line == f"{root / name}: is the split 'test'; its name says 'val'"

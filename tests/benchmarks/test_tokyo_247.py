@@ -31,7 +31,14 @@ def tree(tmp_path, touch, write_struct):
 
 
 @pytest.mark.parametrize(
-    "layout", [{}, {"images": "", "suffix": ".jpg"}, {"images": "tokyo247/", "queries": "247query_subset_v2/"}]
+    "layout",
+    [
+        {},
+        {"images": "", "suffix": ".jpg"},
+        {"images": "tokyo247/", "queries": "247query_subset_v2/"},
+        {"images": "database_gsv_vga/", "queries": "247query_v3/"},
+        {"images": "raw/tokyo247/images/", "queries": "raw/tokyo247/query/"},  # OpenIBL
+    ],
 )
 def test_the_authors_layout(tree, layout):
     root = tree(**layout)

@@ -20,15 +20,18 @@ ZONE = 32617  # 17 N, which the structs do not state
 def read(root: Path, size: str, split: str) -> Split:
     """Read the authors' layout, or that of the field's downloader if their .mat file is missing."""
     name = f"pitts{size}_{split}.mat"
-    path = one_of(root, f"datasets/{name}", name, f"images/{split}")
+    path = one_of(root, f"datasets/{name}", name, f"raw/{name}", f"images/{split}")
     if path.is_dir():
         return utm_filenames.read(root, split)
     struct = read_struct(path)
     if struct.which not in ("", split):
         raise PlacesError(f"is the split {struct.which!r}; its name says {split!r}", path=path)
+    below = ("", "raw/Pittsburgh/", "Pittsburgh/")  # OpenIBL's examples/data/pitts, or its raw/
+    photos = [f"{folder}images" for folder in below]
+    asked = [f"{folder}{name}" for folder in below for name in ("queries", "queries_real")]
     return Split(
-        _places(under(root, ("images", "."), struct.database, "database"), struct.database_utm),
-        _places(under(root, ("queries", "queries_real"), struct.queries, "query"), struct.queries_utm),
+        _places(under(root, (*photos, "."), struct.database, "database"), struct.database_utm),
+        _places(under(root, asked, struct.queries, "query"), struct.queries_utm),
     )
 
 
@@ -42,6 +45,8 @@ LAYOUT = """ROOT/
   datasets/pitts{size}_{split}.mat             (or directly in ROOT)
   images/000/000829_pitch1_yaw1.jpg ...        (or 000/ ... directly in ROOT)
   queries_real/000/000546_pitch1_yaw1.jpg ...  (or queries/)
+or, as OpenIBL has them in examples/data/pitts:
+  raw/pitts{size}_{split}.mat, raw/Pittsburgh/images/000/... and raw/Pittsburgh/queries/000/...
 or, as the field's downloader leaves it:
   images/{split}/database/@easting@northing@... and images/{split}/queries/@..."""
 

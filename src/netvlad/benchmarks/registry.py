@@ -15,6 +15,7 @@ from netvlad.benchmarks import (
     tokyo_247,
     tokyo_tm,
     utm_filenames,
+    vpr_bench,
 )
 from netvlad.benchmarks.base import Benchmark
 from netvlad.errors import PlacesError
@@ -29,6 +30,7 @@ for _one in (
     *gsv_cities.ALL,
     *sf_xl.ALL,
     *utm_filenames.ALL,
+    *vpr_bench.ALL,
     *oxford_paris.ALL,
     *revisited.ALL,
     *holidays.ALL,

@@ -25,7 +25,7 @@ _CONDITIONS = np.array(["night", "day", "sunset"], object)  # by the query's num
 
 def read(root: Path) -> Split:
     """Read the authors' layout, or that of the field's downloader if their .mat file is missing."""
-    path = one_of(root, "datasets/tokyo247.mat", "tokyo247.mat", "images/test")
+    path = one_of(root, "datasets/tokyo247.mat", "tokyo247.mat", "raw/tokyo247.mat", "images/test")
     if path.is_dir():
         return _downloaded(root)
     struct = read_struct(path)
@@ -33,8 +33,11 @@ def read(root: Path) -> Split:
         reason = f"{len(struct.database)} database photos are no multiple of {CUT_OUTS} cut-outs"
         raise PlacesError(reason, path=path)
     # the struct says .jpg; the published photos are .png
-    paths = under(root, ("images", ".", "tokyo247"), struct.database, "database", suffix=".png")
-    asked = under(root, ("query", "247query_subset_v2", "247query_v3", "."), struct.queries, "query")
+    below = ("", "tokyo247/", "raw/tokyo247/")  # the last: OpenIBL's examples/data/tokyo
+    photos = [f"{folder}{name}" for folder in below for name in ("images", "database_gsv_vga", ".")]
+    paths = under(root, photos, struct.database, "database", suffix=".png")
+    folders = [f"{folder}{name}" for folder in below for name in ("query", "247query_subset_v2", "247query_v3", ".")]
+    asked = under(root, folders, struct.queries, "query")
     rows = np.arange(len(paths)) // CUT_OUTS
     return Split(
         _places(paths, struct.database_utm, [f"{row:05d}" for row in rows]),
@@ -62,9 +65,11 @@ def _downloaded(root: Path) -> Split:
 
 
 LAYOUT = """ROOT/
-  datasets/tokyo247.mat                   (or directly in ROOT)
+  datasets/tokyo247.mat                   (or directly in ROOT, or in raw/)
   images/03814/.../..._012_0.png ...      (or 03814/ ... directly in ROOT, or tokyo247/03814/ ...; .jpg or .png)
+                                          (or database_gsv_vga/ in place of images/)
   query/00001.jpg ...                     (or 247query_subset_v2/, 247query_v3/)
+                                          (photos also in tokyo247/ or raw/tokyo247/, as OpenIBL has them)
 or, as the field's downloader leaves it, queries scaled down to 480 pixels:
   images/test/database/@easting@northing@... and images/test/queries/@..."""
 

@@ -20,13 +20,13 @@ from netvlad.types import Array
 
 def read(root: Path, split: str) -> Split:
     """Read the authors' layout. Database and queries are photos of one folder."""
-    path = one_of(root, f"datasets/tokyoTM_{split}.mat", f"tokyoTM_{split}.mat")
+    path = one_of(root, f"datasets/tokyoTM_{split}.mat", f"tokyoTM_{split}.mat", f"raw/tokyoTM_{split}.mat")
     struct = read_struct(path)
     if struct.database_stamps is None or struct.queries_stamps is None:
         raise PlacesError("dbStruct lacks the time stamps, by which a query's own date is left out", path=path)
 
     def places(names: list[str], utm: Array, stamps: Array, which: str) -> Places:
-        paths = under(root, ("images", "."), names, which, suffix=".png")
+        paths = under(root, ("images", ".", "raw/tokyoTM/images", "tokyoTM/images"), names, which, suffix=".png")
         return Places.build(path=paths, easting=utm[:, 0], northing=utm[:, 1], utm=ZONE, time=dates_of(stamps, path))
 
     return Split(
@@ -67,7 +67,9 @@ def _calendar(year: Array, month: Array, day: Array, path: Path) -> Array:
 
 LAYOUT = """ROOT/
   datasets/tokyoTM_{split}.mat    (or directly in ROOT)
-  images/...                      (or directly in ROOT; .jpg or .png)"""
+  images/...                      (or directly in ROOT; .jpg or .png)
+or, as OpenIBL has them in examples/data/tokyo:
+  raw/tokyoTM_{split}.mat and raw/tokyoTM/images/..."""
 
 ALL = tuple(
     Benchmark(

@@ -17,6 +17,7 @@ import numpy as np
 from netvlad.benchmarks.base import Benchmark, Split
 from netvlad.benchmarks.layout import one_of, read_text
 from netvlad.benchmarks.protocol import STANDARD
+from netvlad.benchmarks.vpr_bench import numbered
 from netvlad.errors import PlacesError
 from netvlad.places.io.exif import Shot
 from netvlad.places.io.filenames import parse_name
@@ -94,7 +95,13 @@ def read(
 
 
 def read_pairs(root: Path) -> Split:
-    """Read a set without positions: the true matches of a query are the database photos of its label."""
+    """Read a set without positions: the true matches of a query are the database photos of its label.
+
+    The label is the number of a photo in the layout of VPR-Bench, ref/ and query/.
+    """
+    if (root / "ref").is_dir():
+        database, queries = numbered(root / "ref"), numbered(root / "query")
+        return Split(database, queries, [np.flatnonzero(database.place == label) for label in queries.place])
     split = read(root, "test", reader=read_labels)
     positives = [np.flatnonzero(split.database.place == label) for label in split.queries.place]
     return Split(split.database, split.queries, positives)
@@ -131,7 +138,15 @@ _SVOX: dict[str, Any] = {
     "how": _RUN.format("download_svox.py"),
     "licence": "research only (Google Street View, Oxford RobotCar)",
 }
-_PAIRS: dict[str, Any] = {"reader": read_pairs, "protocol": replace(STANDARD, radius=None), "licence": "see the source"}
+OF_VPR_BENCH = """
+or, as VPR-Bench and GSV-Cities name pairs:
+  ref/0000000.jpg ... and query/0000000.jpg ..."""
+_PAIRS: dict[str, Any] = {
+    "reader": read_pairs,
+    "layout": LAYOUT.format(split="test", queries="queries") + OF_VPR_BENCH,
+    "protocol": replace(STANDARD, radius=None),
+    "licence": "see the source",
+}
 _WEATHERS = {"night": 823, "overcast": 872, "rain": 937, "snow": 870, "sun": 854}
 
 ALL = (
