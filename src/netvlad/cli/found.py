@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def _out(files: list[Path] | None) -> list[Path] | None:
-    from netvlad.export.found.write import check_found
-
     for file in files or ():
+        from netvlad.export.found.write import check_found  # slow, and wrong use is told without
+
         out_file(file)
         check_found(file)
     return files

@@ -65,12 +65,20 @@ def run(
 
     A region or a span of time leaves only the photos of the index there, and the confidence is that of a map of these.
     """
+    from netvlad.errors import NetvladError
+
+    if undo:
+        if photos or out or xmp or exif:
+            raise NetvladError("--undo takes back the last run as a whole: leave everything but --dry-run out")
+        undo_last(dry_run)
+        return
+    if not photos:
+        raise typer.BadParameter("say which photos", param_hint="PHOTOS")
     import json
     from dataclasses import replace
 
     from netvlad.cli.common import advise_xfeat, printable, say, tell, tell_unreadable, write_unreadable
     from netvlad.cli.video_track import locate_video
-    from netvlad.errors import NetvladError
     from netvlad.maps.asked import parse_where
     from netvlad.maps.camera_track import Track, camera_shots, follow_cameras
     from netvlad.maps.confidence import DEEP
@@ -82,13 +90,6 @@ def run(
     from netvlad.search.rerank import RerankOptions
     from netvlad.video.frames import is_video
 
-    if undo:
-        if photos or out or xmp or exif:
-            raise NetvladError("--undo takes back the last run as a whole: leave everything but --dry-run out")
-        undo_last(dry_run)
-        return
-    if not photos:
-        raise typer.BadParameter("say which photos", param_hint="PHOTOS")
     if sequence or gpx or is_video(photos[0]):
         if index is None or len(photos) != 1:
             raise NetvladError("the track of a video needs --index, and one video, folder or list of frames")
