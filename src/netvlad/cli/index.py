@@ -77,6 +77,14 @@ def run(
     date_order: DateOrder = None,
     strict: Strict = False,
     workers: Workers = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Describe on a Ray cluster: its address, or auto for this machine's or one that is started."),
+    ] = None,
+    num_gpus: Annotated[float, typer.Option(help="GPUs of each worker of the Ray cluster.", min=0)] = 0,
+    ray_workers: Annotated[
+        int | None, typer.Option(help="Workers of the Ray cluster (all that it has GPUs or cores for).", min=1)
+    ] = None,
     trust_code: TrustCode = False,
     unreadable: Unreadable = None,
 ) -> None:
@@ -90,6 +98,7 @@ def run(
     from netvlad.describe.names import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
+    from netvlad.maps.cluster import Cluster, connected
     from netvlad.maps.remote import fetch
     from netvlad.maps.search_told import search_told
     from netvlad.runtime.addresses import path_or_address
@@ -97,6 +106,9 @@ def run(
     left_out: dict[str, str] = {}
     if gpx is None and (clock_offset or gpx_gap):
         raise PlaceIndexError("--clock-offset and --gpx-gap say how to read a track: give --gpx too")
+    if ray is None and (num_gpus or ray_workers):
+        raise PlaceIndexError("--num-gpus and --ray-workers are of a Ray cluster: give --ray auto, or its address, too")
+    cluster = None if ray is None else Cluster(ray, num_gpus, ray_workers, trust_code)
     source, folder = path_or_address(photos), fetch(path_or_address(out))
     how = as_written(columns, date_order) | {"gpx": gpx or [], "clock_offset": clock_offset, "gpx_gap": gpx_gap}
     if unplaced:
@@ -106,12 +118,16 @@ def run(
     if dry_run and not (folder / "manifest.json").exists():
         say(f"{out}: is not there; {counted(len(places), 'photo')} would be described for it")
         return
+    if cluster is not None and not dry_run:
+        connected(cluster.address)  # which may not answer: before a model is read and photos are looked at
     start = time.perf_counter()
     wanted = wanted_search(folder, search, recall, memory)
     options = model_options(clusters, stage, resize)
     index = open_or_create(path_or_address(out), model, radius, options, trust_code, source, root)
     index.search = wanted
-    found = index.sync(places, source=source, keep_missing=keep_missing, dry_run=dry_run, workers=workers)
+    found = index.sync(
+        places, source=source, keep_missing=keep_missing, dry_run=dry_run, workers=workers, cluster=cluster
+    )
     tell_changes(out, found, keep_missing)
     tell_unreadable(found.unreadable)
     write_unreadable(left_out | found.unreadable, unreadable)

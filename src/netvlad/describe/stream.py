@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -49,7 +49,7 @@ def describe_photos(
     rows: Sequence[int] | None = None,
     known: set[bytes] | None = None,
     workers: int | None = None,
-) -> Iterator[Described]:
+) -> Generator[Described, None, None]:
     """Describe `paths` (or only `rows` of them) in order, chunk by chunk.
 
     known: digests of contents to skip. Described contents are added to it, so that each occurs once.

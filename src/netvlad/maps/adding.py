@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netvlad.errors import DiskFullError
+from netvlad.maps.cluster import Cluster, describe_on
+from netvlad.maps.remote import MODEL, beside
 from netvlad.maps.survey import Survey
 from netvlad.runtime.progress import progress
 from netvlad.types import Describer
@@ -48,8 +51,13 @@ class Fresh:
     unreadable: dict[int, str] = field(default_factory=dict)
 
 
-def describe_fresh(survey: Survey, model: Describer, *, workers: int | None = None) -> Fresh:
-    """Describe the fresh photos of `survey` and append them in batches; rows that they replace go with each."""
+def describe_fresh(
+    survey: Survey, model: Describer, *, workers: int | None = None, cluster: Cluster | None = None
+) -> Fresh:
+    """Describe the fresh photos of `survey` and append them in batches; rows that they replace go with each.
+
+    cluster: the machines that describe, with the model in the map's folder; by default this one.
+    """
     from netvlad.describe.stream import describe_photos
 
     plan, paths = survey.plan, survey.places.path.tolist()
@@ -77,10 +85,14 @@ def describe_fresh(survey: Survey, model: Describer, *, workers: int | None = No
         result.owners |= zip(digests, photos, strict=True)
         result.replaced += replaced
 
+    if cluster is None:
+        chunks = describe_photos(model, paths, rows=todo, known=set(), workers=workers)
+    else:
+        chunks = describe_on(cluster, beside(survey.store.folder, MODEL), paths, todo, workers=workers)
     last = time.monotonic()
     try:
-        with progress("indexing", len(todo)) as advance:
-            for chunk in describe_photos(model, paths, rows=todo, known=set(), workers=workers):
+        with progress("indexing", len(todo)) as advance, closing(chunks):
+            for chunk in chunks:
                 result.copies += chunk.known
                 result.unreadable |= chunk.unreadable
                 if chunk.rows:

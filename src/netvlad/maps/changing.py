@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from netvlad.maps.adding import Added, append_new
+from netvlad.maps.cluster import Cluster
 from netvlad.maps.manifest import read_manifest, write_manifest
 from netvlad.maps.opening import open_store, settle_root
 from netvlad.maps.remote import publish
@@ -53,13 +54,19 @@ def add_places(snapshot: Snapshot, model: Describer, places: Places, *, workers:
 
 
 def sync_places(
-    snapshot: Snapshot, model: Describer, places: Places, source: str, *, keep_missing: bool, workers: int | None
+    snapshot: Snapshot,
+    model: Describer,
+    places: Places,
+    source: str,
+    keep_missing: bool,
+    workers: int | None,
+    cluster: Cluster | None,
 ) -> tuple[Synced, Snapshot]:
     """See `PlaceIndex.sync`. source: an absolute path, "" for all rows."""
     survey = survey_of(snapshot.store, places, source=source, scoped=True)
     if not keep_missing:
         check_vanishing(survey, snapshot.store.version)
-    act = partial(agree, survey, model, keep_missing=keep_missing, workers=workers)
+    act = partial(agree, survey, model, keep_missing=keep_missing, workers=workers, cluster=cluster)
     return _carry_out(snapshot, survey.removes, act)
 
 

@@ -1,0 +1,163 @@
+"""Describing on a cluster of Ray: the same map as on one machine, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netvlad as nv
+from netvlad.errors import NetvladError
+from netvlad.maps import adding
+from netvlad.maps.cluster import STRETCH, Cluster, connected, describe_on, stretches
+from netvlad.maps.index import PlaceIndex
+
+pytestmark = pytest.mark.slow
+
+N = STRETCH + 60  # photos: two stretches
+
+
+@pytest.fixture(scope="module")
+def ray(made_up_weights):
+    """Ray on this machine, with two cores."""
+    ray = pytest.importorskip("ray", reason="needs the extra cluster")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "PYTHONPATH", os.pathsep.join([str(Path(nv.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+        )
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield ray
+        ray.shutdown()
+
+
+@pytest.fixture
+def new_map(weights, tmp_path):
+    def make(name: str) -> PlaceIndex:
+        return PlaceIndex.create(tmp_path / name, nv.load("test_resnet-max"))
+
+    return make
+
+
+@pytest.fixture
+def places(street):
+    """Photos, of which one is broken and one has the content of another in the stretch before."""
+    made = street(N)
+    Path(made.path[5]).write_bytes(b"no photo")
+    shutil.copy(made.path[3], made.path[STRETCH + 2])
+    return made
+
+
+def content(index: PlaceIndex) -> tuple:
+    held = index.store.held(["path", "digest", "lat", "lon"]).drop_columns(["_rowid"]).to_pylist()
+    return held, np.concatenate(list(index.store.vectors())).tobytes()
+
+
+def test_a_cluster_makes_the_map_of_one_machine(ray, new_map, places):
+    one, many = new_map("one.vpr"), new_map("many.vpr")
+    plain = one.sync(places, workers=0)
+    found = many.sync(places, workers=0, cluster=Cluster(ray.get_runtime_context().gcs_address))
+    assert (found.new, found.duplicates, found.unreadable) == (plain.new, plain.duplicates, plain.unreadable)
+    assert list(found.unreadable) == [places.path[5]]
+    assert len(found.new) == N - 2
+    assert content(many) == content(one)
+
+
+def test_it_goes_on_where_it_was_stopped(ray, new_map, places, monkeypatch):
+    one, many = new_map("one.vpr"), new_map("many.vpr")
+    one.sync(places, workers=0)
+    real, seen = adding.progress, []
+
+    @contextmanager
+    def stopping(what, total):
+        with real(what, total) as advance:
+
+            def stop(n):
+                advance(n)
+                seen.append(total)
+                if len(seen) == 2:
+                    raise KeyboardInterrupt
+
+            yield stop
+
+    monkeypatch.setattr(adding, "progress", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        many.sync(places, workers=0, cluster=Cluster(workers=1))
+    assert len(many) == 63  # two chunks without the broken photo
+    many.sync(places, workers=0, cluster=Cluster(workers=1))
+    assert seen[-1] == N - 64  # the copy is known by its content
+    assert content(many) == content(one)
+
+
+def test_a_killed_worker_changes_nothing(ray, new_map, places, monkeypatch):
+    model, pools = new_map("one.vpr"), []
+    model.sync(places[:1], workers=0)
+    from ray.util import ActorPool
+
+    class Pool(ActorPool):
+        def __init__(self, actors):
+            super().__init__(actors)
+            pools.append(actors)
+
+    monkeypatch.setattr("ray.util.ActorPool", Pool)
+    rows = list(range(N))
+
+    def described(kill: bool) -> list:
+        found = []
+        for chunk in describe_on(Cluster(workers=1), model.folder / "model", list(places.path), rows, workers=0):
+            if kill and not found:
+                ray.kill(pools[-1][0], no_restart=False)  # the second stretch is under way
+            found.append((chunk.rows, chunk.digests, chunk.unreadable, chunk.known, chunk.vectors.tobytes()))
+        return found
+
+    undisturbed = described(kill=False)
+    assert described(kill=True) == undisturbed
+    assert sum(len(rows) for rows, *_ in undisturbed) == N - 2
+
+
+def test_errors_of_the_model_come_through(ray, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "card.json").write_text("{}")
+    with pytest.raises(NetvladError):
+        list(describe_on(Cluster(workers=1), tmp_path / "model", ["a.jpg"], [0], workers=0))
+
+
+def test_stretches_are_cut_at_the_same_places_whatever_is_left_out():
+    paths = [str(i) for i in range(2 * STRETCH + 5)]
+    found = stretches(paths, [2 * STRETCH + 1, 3, STRETCH - 1])
+    assert [(first, rows) for first, _, rows in found] == [(0, [3, STRETCH - 1]), (2 * STRETCH, [1])]
+    assert [len(within) for _, within, _ in found] == [STRETCH, 5]
+
+
+def test_ray_that_is_absent_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(NetvladError, match=r"netvlad\[cluster\]"):
+        connected("auto")
+
+
+def test_an_address_that_does_not_answer_is_named(monkeypatch):
+    ray = pytest.importorskip("ray", reason="needs the extra cluster")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", _refuse)
+    with pytest.raises(NetvladError, match=r"10\.0\.0\.9:6379"):
+        connected("10.0.0.9:6379")
+
+
+def _refuse(**_):
+    raise ConnectionError("timed out")
+
+
+def test_options_of_a_cluster_need_one(refused, town, tmp_path):
+    assert "--ray" in refused("index", town, "--out", tmp_path / "a.vpr", "--ray-workers", "2")
+
+
+def test_the_command_describes_on_a_cluster(ray, netvlad, town, index, tmp_path):
+    out = tmp_path / "a.vpr"
+    given = ["--model", "test_resnet-max", "--ray", "auto", "--ray-workers", "1", "--workers", "0"]
+    ran = netvlad("index", town, "--out", out, *given)
+    assert ran.code == 0, ran.err
+    assert content(PlaceIndex.open(out))[1] == content(PlaceIndex.open(index))[1]
