@@ -11,8 +11,8 @@ from pathlib import Path
 
 from netvlad import read_places
 from netvlad.describe.default import LOCAL, POOLING
-from netvlad.describe.names import DEFAULT_BACKBONE as BACKBONE
 from netvlad.describe.fixed_cameras import fit_local
+from netvlad.describe.names import DEFAULT_BACKBONE as BACKBONE
 from netvlad.describe.wccn import WCCN
 from netvlad.pretrained.zoo import load
 from netvlad.runtime.artifacts import write_in_place
