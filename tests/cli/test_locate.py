@@ -106,6 +106,7 @@ def test_json_is_complete(netvlad, town, sure):
         "score": pytest.approx(-(second.distance**2)),
         "inliers": None,
         "place": None,
+        "credit": None,
     }
 
 

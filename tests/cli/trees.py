@@ -170,6 +170,14 @@ def campus(name: str, root: Path) -> None:
         (root / f"east_{light}.csv").write_text("\n".join(rows) + "\n")
 
 
+def vpr_bench(name: str, root: Path) -> None:
+    for s in range(4):
+        draw(root / "ref" / f"{s}.jpg", s)
+    for s in range(2):
+        draw(root / "query" / f"{s}.jpg", s)
+    np.save(root / "ground_truth_new.npy", np.array([[0, 0], [1, 1]]))
+
+
 WRITERS = {  # by the beginning of a name
     "pitts": pittsburgh,
     "tokyo247": tokyo247,
@@ -189,6 +197,7 @@ WRITERS = {  # by the beginning of a name
     "svox": at_names,
     "amstertime": at_names,
     "sped": at_names,
+    "vpr-bench": vpr_bench,
 }
 
 
