@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,16 +140,14 @@ def test_ray_that_is_absent_says_what_to_install(monkeypatch):
         connected("auto")
 
 
-def test_an_address_that_does_not_answer_is_named(monkeypatch):
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_that_does_not_answer_is_named(monkeypatch, scheme):
     ray = pytest.importorskip("ray", reason="needs the extra cluster")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", _refuse)
-    with pytest.raises(NetvladError, match=r"10\.0\.0\.9:6379"):
-        connected("10.0.0.9:6379")
-
-
-def _refuse(**_):
-    raise ConnectionError("timed out")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"{scheme}127.0.0.1:{listening.getsockname()[1]}"
+    with pytest.raises(NetvladError, match=address):
+        connected(address)
 
 
 def test_options_of_a_cluster_need_one(refused, town, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 STRETCH = 4 * CHUNK  # photos of one task: a worker decodes the next chunk while it describes one
 QUEUED = 2  # tasks of each worker that are under way, the one that it works on included
+LISTENS = 5.0  # seconds in which a cluster has to take a connection
 RETRIES = 3  # of a task whose worker died, by Ray
 Stretch = tuple[int, list[str], list[int]]  # its first row, its paths, and which of these are to be described
 
@@ -108,11 +110,19 @@ def connected(address: str) -> tuple[Any, bool]:
     if ray.is_initialized():
         return ray, False
     try:
+        _check_listening(address)
         ray.init(address=None if address == "auto" else address, log_to_driver=False, logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as e:
+    except (OSError, RuntimeError, ValueError) as e:
         told = f"no cluster of Ray answers at {address} ({first_line(e)})"
         raise NetvladError(f"{told}; `ray status --address {address}` shows one that runs, auto starts one") from e
     return ray, True
+
+
+def _check_listening(address: str) -> None:
+    """Raise OSError where nothing takes connections at host:port: Ray itself asks for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=LISTENS).close()
 
 
 def stretches(paths: Sequence[str], rows: Sequence[int]) -> list[Stretch]:
