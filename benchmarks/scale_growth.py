@@ -56,6 +56,7 @@ def plot(rows: np.ndarray, found: list[dict], file: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import NullFormatter
 
     figure, axes = pyplot.subplots(2, 3, figsize=(10, 5.6), layout="constrained")
     for axis, (name, value) in zip(axes.flat, SERIES.items(), strict=True):
@@ -64,6 +65,7 @@ def plot(rows: np.ndarray, found: list[dict], file: Path) -> None:
         to = np.array([rows[-1], *WANTED])
         axis.loglog(to, [carried(rows, values, n) for n in to], ":", color="#0b6e99")
         axis.set_title(name, loc="left", fontsize=11)
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
         for spine in ("top", "right"):
             axis.spines[spine].set_visible(False)
