@@ -98,8 +98,10 @@ def run(
     wanted = Wanted(out or [], xmp, exif, min_confidence, dry_run)
     wanted.check()
     if server is not None:
-        if index or rerank or use_gps or root or trust_code or page or camera_track:
-            raise NetvladError("--server answers itself: only --top, a region, a time and what is written may be given")
+        here = {"--index": index, "--rerank": rerank, "--use-gps": use_gps, "--root": root, "--map": page}
+        here |= {"--trust-code": trust_code, "--camera-track": camera_track}
+        if given := [name for name, value in here.items() if value]:
+            raise NetvladError(f"--server answers itself, without {', '.join(given)}: that is for --index alone")
         paths, closed = read_queries(photos)
         conditions = {"top": top, "near": near, "bbox": bbox, "after": after, "before": before}
         answers, found = _ask(server, paths, token_file, conditions)
