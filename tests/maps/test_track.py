@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from netvlad.errors import NetvladError
-from netvlad.maps.track import Tracked, Tracker, gpx_track
+from netvlad.maps.track import Tracker
 from netvlad.places import Places
 
 
@@ -62,17 +60,3 @@ def test_time_does_not_fall():
     tracker.add(street.vectors[0], 1.0)
     with pytest.raises(NetvladError):
         tracker.add(street.vectors[0], 0.5)
-
-
-def test_a_track_as_gpx_has_a_segment_for_each_stretch():
-    def at(t, lost):
-        lat = float("nan") if lost else 43 + t / 100
-        return Tracked(float(t), "", lat, 33.0, 0.0, 0.0, 0.9, lost)
-
-    track = [at(0, False), at(1, False), at(2, True), at(3, False)]
-    root = ET.fromstring(gpx_track(track, "a & b", datetime(2024, 1, 1)))
-    space = {"g": "http://www.topografix.com/GPX/1/1"}
-    assert [len(part) for part in root.findall(".//g:trkseg", space)] == [2, 1]
-    assert root.find(".//g:name", space).text == "a & b"
-    assert root.findall(".//g:time", space)[1].text == "2024-01-01T00:00:01Z"
-    assert track[2].to_dict()["lat"] is None

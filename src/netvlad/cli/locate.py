@@ -93,15 +93,20 @@ def run(
     if sequence or gpx or is_video(photos[0]):
         if index is None or len(photos) != 1:
             raise NetvladError("the track of a video needs --index, and one video, folder or list of frames")
-        locate_video(Path(photos[0]), path_or_address(index), sequence or "auto", gpx, root, as_json)
+        here: dict[str, Any] = {"--server": server, "--rerank": rerank, "--use-gps": use_gps}
+        here |= {"--camera-track": camera_track, "--min-confidence": min_confidence is not None}
+        here |= {"--near": near, "--bbox": bbox, "--after": after, "--before": before, "--unreadable": unreadable}
+        here |= {"--out": out, "--xmp": xmp, "--write-exif": exif, "--map": page, "--dry-run": dry_run}
+        _refuse(here, "the track of a video is written by --gpx")
+        opened = PlaceIndex.open(path_or_address(index), root=root, trust_code=trust_code)
+        locate_video(Path(photos[0]), opened, sequence or "auto", gpx, as_json)
         return
     wanted = Wanted(out or [], xmp, exif, min_confidence, dry_run)
     wanted.check()
     if server is not None:
         here = {"--index": index, "--rerank": rerank, "--use-gps": use_gps, "--root": root, "--map": page}
         here |= {"--trust-code": trust_code, "--camera-track": camera_track}
-        if given := [name for name, value in here.items() if value]:
-            raise NetvladError(f"--server answers itself, without {', '.join(given)}: that is for --index alone")
+        _refuse(here, "--server answers itself")
         paths, closed = read_queries(photos)
         conditions = {"top": top, "near": near, "bbox": bbox, "after": after, "before": before}
         answers, found = _ask(server, paths, token_file, conditions)
@@ -146,6 +151,14 @@ def run(
     write_unreadable(bad, unreadable)
     if bad or not well:
         raise typer.Exit(1)
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    """Raise NetvladError for options that are given and would do nothing."""
+    from netvlad.errors import NetvladError
+
+    if given := [name for name, value in options.items() if value]:
+        raise NetvladError(f"{why}: leave {', '.join(given)} out")
 
 
 def _ask(

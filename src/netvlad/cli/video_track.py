@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netvlad.maps.index import PlaceIndex
 
 
-def locate_video(
-    source: Path, index: Path | str, sequence: str, gpx: Path | None, root: Path | None, as_json: bool
-) -> None:
+def locate_video(source: Path, index: PlaceIndex, sequence: str, gpx: Path | None, as_json: bool) -> None:
     """Print where each frame of a video, list or folder was, and write the track as GPX."""
     import json
 
     from netvlad.cli.common import say, tell_unreadable
     from netvlad.cli.loops import parse_length
-    from netvlad.maps.index import PlaceIndex
-    from netvlad.maps.track import gpx_track
+    from netvlad.export.found.xml_files import gpx_track
     from netvlad.runtime.counted import counted
     from netvlad.runtime.files import write_text
     from netvlad.video.frames import read_frames
 
     lost: dict[str, str] = {}
-    tracker = PlaceIndex.open(index, root=root).track(parse_length(sequence))
+    tracker = index.track(parse_length(sequence))
     found = [tracker.add(frame.image, frame.t) for frame in read_frames(source, lost=lost)]
     track = [one for one in found if one is not None] + tracker.finish()
     if as_json:

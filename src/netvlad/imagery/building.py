@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from netvlad.errors import PlaceIndexError
 from netvlad.imagery.fetched import TABLE, file_of
 from netvlad.imagery.picture import Picture
-from netvlad.maps.credits import Credits, read_credits, write_credits
+from netvlad.maps.credits import Credits, panorama_of, read_credits, write_credits
 from netvlad.maps.match import Credit
 from netvlad.places import Places, read_places
 from netvlad.runtime.files import read_sealed, write_sealed
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 FILE = "imagery.json"
 CUT_OUTS = "cutouts"
-_VIEW = re.compile(r"_h[\d.]+_p-?[\d.]+$")
 
 
 @dataclass(frozen=True)
@@ -113,5 +111,5 @@ def index_views(index: PlaceIndex, folder: Path, pictures: Sequence[Picture], vi
 def _remove_views(folder: Path, names: set[str]) -> None:
     """Remove cut-outs of pictures that are not among `names`."""
     for file in (folder / CUT_OUTS / "photos").glob("*"):
-        if _VIEW.sub("", file.stem) not in names:
+        if panorama_of(file.stem) not in names:
             file.unlink()

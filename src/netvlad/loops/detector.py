@@ -19,11 +19,10 @@ from netvlad.images import read_image
 from netvlad.loops.keyframes import Keyframes, from_jpeg, scale_of, scaled, to_jpeg
 from netvlad.loops.options import Loop, LoopOptions
 from netvlad.loops.saving import Saved, read_saved, write_saved
-from netvlad.sequences.evidence import Evidence
+from netvlad.sequences.evidence import DRIVE
 from netvlad.sequences.hidden_markov import HiddenMarkov, Motion
 from netvlad.types import Array, Describer, FloatArray, ImageLike, needs_fit
 
-EVIDENCE = Evidence(11.1, -1.1)  # learnt on a drive through a drawn town by day (benchmarks/robots.py)
 NEIGHBOURS = 3.0  # seconds around the likeliest keyframe whose probabilities count as its own
 REMEMBERED = 32  # photos whose local features are kept
 
@@ -161,7 +160,7 @@ class LoopDetector:
 
     def _begun(self) -> HiddenMarkov:
         motion = Motion(forwards=self.options.forwards, backwards=self.options.backwards)
-        return HiddenMarkov(EVIDENCE, motion, length=self.options.length)
+        return HiddenMarkov(DRIVE, motion, length=self.options.length)
 
     def _spent(self, stage: str, start: float) -> float:
         now = time.perf_counter()

@@ -17,7 +17,8 @@ from netvlad.maps.location import Location
 from netvlad.maps.match import Match
 from netvlad.places.io.exif import read_camera, read_exif
 from netvlad.places.projection import ecef
-from netvlad.types import Array, IntArray
+from netvlad.sequences.viterbi import best_path
+from netvlad.types import Array
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,12 @@ def _chosen(states: Sequence[Sequence[Match]], times: Array, track: Track) -> li
     """The state of each photo on the best path through `states`."""
     where = [_metres(matches) for matches in states]
     scores = [np.array([match.score for match in matches]) / track.spread for matches in states]
-    total, back = scores[0], list[IntArray]()
+    steps = []
     for i in range(1, len(states)):
         apart = np.linalg.norm(where[i - 1][:, None] - where[i][None], axis=-1)
         beyond = np.maximum(apart - track.slack - track.speed * (times[i] - times[i - 1]), 0)
-        through = total[:, None] - np.minimum(track.weight * beyond, track.most)
-        back.append(through.argmax(axis=0))
-        total = through.max(axis=0) + scores[i]
-    path = [int(total.argmax())]
-    for came in reversed(back):
-        path.append(int(came[path[-1]]))
-    return path[::-1]
+        steps.append((-np.minimum(track.weight * beyond, track.most), scores[i]))
+    return best_path(scores[0], steps)
 
 
 def _metres(matches: Sequence[Match]) -> Array:

@@ -27,13 +27,18 @@ class Credits:
     def of(self, path: str) -> Credit | None:
         """The credit of a photo, or of the panorama that it was cut out of; None for one that needs none."""
         name = os.path.splitext(os.path.basename(path))[0]
-        return self.by_name.get(name) or self.by_name.get(_VIEW.sub("", name))
+        return self.by_name.get(name) or self.by_name.get(panorama_of(name))
 
     def told(self, location: Location) -> Location:
         """The same location, whose matches carry their credit."""
         if not self.by_name:
             return location
         return replace(location, matches=[replace(m, credit=self.of(m.path)) for m in location.matches])
+
+
+def panorama_of(name: str) -> str:
+    """The name of the panorama that a view was cut out of, by that of the view, without suffix; else `name`."""
+    return _VIEW.sub("", name)
 
 
 def read_credits(folder: Path) -> Credits:

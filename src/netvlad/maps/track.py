@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 
 from netvlad.errors import NetvladError, PlaceIndexError
+from netvlad.maps.remote import shown
 from netvlad.maps.snapshot import Snapshot
-from netvlad.sequences.evidence import Evidence
+from netvlad.sequences.evidence import DRIVE
 from netvlad.sequences.hidden_markov import HiddenMarkov, Motion
 from netvlad.types import Array, Describer, ImageLike
 
-EVIDENCE = Evidence(11.1, -1.1)  # learnt on a drive through a drawn town by day (benchmarks/robots.py)
 NEAREST, SPEED, SAMPLE = 20, 30.0, 200  # photos of the map a frame; metres a second; rows that the density comes from
 
 
@@ -54,10 +51,10 @@ class Tracker:
         self.model, self.snapshot = model, snapshot
         self._xyz = snapshot.store.places().xyz
         if not np.isfinite(self._xyz).all(axis=1).any():
-            raise PlaceIndexError("holds no positions, which a track needs", path=snapshot.folder)
+            raise PlaceIndexError("holds no positions, which a track needs", path=shown(snapshot.folder))
         motion = Motion(SPEED, SPEED, slack=2 * snapshot.radius, span=_span(self._xyz, 2 * snapshot.radius))
         lag = lag if length is None else min(lag, length - 1)
-        self._chain = HiddenMarkov(EVIDENCE, motion, length=length, lag=lag)
+        self._chain = HiddenMarkov(DRIVE, motion, length=length, lag=lag)
         self._t = -math.inf
 
     def add(self, image: ImageLike, t: float) -> Tracked | None:
@@ -88,25 +85,6 @@ class Tracker:
                 east, north = float(place.easting[0]), float(place.northing[0])
                 return Tracked(t, str(place.path[0]), lat, lon, east, north, sure, False)
         return Tracked(t, "", math.nan, math.nan, math.nan, math.nan, sure, True)
-
-
-def gpx_track(track: Sequence[Tracked], name: str, start: datetime | None = None) -> str:
-    """A GPX 1.1 file of the frames that are not lost, a segment for each stretch. start: the time at 0 s, UTC."""
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        '<gpx version="1.1" creator="netvlad" xmlns="http://www.topografix.com/GPX/1/1">',
-        f"<trk><name>{escape(name)}</name>",
-    ]
-    is_open = False
-    for one in track:
-        there = not one.lost and math.isfinite(one.lat)
-        if there != is_open:
-            lines.append("<trkseg>" if there else "</trkseg>")
-            is_open = there
-        if there:
-            when = "" if start is None else f"<time>{(start + timedelta(seconds=one.t)).isoformat()}Z</time>"
-            lines.append(f'<trkpt lat="{one.lat:.7f}" lon="{one.lon:.7f}">{when}</trkpt>')
-    return "\n".join([*lines, *(["</trkseg>"] if is_open else []), "</trk></gpx>", ""])
 
 
 def _span(xyz: Array, reach: float) -> float:

@@ -45,7 +45,8 @@ def rescored(file: VectorFile, queries: FloatArray, slots: IntArray, k: int) -> 
         if not len(candidates):
             continue
         vectors = file.read(candidates)
-        best_rounded = np.sort(faiss.knn(query[None], vectors, min(k + SPARE, len(vectors)))[1][0])
+        found = faiss.knn(query[None], vectors, min(k + SPARE, len(vectors)))[1][0]
+        best_rounded = np.sort(found[found >= 0])  # NaN is at no distance
         candidates, apart = candidates[best_rounded], vectors[best_rounded] - query
         distances = np.einsum("ij,ij->i", apart, apart)
         order = np.argsort(distances, kind="stable")[:k]

@@ -16,6 +16,7 @@ import numpy as np
 from netvlad.errors import NetvladError
 from netvlad.sequences.averaging import check_length
 from netvlad.sequences.evidence import NEW, Evidence
+from netvlad.sequences.viterbi import best_path
 from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 
@@ -176,17 +177,10 @@ class HiddenMarkov:
         """The likeliest rows of the frames that are held, one after the other (Viterbi): (n,) int64, -1 is "new"."""
         if not self._window:
             return np.empty(0, np.int64)
-        value, backs = self._window[0].forward, []
-        for frame in list(self._window)[1:]:
-            assert frame.came is not None
-            through = value[:, None] + frame.came
-            backs.append(through.argmax(axis=0))
-            value = through.max(axis=0) + frame.likely
-        state, states = int(value.argmax()), []
-        for back in reversed([None, *backs]):
-            states.append(state)
-            state = state if back is None else int(back[state])
-        rows = [np.append(frame.ids, -1)[s] for frame, s in zip(self._window, reversed(states), strict=True)]
+        first, *later = self._window
+        steps = [(frame.came, frame.likely) for frame in later if frame.came is not None]
+        states = best_path(first.forward, steps)
+        rows = [np.append(frame.ids, -1)[s] for frame, s in zip(self._window, states, strict=True)]
         return np.array(rows, np.int64)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from netvlad.maps.match import Credit
+
 Value: TypeAlias = "str | float | int | None"
 Answer: TypeAlias = Mapping[str, Any]
 
@@ -68,7 +70,7 @@ def _row(answer: Answer, folder: Path, searched: str) -> dict[str, Value]:
     own |= {"photo": below(answer["photo"], folder), "map": answer.get("map", searched) or None}
     own["match"] = best.get("path")
     credit = best.get("credit")
-    own["credit"] = f"{credit['credit'] or 'nobody named'}, {credit['licence']}, {credit['link']}" if credit else None
+    own["credit"] = str(Credit(**credit)) if credit else None
     return {name: as_text(value) if isinstance(value, str) else value for name, value in own.items()}
 
 

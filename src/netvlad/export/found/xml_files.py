@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from netvlad.export.found.table import Found, Value
+
+if TYPE_CHECKING:
+    from netvlad.maps.track import Tracked
 
 NAMESPACE = "urn:x-netvlad:answer:1.0:"  # of what neither GPX nor XMP has a name for
 
@@ -29,15 +35,7 @@ _TOLD = (
 
 def write_gpx(found: Found, file: Path) -> None:
     """Write a way point a photo (GPX 1.1); what GPX has no name for stands in its extensions."""
-    gpx = ElementTree.Element(
-        "gpx",
-        {
-            "version": "1.1",
-            "creator": "netvlad",
-            "xmlns": "http://www.topografix.com/GPX/1/1",
-            "xmlns:netvlad": NAMESPACE,
-        },
-    )
+    gpx = _gpx({"xmlns:netvlad": NAMESPACE})
     for row, (lon, lat) in _placed(found):
         point = ElementTree.SubElement(gpx, "wpt", lat=str(lat), lon=str(lon))
         _add(point, "name", row["photo"])
@@ -47,6 +45,25 @@ def write_gpx(found: Found, file: Path) -> None:
             if row[name] is not None:
                 _add(extensions, f"netvlad:{name}", row[name])
     _write(gpx, file)
+
+
+def gpx_track(track: Sequence[Tracked], name: str, start: datetime | None = None) -> str:
+    """A GPX 1.1 file of the frames that are not lost, a segment for each stretch. start: the time at 0 s, UTC."""
+    gpx = _gpx()
+    whole = ElementTree.SubElement(gpx, "trk")
+    _add(whole, "name", name)
+    segment: ElementTree.Element | None = None
+    for one in track:
+        if one.lost or not math.isfinite(one.lat):
+            segment = None
+            continue
+        segment = ElementTree.SubElement(whole, "trkseg") if segment is None else segment
+        point = ElementTree.SubElement(segment, "trkpt", lat=f"{one.lat:.7f}", lon=f"{one.lon:.7f}")
+        if start is not None:
+            _add(point, "time", f"{(start + timedelta(seconds=one.t)).isoformat()}Z")
+    ElementTree.indent(gpx)
+    written: bytes = ElementTree.tostring(gpx, encoding="utf-8", xml_declaration=True)
+    return written.decode() + "\n"
 
 
 def write_kml(found: Found, file: Path) -> None:
@@ -83,6 +100,12 @@ def _placed(found: Found) -> Iterator[tuple[dict[str, Value], tuple[float, float
 
 def _add(parent: ElementTree.Element, name: str, value: Value) -> None:
     ElementTree.SubElement(parent, name).text = xml_text(value)
+
+
+def _gpx(more: Mapping[str, str] | None = None) -> ElementTree.Element:
+    """The root of a GPX 1.1 file. more: attributes beside its own."""
+    own = {"version": "1.1", "creator": "netvlad", "xmlns": "http://www.topografix.com/GPX/1/1"}
+    return ElementTree.Element("gpx", own | dict(more or {}))
 
 
 def _write(root: ElementTree.Element, file: Path) -> None:
