@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,10 +96,10 @@ def run(
     interrupted run goes on where it stopped.
     """
     from netvlad.cli.common import as_written, read_places, say, tell_unreadable, write_unreadable
+    from netvlad.cluster.describing import Cluster, connected, describe_on
     from netvlad.describe.names import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
-    from netvlad.maps.cluster import Cluster, connected
     from netvlad.maps.remote import fetch
     from netvlad.maps.search_told import search_told
     from netvlad.runtime.addresses import path_or_address
@@ -118,6 +119,7 @@ def run(
     if dry_run and not (folder / "manifest.json").exists():
         say(f"{out}: is not there; {counted(len(places), 'photo')} would be described for it")
         return
+    describing = None if cluster is None else partial(describe_on, cluster, workers=workers)
     if cluster is not None and not dry_run:
         connected(cluster.address)  # which may not answer: before a model is read and photos are looked at
     start = time.perf_counter()
@@ -126,7 +128,7 @@ def run(
     index = open_or_create(path_or_address(out), model, radius, options, trust_code, source, root)
     index.search = wanted
     found = index.sync(
-        places, source=source, keep_missing=keep_missing, dry_run=dry_run, workers=workers, cluster=cluster
+        places, source=source, keep_missing=keep_missing, dry_run=dry_run, workers=workers, describing=describing
     )
     tell_changes(out, found, keep_missing)
     tell_unreadable(found.unreadable)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from netvlad.errors import DiskFullError
-from netvlad.maps.cluster import Cluster, describe_on
 from netvlad.maps.remote import MODEL, beside
 from netvlad.maps.survey import Survey
 from netvlad.runtime.progress import progress
 from netvlad.types import Describer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
     from netvlad.describe.stream import Described
+
+# (folder of the model, paths, rows of them) -> what `describe_photos` yields, but not on this machine
+Describing: TypeAlias = "Callable[[Path, Sequence[str], Sequence[int]], Generator[Described, None, None]]"
 
 SECONDS = 10.0  # work that is lost at most when describing is killed
 PLACE_BYTES = 200  # that a row takes beside its vector
@@ -52,11 +57,11 @@ class Fresh:
 
 
 def describe_fresh(
-    survey: Survey, model: Describer, *, workers: int | None = None, cluster: Cluster | None = None
+    survey: Survey, model: Describer, *, workers: int | None = None, describing: Describing | None = None
 ) -> Fresh:
     """Describe the fresh photos of `survey` and append them in batches; rows that they replace go with each.
 
-    cluster: the machines that describe, with the model in the map's folder; by default this one.
+    describing: what describes in the place of this machine.
     """
     from netvlad.describe.stream import describe_photos
 
@@ -85,10 +90,10 @@ def describe_fresh(
         result.owners |= zip(digests, photos, strict=True)
         result.replaced += replaced
 
-    if cluster is None:
+    if describing is None:
         chunks = describe_photos(model, paths, rows=todo, known=set(), workers=workers)
     else:
-        chunks = describe_on(cluster, beside(survey.store.folder, MODEL), paths, todo, workers=workers)
+        chunks = describing(beside(survey.store.folder, MODEL), paths, todo)
     last = time.monotonic()
     try:
         with progress("indexing", len(todo)) as advance, closing(chunks):

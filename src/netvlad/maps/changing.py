@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from netvlad.maps.adding import Added, append_new
-from netvlad.maps.cluster import Cluster
+from netvlad.maps.adding import Added, Describing, append_new
 from netvlad.maps.manifest import read_manifest, write_manifest
 from netvlad.maps.opening import open_store, settle_root
 from netvlad.maps.remote import publish
@@ -60,13 +59,13 @@ def sync_places(
     source: str,
     keep_missing: bool,
     workers: int | None,
-    cluster: Cluster | None,
+    describing: Describing | None,
 ) -> tuple[Synced, Snapshot]:
     """See `PlaceIndex.sync`. source: an absolute path, "" for all rows."""
     survey = survey_of(snapshot.store, places, source=source, scoped=True)
     if not keep_missing:
         check_vanishing(survey, snapshot.store.version)
-    act = partial(agree, survey, model, keep_missing=keep_missing, workers=workers, cluster=cluster)
+    act = partial(agree, survey, model, keep_missing=keep_missing, workers=workers, describing=describing)
     return _carry_out(snapshot, survey.removes, act)
 
 

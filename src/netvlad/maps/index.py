@@ -10,8 +10,7 @@ from typing import TypeAlias, TypeVar
 
 from netvlad.describe.stream import describe_all
 from netvlad.maps import changing
-from netvlad.maps.adding import Added
-from netvlad.maps.cluster import Cluster
+from netvlad.maps.adding import Added, Describing
 from netvlad.maps.confidence import Calibration
 from netvlad.maps.creating import check_new, fit_and_write, write_new
 from netvlad.maps.location import Located, Location
@@ -139,16 +138,16 @@ class PlaceIndex:
         keep_missing: bool = False,
         dry_run: bool = False,
         workers: int | None = None,
-        cluster: Cluster | None = None,
+        describing: Describing | None = None,
     ) -> Synced:
         """Make the index agree with `places`: as `add`, and known photos get the paths, positions, headings, times and
         labels that they have now, and rows whose photos are not among them, or have no file, go.
 
         Photos are told by their content, and nothing whose content is known is described again. Of several photos of
         one content the first is in. source: the folder or table that the places came from; only rows from there go (by
-        default rows from anywhere). keep_missing: no rows go for want of a photo. dry_run: only find out. cluster: the
-        machines that describe, this one by default. A kill leaves a state from which the same call goes on. Raises
-        PlaceIndexError as `add`, and rather than empty the index.
+        default rows from anywhere). keep_missing: no rows go for want of a photo. dry_run: only find out. describing:
+        what describes in the place of this machine (`netvlad.cluster`). A kill leaves a state from which the same call
+        goes on. Raises PlaceIndexError as `add`, and rather than empty the index.
         """
         origin = absolute(source) if os.fspath(source) else ""
         if dry_run:
@@ -157,7 +156,7 @@ class PlaceIndex:
             return changing.preview(self._snapshot, places, origin) if written else Synced(new=places.path.tolist())
 
         def change(now: Snapshot) -> tuple[Synced, Snapshot]:
-            return changing.sync_places(now, self.model, places, origin, keep_missing, workers, cluster)
+            return changing.sync_places(now, self.model, places, origin, keep_missing, workers, describing)
 
         return self._change(change, places, workers)
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from netvlad.errors import PlaceIndexError, PlaceIndexWarning
 from netvlad.images.decode import photo_digest
-from netvlad.maps.adding import Fresh, describe_fresh
-from netvlad.maps.cluster import Cluster
+from netvlad.maps.adding import Describing, Fresh, describe_fresh
 from netvlad.maps.remote import parent_of
 from netvlad.maps.store import Store
 from netvlad.maps.survey import Survey
@@ -83,14 +82,14 @@ def agree(
     *,
     keep_missing: bool = False,
     workers: int | None = None,
-    cluster: Cluster | None = None,
+    describing: Describing | None = None,
 ) -> tuple[Synced, list[int]]:
     """Do what the survey found necessary; see `PlaceIndex.sync`. Returns also the rows that went."""
     plan, path = survey.plan, survey.places.path
     found = findings(survey)
     gone = plan.stale if keep_missing else plan.stale | plan.vanished
     rewrite(survey, plan.changed, gone)
-    fresh = describe_fresh(survey, model, workers=workers, cluster=cluster)
+    fresh = describe_fresh(survey, model, workers=workers, describing=describing)
     found.new, found.replaced = _described(survey, fresh)
     for photo in fresh.copies:
         owner = fresh.owners.get(photo_digest(path[photo]))  # none where the file has changed meanwhile

@@ -7,15 +7,16 @@ import shutil
 import socket
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import netvlad as nv
+from netvlad.cluster.describing import STRETCH, Cluster, connected, describe_on, stretches
 from netvlad.errors import NetvladError
 from netvlad.maps import adding
-from netvlad.maps.cluster import STRETCH, Cluster, connected, describe_on, stretches
 from netvlad.maps.index import PlaceIndex
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,11 @@ def places(street):
     return made
 
 
+def on(cluster: Cluster):
+    """What describes on a cluster, whose workers decode by themselves."""
+    return partial(describe_on, cluster, workers=0)
+
+
 def content(index: PlaceIndex) -> tuple:
     held = index.store.held(["path", "digest", "lat", "lon"]).drop_columns(["_rowid"]).to_pylist()
     return held, np.concatenate(list(index.store.vectors())).tobytes()
@@ -61,7 +67,7 @@ def content(index: PlaceIndex) -> tuple:
 def test_a_cluster_makes_the_map_of_one_machine(ray, new_map, places):
     one, many = new_map("one.vpr"), new_map("many.vpr")
     plain = one.sync(places, workers=0)
-    found = many.sync(places, workers=0, cluster=Cluster(ray.get_runtime_context().gcs_address))
+    found = many.sync(places, workers=0, describing=on(Cluster(ray.get_runtime_context().gcs_address)))
     assert (found.new, found.duplicates, found.unreadable) == (plain.new, plain.duplicates, plain.unreadable)
     assert list(found.unreadable) == [places.path[5]]
     assert len(found.new) == N - 2
@@ -87,9 +93,9 @@ def test_it_goes_on_where_it_was_stopped(ray, new_map, places, monkeypatch):
 
     monkeypatch.setattr(adding, "progress", stopping)
     with pytest.raises(KeyboardInterrupt):
-        many.sync(places, workers=0, cluster=Cluster(workers=1))
+        many.sync(places, workers=0, describing=on(Cluster(workers=1)))
     assert len(many) == 63  # two chunks without the broken photo
-    many.sync(places, workers=0, cluster=Cluster(workers=1))
+    many.sync(places, workers=0, describing=on(Cluster(workers=1)))
     assert seen[-1] == N - 64  # the copy is known by its content
     assert content(many) == content(one)
 

@@ -1,0 +1,1 @@
+"""Work shared among the machines of a Ray cluster."""
