@@ -83,3 +83,11 @@ def test_an_answer_does_not_become_a_known_place(photo, tmp_path):
         AS_ATTRIBUTES.replace("exif:GPSLat", 'exif:GPSProcessingMethod="netvlad" exif:GPSLat')
     )
     assert "answer" in read_shot(str(path)).trouble
+
+
+def test_an_answer_in_the_photo_itself_does_not_either_but_a_sidecar_corrects_it(photo, campus_gps, tmp_path):
+    path = photo(tmp_path / "a.jpg", {**campus_gps, 27: b"ASCII\0\0\0netvlad"})
+    assert "answer" in read_shot(str(path)).trouble
+    assert "answer" not in read_shot(str(photo(tmp_path / "b.jpg", {**campus_gps, 27: b"ASCII\0\0\0GPS"}))).trouble
+    (tmp_path / "a.jpg.xmp").write_text(AS_ATTRIBUTES, encoding="utf-8")
+    assert read_places(path).lat[0] == pytest.approx(PARIS[0], abs=1e-6)

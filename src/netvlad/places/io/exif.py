@@ -14,7 +14,7 @@ from netvlad.places.values import moment, offset_of
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _MAKE, _MODEL, _SERIAL = 0x010F, 0x0110, 0xA431  # BodySerialNumber
 _TAKEN, _OFFSET = 0x9003, 0x9011  # DateTimeOriginal, OffsetTimeOriginal
-_LAT_REF, _LAT, _LON_REF, _LON, _TIME, _DIRECTION, _DATE = 1, 2, 3, 4, 7, 17, 29
+_LAT_REF, _LAT, _LON_REF, _LON, _TIME, _DIRECTION, _METHOD, _DATE = 1, 2, 3, 4, 7, 17, 27, 29
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Shot:
     """What a photo itself says of its place and time.
 
     lat, lon, easting, northing, heading: NaN unknown. utm: EPSG code, 0 unknown. time: None unknown. is_utc: whether
-    time is UTC or a wall clock. trouble: why there is no position. doubt: what else could not be read.
+    time is UTC or a wall clock. method: what found the position, as it calls itself, "" unknown. trouble: why there is
+    no position. doubt: what else could not be read.
     """
 
     lat: float = math.nan
@@ -34,6 +35,7 @@ class Shot:
     time: datetime | None = None
     is_utc: bool = False
     panorama: str = ""
+    method: str = ""
     trouble: str = ""
     doubt: str = ""
 
@@ -57,7 +59,8 @@ def read_exif(path: str) -> Shot:
         return Shot(trouble=error.reason)
     except Exception as error:  # Pillow raises nearly anything on broken bytes
         return Shot(trouble=f"not readable as a photo ({type(error).__name__}: {first_line(error)})")
-    return replace(_position(gps), heading=number(gps.get(_DIRECTION)), **_when(more, gps))
+    method = _text(gps.get(_METHOD)).removeprefix("ASCII").strip("\0")  # behind the name of its character set
+    return replace(_position(gps), heading=number(gps.get(_DIRECTION)), method=method, **_when(more, gps))
 
 
 def read_camera(path: str) -> str:

@@ -31,6 +31,9 @@ def read_shot(path: str) -> Shot:
     A position that this package found itself is none: it is an answer, and answers must not become the map.
     """
     shot = read_exif(path)
+    if shot.method.lower() == _OWN:
+        own = "the position in its EXIF block is an answer of netvlad, and no known place"
+        shot = replace(shot, lat=math.nan, lon=math.nan, trouble=shot.trouble or own)
     found = next((name for name in _names(path) if os.path.isfile(name)), None)
     return shot if found is None else _joined(shot, found)
 
