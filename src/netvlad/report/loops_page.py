@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -30,9 +30,9 @@ def loops_page(
     loops: (query, match, words) of each, by the numbers of keyframes. vectors (n, dim): of every `step`-th keyframe.
     photos: JPEGs of match and query and words about them, of some loops. xy (N, 2): where keyframes are, NaN unknown.
     """
-    parts = [_figure(_matrix, loops, vectors, step)]
+    parts = [_figure("Distance of each keyframe to each earlier one; loops are marked", _matrix, loops, vectors, step)]
     if xy is not None and np.isfinite(xy).any():
-        parts.append(_figure(_trajectory, loops, xy))
+        parts.append(_figure("The trajectory from above; loops join its places", _trajectory, loops, xy))
     pairs = "\n".join(
         f'<figure><img alt="first visit" width="320" src="{data_uri("image/jpeg", match)}"> '
         f'<img alt="second visit" width="320" src="{data_uri("image/jpeg", query)}">'
@@ -53,10 +53,10 @@ def spread(count: int, most: int = PAIRS) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(most, count))}) if count else []
 
 
-def _figure(draw: object, *args: object) -> str:
+def _figure(words: str, draw: Callable[..., Path], *args: object) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        file = draw(*args, Path(folder) / "figure.png")  # type: ignore[operator]
-        return f'<p><img alt="" style="max-width:100%" src="{data_uri("image/png", file.read_bytes())}"></p>'
+        file = draw(*args, Path(folder) / "figure.png")
+        return f'<p><img alt="{words}" style="max-width:100%" src="{data_uri("image/png", file.read_bytes())}"></p>'
 
 
 def _matrix(loops: Sequence[tuple[int, int, str]], vectors: FloatArray, step: int, path: Path) -> Path:
