@@ -122,6 +122,7 @@ def test_a_photo_is_dropped_and_answered(page, town):
     links = shown.locator("#where a").evaluate_all("links => links.map((a) => a.href)")
     assert links[0].startswith("https://www.openstreetmap.org/?mlat=31.260300&mlon=34.800000")
     assert links[1] == "geo:31.260300,34.800000"
+    expect(shown.locator("#matches img[src]")).to_have_count(6)  # they are fetched one by one
     seen = "images => Promise.all(images.map((image) => image.decode().then(() => image.naturalWidth)))"
     assert shown.locator("#matches img").evaluate_all(seen) == [64] * 6
     shown.locator("#matches .match button").nth(1).click()
