@@ -47,3 +47,44 @@ def test_edges_are_in_the_axes_of_the_vehicle():
 def test_more_inliers_say_more():
     few, many = (float(g2o_lines([Loop(1, 0, 1, 0, 1, 0, n, 0.0, 0.0)], 2)[-1].split()[-1]) for n in (20, 80))
     assert many == pytest.approx(4 * few)
+
+
+def round_trip(drift: float) -> tuple[np.ndarray, np.ndarray]:
+    """Poses of two rounds of a circle, 40 each, whose turns are too large by `drift` radians."""
+    yaw = (2 * np.pi / 40 + drift) * np.arange(80)
+    ahead = np.stack([np.cos(yaw[:-1]), np.sin(yaw[:-1])], 1)
+    return np.concatenate([np.zeros((1, 2)), np.cumsum(2 * ahead, axis=0)]), yaw
+
+
+def test_g2o_closes_the_loops_that_are_written(tmp_path):
+    g2o = pytest.importorskip("g2opy", reason="g2opy, which has no wheels for this Python, is not installed")
+    true, _ = round_trip(0.0)
+    drifted = round_trip(0.004)
+    loops = [Loop(i + 40, i, i + 40.0, float(i), 1, 0, 100, heading=0.0, bearing=0.0) for i in range(40)]
+    write_loops(tmp_path, loops, [str(i) for i in range(80)], np.arange(80.0), drifted)
+    graph = g2o.SparseOptimizer()
+    graph.set_algorithm(g2o.OptimizationAlgorithmLevenberg(g2o.BlockSolverX(g2o.LinearSolverEigenX())))
+    assert graph.load(str(tmp_path / "loops.g2o"))
+    assert len(graph.vertices()) == 80
+    edges = {(edge.vertex(0).id(), edge.vertex(1).id()): edge for edge in graph.edges()}
+    assert set(edges) == {*((i, i + 1) for i in range(79)), *((i, i + 40) for i in range(40))}
+    assert np.allclose(edges[3, 43].measurement().to_vector(), [1, 0, 0])
+    assert np.allclose(edges[3, 43].information(), np.diag([0.01, 1, 100]))
+    graph.vertex(0).set_fixed(True)
+    graph.initialize_optimization()
+    graph.compute_active_errors()
+    assert all(edges[i, i + 1].chi2() < 1e-6 for i in range(79))  # neighbours are joined as the poses say
+    graph.optimize(30)
+    closed = np.array([graph.vertex(i).estimate().translation() for i in range(80)])
+    off = [np.linalg.norm(xy - true, axis=1).mean() for xy in (drifted[0], closed)]
+    assert off[1] < 0.2 * off[0]
+
+
+def test_evo_reads_the_poses(tmp_path):
+    file_interface = pytest.importorskip("evo.tools.file_interface", reason="evo (GPL, a tool apart) is not installed")
+    write_loops(tmp_path, LOOPS, NAMES, TIMES, (XY, YAW))
+    track = file_interface.read_tum_trajectory_file(tmp_path / "trajectory.tum")
+    assert track.timestamps.tolist() == [0, 1, 2]
+    assert np.allclose(track.positions_xyz[:, :2], XY[:3])
+    assert track.check()[0]
+    assert np.allclose(track.get_orientations_euler()[:, 2], YAW[:3])
