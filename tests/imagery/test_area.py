@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from netvlad.errors import NetvladError
-from netvlad.imagery.area import boxes_of, quarters
+from netvlad.imagery.area import Area, boxes_of, quarters
 from netvlad.maps.where import ALL, Where
 
 
@@ -29,4 +29,4 @@ def test_quarters_make_up_the_box():
 
 def test_no_area_is_refused():
     with pytest.raises(NetvladError):
-        boxes_of(ALL)
+        Area(ALL)

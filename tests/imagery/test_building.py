@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from netvlad.errors import PlaceIndexError
+from netvlad.imagery.area import Area
 from netvlad.imagery.building import Request, index_views, read_request, views_of, write_request
 from netvlad.imagery.fetching import fetch, find
 from netvlad.imagery.sources import open_source
@@ -14,7 +15,7 @@ from netvlad.maps.index import PlaceIndex
 from netvlad.maps.where import Where
 from netvlad.panoramas.cut_outs import Layout
 
-TOWN = Where(bbox=(2.3, 48.8, 2.4, 48.9))
+TOWN = Area(Where(bbox=(2.3, 48.8, 2.4, 48.9)))
 FOUR = Layout((0.0, 90.0, 180.0, 270.0), (0.0,), width=32, height=24)
 REQUEST = Request("panoramax", "", "", "2,3,4,5", "", "", "sd", 3.0, "tokyo", "../x-pictures")
 
@@ -30,7 +31,7 @@ def world(panoramax, tmp_path):
     def make(index):
         reader = open_source("panoramax", panoramax.url, pause=0.01)
         with reader.web:
-            got = fetch(reader.web, find(reader, TOWN, folder), folder)
+            got = fetch(reader, find(reader, TOWN, folder), folder)
         return index_views(index, folder, got.pictures, views_of(folder, got.pictures, FOUR, workers=0), workers=0)
 
     return make

@@ -6,18 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from netvlad.errors import NetvladError, PlacesError
+from netvlad.imagery.area import Area
 from netvlad.imagery.fetched import read_fetched
 from netvlad.imagery.fetching import fetch, find
 from netvlad.imagery.sources import open_source
 from netvlad.maps.where import Where
 from netvlad.places import read_places
 
-TOWN = Where(bbox=(2.3, 48.8, 2.4, 48.9))
+TOWN = Area(Where(bbox=(2.3, 48.8, 2.4, 48.9)))
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def fill(server, n):
 
 
 def take(reader, folder, where=TOWN, **options):
-    return fetch(reader.web, find(reader, where, folder, **options), folder)
+    return fetch(reader, find(reader, where, folder, **options), folder)
 
 
 def test_a_folder_is_an_ordinary_table_with_licence_credit_and_link(panoramax, reader, tmp_path):
@@ -66,7 +68,7 @@ def test_items_outside_of_the_area_are_dropped(panoramax, reader, tmp_path):
     panoramax.strangers = [panoramax.items.pop("out")]
     assert {p.id for p in find(reader, TOWN, tmp_path).pictures} == {"p0", "p1"}
     panoramax.add("corner", 48.85 + 0.0044, 2.35 + 0.0066)
-    near = Where(near=(48.85, 2.35, 500.0))
+    near = Area(Where(near=(48.85, 2.35, 500.0)))
     assert "corner" not in {p.id for p in find(reader, near, tmp_path).pictures}
 
 
@@ -74,7 +76,7 @@ def test_a_span_of_time_leaves_others_out(panoramax, reader, tmp_path):
     panoramax.add("old", 48.81, time="2019-01-01T00:00:00Z")
     panoramax.add("new", 48.82)
     panoramax.add("never", 48.83, time=None)
-    where = Where(bbox=TOWN.bbox, after="2020")
+    where = Area(replace(TOWN.where, after="2020"))
     assert [p.id for p in find(reader, where, tmp_path).pictures] == ["new"]
 
 
@@ -87,7 +89,7 @@ def test_what_was_withdrawn_goes_and_what_the_search_forgot_stays(panoramax, rea
     panoramax.search = lambda body: [i for i in by_id(body) if "ids" in body or i["id"] not in forgetful]
     found = find(reader, TOWN, tmp_path)
     assert [p.id for p in found.withdrawn] == ["p0"]
-    fetch(reader.web, found, tmp_path)
+    fetch(reader, found, tmp_path)
     assert {p.id for p in read_fetched(tmp_path)} == {"p1", "p2"}
     assert len(list((tmp_path / "pictures").iterdir())) == 2
     assert "p0" not in (tmp_path / "CREDITS").read_text()
@@ -115,7 +117,7 @@ def test_one_that_is_gone_since_the_search_is_told(panoramax, reader, tmp_path):
     fill(panoramax, 3)
     found = find(reader, TOWN, tmp_path)
     panoramax.withdraw("p1")
-    got = fetch(reader.web, found, tmp_path)
+    got = fetch(reader, found, tmp_path)
     assert list(got.failed) == ["panoramax-p1"]
     assert len(got.pictures) == len(read_fetched(tmp_path)) == 2
 
@@ -131,7 +133,7 @@ def test_a_disk_without_room_is_told_before(panoramax, reader, tmp_path, monkeyp
     found = find(reader, TOWN, tmp_path)
     monkeypatch.setattr("netvlad.imagery.fetching.SPARE", 1 << 60)
     with pytest.raises(NetvladError):
-        fetch(reader.web, found, tmp_path)
+        fetch(reader, found, tmp_path)
     assert not panoramax.fetched
 
 
@@ -149,9 +151,10 @@ def test_kill_at_random_and_go_on_loses_nothing_and_fetches_nothing_twice(panora
 from pathlib import Path
 from netvlad.imagery.fetching import fetch, find
 from netvlad.imagery.sources import open_source
+from netvlad.imagery.area import Area
 from netvlad.maps.where import Where
 reader, folder = open_source("panoramax", {panoramax.url!r}), Path({str(tmp_path / "photos")!r})
-fetch(reader.web, find(reader, Where(bbox=(2.3, 48.8, 2.4, 48.9)), folder), folder)
+fetch(reader, find(reader, Area(Where(bbox=(2.3, 48.8, 2.4, 48.9))), folder), folder)
 """
     whole: set[str] = set()
     for seed in range(1):

@@ -13,9 +13,10 @@ from netvlad.cli.region import After, Before
 from netvlad.runtime.counted import counted
 
 if TYPE_CHECKING:
+    from netvlad.imagery.area import Area
     from netvlad.imagery.building import Request
-    from netvlad.imagery.fetching import Fetched, Found, Source
-    from netvlad.maps.where import Where
+    from netvlad.imagery.fetching import Fetched, Found
+    from netvlad.imagery.reader import Reader
 
 app = typer.Typer(
     help="Maps of any town, from open street imagery. No photo of yours leaves this machine.", no_args_is_help=True
@@ -56,13 +57,14 @@ def fetch(
 
     The same command goes on after an interruption, and later fetches what is new and takes out what was withdrawn.
     """
+    from netvlad.imagery.area import Area
     from netvlad.imagery.sources import open_source
     from netvlad.maps.asked import parse_where
 
-    where = parse_where(around, bbox, after, before)
+    area = Area(parse_where(around, bbox, after, before))
     reader = open_source(source, url, asset=quality)
     with reader.web:
-        got = ask_and_fetch(reader, where, out, thin, yes, dry_run)
+        got = ask_and_fetch(reader, area, out, thin, yes, dry_run)
     if got is not None:
         tell_fetched(got, out)
 
@@ -127,17 +129,18 @@ def _make(
 ) -> None:
     from netvlad.cli.common import say, tell, tell_unreadable
     from netvlad.cli.index import open_or_create, tell_changes
+    from netvlad.imagery.area import Area
     from netvlad.imagery.building import check_request, index_views, picture_folder, views_of, write_request
     from netvlad.imagery.sources import open_source
     from netvlad.maps.asked import parse_where
 
     folder = picture_folder(out, request)
     asked = (request.around, request.bbox, request.after, request.before)
-    where = parse_where(*(text or None for text in asked))
+    area = Area(parse_where(*(text or None for text in asked)))
     reader = open_source(request.source, request.url or None, asset=request.quality)
     with reader.web:
         check_request(out, request)
-        got = ask_and_fetch(reader, where, folder, request.thin, yes, dry_run)
+        got = ask_and_fetch(reader, area, folder, request.thin, yes, dry_run)
     if got is None:
         return
     write_request(out, request)
@@ -151,7 +154,7 @@ def _make(
     say(f"{out}: {counted(len(found.new), 'view')} added, {len(found.vanished)} taken out, {len(index)} in all")
 
 
-def ask_and_fetch(reader: Source, where: Where, folder: Path, thin: float, yes: bool, dry_run: bool) -> Fetched | None:
+def ask_and_fetch(reader: Reader, area: Area, folder: Path, thin: float, yes: bool, dry_run: bool) -> Fetched | None:
     """Search, tell what there is, ask, and fetch; None for a dry run. Raises NetvladError where nothing is there."""
     from netvlad.cli.common import say
     from netvlad.errors import NetvladError
@@ -159,7 +162,7 @@ def ask_and_fetch(reader: Source, where: Where, folder: Path, thin: float, yes: 
     from netvlad.imagery.fetching import find as search
 
     say(f"asking {reader.web.service}")
-    found = search(reader, where, folder, metres=thin)
+    found = search(reader, area, folder, metres=thin)
     tell_found(found)
     if not found.pictures and not found.withdrawn:
         raise NetvladError("has no pictures there that may be used", path=reader.web.service)
@@ -167,7 +170,7 @@ def ask_and_fetch(reader: Source, where: Where, folder: Path, thin: float, yes: 
         return None
     if found.new and not yes:
         typer.confirm("Fetch them?", abort=True, err=True)
-    return fetch(reader.web, found, folder)
+    return fetch(reader, found, folder)
 
 
 def tell_found(found: Found) -> None:

@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from netvlad.errors import NetvladError
-from netvlad.imagery.area import within
+from netvlad.imagery.area import Area
 from netvlad.imagery.fetched import file_of, read_fetched, write_fetched
 from netvlad.imagery.picture import Picture
+from netvlad.imagery.reader import Reader
 from netvlad.imagery.thinning import METRES, thinned
-from netvlad.imagery.web import AT_ONCE, Gone, Web
-from netvlad.maps.where import Where
+from netvlad.imagery.web import AT_ONCE, Gone, Refused, Web
 from netvlad.runtime.locks import only_writer
 from netvlad.runtime.progress import progress
 
 SAMPLE = 5  # pictures whose size is asked for
-WRITTEN = 200  # pictures after which the table is written
+AT_A_TIME = 200  # pictures that are asked for before the table is written
 USUAL = 500_000  # bytes, where a server states no size
 SPARE = 200 << 20  # bytes of the disk that stay free
-
-
-class Source(Protocol):
-    """A reader of one service of street imagery: one file in this room and one line of `sources`."""
-
-    web: Web
-    left_out: dict[str, int]
-
-    def search(self, where: Where) -> Iterator[Picture]:
-        """Pictures of an area, each once. Fills `left_out`: reason -> number of those that cannot be used."""
-
-    def still_there(self, pictures: Sequence[Picture]) -> set[str]:
-        """The ids of those pictures that the service still shows."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +51,14 @@ class Fetched:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def find(source: Source, where: Where, folder: Path, *, metres: float = METRES) -> Found:
+def find(source: Reader, area: Area, folder: Path, *, metres: float = METRES) -> Found:
     """Search an area. metres: of pictures that show the same within that distance, one is taken.
 
     A picture that the folder holds and the search did not name is withdrawn only where the source says so when asked
     for it, so that an answer that lacks something empties no map. Raises NetvladError.
     """
-    found = list(source.search(where))
-    pictures = [found[row] for row in within(found, where).nonzero()[0]] if found else []
+    found = list(source.search(area.boxes()))
+    pictures = [found[row] for row in area.holds(found).nonzero()[0]]
     before = [p for p in read_fetched(folder) if file_of(folder, p).exists()]
     shown = {picture.name: picture for picture in pictures}
     unnamed = [p for p in before if p.name not in shown]
@@ -93,7 +79,7 @@ def find(source: Source, where: Where, folder: Path, *, metres: float = METRES) 
     )
 
 
-def fetch(web: Web, found: Found, folder: Path) -> Fetched:
+def fetch(source: Reader, found: Found, folder: Path) -> Fetched:
     """Make a folder hold the pictures that were found, with its table and CREDITS; what was withdrawn goes.
 
     A file is there whole or not at all, and one that is there is never fetched again, so an interrupted run goes on.
@@ -109,33 +95,50 @@ def fetch(web: Web, found: Found, folder: Path) -> Fetched:
             stale.unlink()
         for picture in found.withdrawn:
             file_of(folder, picture).unlink(missing_ok=True)
-        return _fetch_all(web, found, folder)
+        return _fetch_all(source, found, folder)
 
 
-def _fetch_all(web: Web, found: Found, folder: Path) -> Fetched:
-    done = Fetched()
+def _fetch_all(source: Reader, found: Found, folder: Path) -> Fetched:
+    done, written = Fetched(), 0
     write_fetched(folder, _there(found, folder))
     with ThreadPoolExecutor(AT_ONCE) as pool, progress("fetching", len(found.new), "pictures") as advance:
-        jobs = {pool.submit(web.fetch, p.address, file_of(folder, p)): p for p in found.new}
         try:
-            for number, job in enumerate(as_completed(jobs), 1):
-                try:
-                    job.result()
-                    done.new += 1
-                except Gone as e:  # withdrawn since the search
-                    done.failed[jobs[job].name] = e.reason
-                except NetvladError as e:
-                    done.failed[jobs[job].name] = e.reason
-                    if len(done.failed) > 10 and not done.new:
-                        raise
-                advance(1)
-                if number % WRITTEN == 0:
+            for first in range(0, len(found.new), AT_A_TIME):
+                jobs = {pool.submit(_fetch_one, source, p, folder): p for p in found.new[first : first + AT_A_TIME]}
+                for job in as_completed(jobs):
+                    _take(done, jobs[job].name, job)
+                    advance(1)
+                if done.new > 1.1 * written + AT_A_TIME:  # a table of all pictures each time, hence ever more rarely
+                    written = done.new
                     write_fetched(folder, _there(found, folder))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             done.pictures = _there(found, folder)
             write_fetched(folder, done.pictures)
     return done
+
+
+def _fetch_one(source: Reader, picture: Picture, folder: Path) -> None:
+    """Fetch the file of a picture, at a fresh address where that of the search has expired."""
+    file = file_of(folder, picture)
+    try:
+        source.web.fetch(picture.address, file)
+    except Refused:
+        address = source.renewed(picture)
+        if not address:
+            raise
+        source.web.fetch(address, file)
+
+
+def _take(done: Fetched, name: str, job: Future[None]) -> None:
+    """Count a picture. Raises NetvladError where nothing works."""
+    try:
+        job.result()
+        done.new += 1
+    except NetvladError as e:
+        done.failed[name] = e.reason
+        if len(done.failed) > 10 and not done.new and not isinstance(e, Gone):  # gone: withdrawn since the search
+            raise
 
 
 def _there(found: Found, folder: Path) -> list[Picture]:

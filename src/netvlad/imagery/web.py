@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,15 @@ ANSWER = 128 << 20  # bytes of JSON
 FILE = 100 << 20  # bytes of a picture
 
 
-class Gone(NetvladError):
+class Refused(NetvladError):
+    """The server does not give that. status: of its answer; said: the beginning of it."""
+
+    def __init__(self, status: int, said: str, path: str) -> None:
+        super().__init__(f"the server says {status}: {said}", path=path)
+        self.status, self.said = status, said
+
+
+class Gone(Refused):
     """The server has no such thing any more."""
 
 
@@ -158,7 +166,7 @@ class Web:
             headers = {**kind, **(self.headers if own else {})}
             with self._client.stream(method, url, content=content, headers=headers) as answer:
                 if not answer.is_redirect:
-                    _refuse(answer, url)
+                    _refuse(answer, url, hidden=self.headers.values())
                     yield answer
                     return
                 url = urljoin(url, answer.headers.get("location", ""))
@@ -186,16 +194,19 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return address.scheme, address.hostname, address.port
 
 
-def _refuse(answer: httpx2.Response, url: str) -> None:
-    """Raise for a status other than success."""
+def _refuse(answer: httpx2.Response, url: str, hidden: Iterable[str]) -> None:
+    """Raise for a status other than success. hidden: what is not to be told, though the server repeats it."""
     status = answer.status_code
+    if status == 200:
+        return
     if status in BUSY:
         raise _Again(f"the server says {status}", _retry_after(answer.headers.get("retry-after", "")))
+    said = b"".join(_bounded(answer, ANSWER, url)).decode("utf-8", "replace")
+    for secret in (word for value in hidden for word in value.split()):
+        said = said.replace(secret, "...")
     if status in (404, 410):
-        raise Gone(f"the server says {status}: there is no such thing", path=url)
-    if status != 200:
-        said = b"".join(_bounded(answer, ANSWER, url))[:200].decode("utf-8", "replace")
-        raise NetvladError(f"the server says {status}: {said}", path=url)
+        raise Gone(status, "there is no such thing", url)
+    raise Refused(status, said[:300], url)
 
 
 def _retry_after(text: str) -> float | None:
