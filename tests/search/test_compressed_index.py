@@ -5,8 +5,11 @@ import pytest
 
 from netvlad.errors import NetvladError, PlaceIndexError, PlaceIndexWarning
 from netvlad.search import compressed_build, compressed_codes, compressed_index
+from netvlad.search.compressed_codes import lists_of
 from netvlad.search.compressed_index import CompressedIndex
 from netvlad.search.options import SearchOptions
+from netvlad.search.sharded_index import ShardedIndex
+from netvlad.search.trained_codes import TRAINED, write_trained
 
 OPTIONS = SearchOptions("compressed")
 
@@ -64,7 +67,9 @@ def recall(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.mean([len(np.intersect1d(a, b)) / len(b) for a, b in zip(found, wanted, strict=True)]))
 
 
-def agrees(index: CompressedIndex, table: Table, queries: np.ndarray, among=None, least: float = 0.9) -> None:
+def agrees(
+    index: CompressedIndex | ShardedIndex, table: Table, queries: np.ndarray, among=None, least: float = 0.9
+) -> None:
     """Found are nearly all of the nearest, with the distances of the stored vectors, and only what may be found."""
     squared, rows = index.search(queries, 10, among)
     _, wanted = brute_force(table, queries, 10, among)
@@ -285,3 +290,18 @@ def test_less_memory_makes_smaller_codes(tmp_path, rng):
     assert len(set(sizes)) > 1
     with pytest.raises(NetvladError, match="at least"):
         CompressedIndex(table, tmp_path / "least.faiss", SearchOptions("compressed", memory=1000))
+
+
+def test_shards_of_shared_centres_find_as_much_as_one_index(tmp_path, rng):
+    table = Table(drawn(rng))
+    codes = compressed_build.trained(len(table), table.dim, None, table.all.__getitem__, np.random.default_rng(0))
+    shards = []
+    for name, part in zip("abc", np.split(table.all, [500, 1700]), strict=True):
+        (tmp_path / name).mkdir()
+        write_trained(tmp_path / name / TRAINED, codes)
+        shards.append(CompressedIndex(Table(part), tmp_path / name / "search.faiss", OPTIONS))
+    centres = [lists_of(shard._state.codes).quantizer.reconstruct_n(0, 9) for shard in shards]
+    np.testing.assert_array_equal(centres[0], centres[2])
+    assert lists_of(codes).ntotal == 0
+    sizes = [500, 1200, 1300]
+    agrees(ShardedIndex([lambda shard=shard: shard for shard in shards], sizes), table, drawn(rng, 40), least=0.95)

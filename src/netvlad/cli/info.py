@@ -66,7 +66,7 @@ def _index(shown: Path | str, path: Path) -> dict[str, Any]:
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.manifest import read_manifest
     from netvlad.maps.remote import bytes_of
-    from netvlad.maps.search_told import search_told
+    from netvlad.maps.search_told import search_told, shards_told
 
     index = PlaceIndex.open(shown)
     places = index.places
@@ -74,10 +74,11 @@ def _index(shown: Path | str, path: Path) -> dict[str, Any]:
     uncalibrated = index.uncalibrated if len(index) else "no photos yet"
     times = places.time[~np.isnat(places.time)]
     disk = bytes_of(path)
-    search = search_told(path, index.store.dim)
+    manifest, dim = read_manifest(path), index.store.dim
+    search = shards_told(path, dim, manifest.shards) if manifest.shards else search_told(path, dim)
     return {
         "index": str(shown),
-        **read_manifest(path).to_dict(),
+        **manifest.to_dict(),
         "version": index.store.version,
         "photos": len(index),
         "located": int(places.located.sum()),

@@ -30,6 +30,7 @@ from netvlad.cli import (
     pairs,
     restore,
     serve,
+    shard,
     synthesise,
     town,
     train,
@@ -54,7 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-finding = (index, locate, loops, explain, serve, info, check, restore, export, pairs, demo)
+finding = (index, locate, loops, explain, serve, info, check, restore, shard, export, pairs, demo)
 measuring = (evaluate, compare, models, fit, train, import_matconvnet, cutouts, synthesise)
 for module in finding + measuring:
     app.command(name=module.__name__.rpartition(".")[2].replace("_", "-"), epilog=module.EXAMPLE)(module.run)

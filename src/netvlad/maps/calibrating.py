@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from netvlad.maps.confidence import ABSENT, ABSENT_SHARE, DEEP, RIGHT, WRONG, Ca
 from netvlad.maps.ground import Ground, by_label, own_visits
 from netvlad.places import Places
 from netvlad.runtime.counted import counted
+from netvlad.search.vector_index import Searched
 from netvlad.types import BoolArray, FloatArray, IntArray
 
 SAMPLE, LEAST = 1000, 200  # photos that are asked: of a small map, and of a large one
@@ -26,16 +26,6 @@ SECONDS = 5.0  # after which no further chunk is asked
 REACH = 256  # first matches that are looked at for what is left
 FAR = 2.0  # radii within which a photo's place is left out
 LARGE = 64  # photos of a visit that are left out by the search itself
-
-
-class Searched(Protocol):
-    """The vectors of a map, and the search that its answers are found with."""
-
-    def vectors(self, rows: IntArray) -> FloatArray:
-        """The vectors of `rows` (n,), (n, dim)."""
-
-    def search(self, vectors: FloatArray, k: int, among: BoolArray | None = None) -> tuple[FloatArray, IntArray]:
-        """Squared distances and rows, (Q, k) each, of the nearest; inf and -1 beyond the end."""
 
 
 class Part:

@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from netvlad.errors import PlaceIndexWarning, shortened
-from netvlad.maps.calibrating import Searched, calibrate
+from netvlad.maps.calibrating import calibrate
 from netvlad.maps.confidence import Calibration
 from netvlad.maps.store import Store
 from netvlad.runtime.files import read_sealed, write_sealed
+from netvlad.search.vector_index import Searched
 
 FORMAT = 2  # of the file; what an older one holds is learnt anew
 
@@ -35,11 +36,17 @@ def kept_calibration(
             if found is not None:
                 return found
     learnt, reason = calibrate(store.places(), searched(), radius)
-    what = {"reason": reason} if learnt is None else learnt.to_dict()
     if store.is_newest():  # otherwise the file is that of a later version
         with suppress(OSError):  # an index on a read-only disk can still be asked
-            write_sealed(file, {"format": FORMAT, "photos": len(store), "rows": fingerprint.hex(), **what})
+            write_calibration(file, store, learnt, reason)
     return learnt, reason
+
+
+def write_calibration(file: Path, store: Store, learnt: Calibration | None, reason: str) -> None:
+    """Write the calibration of the rows of `store`, or the reason why there is none. Raises OSError."""
+    what = {"reason": reason} if learnt is None else learnt.to_dict()
+    rows = store.fingerprint(len(store)).hex()
+    write_sealed(file, {"format": FORMAT, "photos": len(store), "rows": rows, **what})
 
 
 def read_calibration(file: Path, photos: int, fingerprint: bytes) -> tuple[Calibration | None, str] | None:

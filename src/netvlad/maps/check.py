@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netvlad.errors import NetvladError, PlaceIndexError
@@ -12,6 +12,7 @@ from netvlad.maps.calibration_file import read_calibration
 from netvlad.maps.manifest import Manifest, read_manifest
 from netvlad.maps.opening import open_store
 from netvlad.maps.remote import fetch
+from netvlad.maps.sharded import ShardedStore, open_shard, shard_place
 from netvlad.maps.store import Store
 from netvlad.runtime.artifacts import FILE, read_artifact_checksum
 from netvlad.runtime.counted import counted
@@ -48,6 +49,9 @@ def check_index(folder: str | os.PathLike[str], *, deep: bool = False) -> Iterat
         return
     yield Finding("manifest.json", True, f"{manifest.model}, {manifest.dim} numbers, radius {manifest.radius:g} m")
     yield _model(folder, manifest)
+    if manifest.shards:
+        yield from _shards(folder, manifest, deep)
+        return
     try:
         store = open_store(folder, manifest)
         yield from _table(store, deep)
@@ -56,6 +60,18 @@ def check_index(folder: str | os.PathLike[str], *, deep: bool = False) -> Iterat
         return
     yield _search(folder / "search.faiss", store, manifest.search, deep)
     yield _calibration(folder / "calibration.json", store)
+
+
+def _shards(folder: Path, manifest: Manifest, deep: bool) -> Iterator[Finding]:
+    """The findings of each shard as of a map by itself, and whether it is that which was cut."""
+    for shard in manifest.shards:
+        try:
+            open_shard(folder, shard)
+            for finding in check_index(shard_place(folder, shard.name), deep=deep):
+                yield replace(finding, part=f"{shard.name}/{finding.part}")
+        except PlaceIndexError as e:
+            yield Finding(shard.name, False, e.reason)
+    yield _calibration(folder / "calibration.json", ShardedStore(folder, manifest.shards, manifest.dim, None))
 
 
 def _model(folder: Path, manifest: Manifest) -> Finding:

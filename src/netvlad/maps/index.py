@@ -15,8 +15,9 @@ from netvlad.maps.confidence import Calibration
 from netvlad.maps.creating import check_new, fit_and_write, write_new
 from netvlad.maps.location import Located, Location
 from netvlad.maps.manifest import read_manifest
-from netvlad.maps.opening import check_askable, check_model, check_process, open_model, open_store
+from netvlad.maps.opening import check_askable, check_changeable, check_model, check_process, open_model
 from netvlad.maps.remote import fetch
+from netvlad.maps.sharded import open_snapshot
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.store import Store
 from netvlad.maps.sync import Synced
@@ -38,8 +39,7 @@ T = TypeVar("T")
 class PlaceIndex:
     """A folder, or an address (s3://...): places.lance (places and vectors), search.faiss, model/ and other files.
 
-    `create` makes one, `open` opens it, `add` appends photos, `sync` makes it agree with photos, and `locate` finds the
-    place of another. It is a Ranker over its own rows.
+    `create` makes one, `add` appends photos, `sync` follows them, `locate` finds another's place. A Ranker of its rows.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class PlaceIndex:
 
     @cached_property
     def _snapshot(self) -> Snapshot:
-        return Snapshot(self.folder, open_store(self.folder, read_manifest(self.folder), self.root), self.radius)
+        return open_snapshot(self.folder, self.root)
 
     @property
     def store(self) -> Store:
@@ -151,7 +151,7 @@ class PlaceIndex:
         """
         origin = absolute(source) if os.fspath(source) else ""
         if dry_run:
-            check_process(self.folder, self._process)
+            check_changeable(self.folder, self._process)
             written = (self.folder / "manifest.json").exists()
             return changing.preview(self._snapshot, places, origin) if written else Synced(new=places.path.tolist())
 
@@ -174,6 +174,7 @@ class PlaceIndex:
 
     def versions(self) -> list[Version]:
         """Versions of the table that `restore` can bring back, oldest first."""
+        check_changeable(self.folder, self._process)
         return list_versions(self.store.folder)
 
     def restore(self, version: int) -> int:
@@ -184,7 +185,7 @@ class PlaceIndex:
         self, change: Callable[[Snapshot], tuple[T, Snapshot]], places: Places | None = None, workers: int | None = None
     ) -> T:
         """Change the newest version while the lock is held. places: those that a new index is made for."""
-        check_process(self.folder, self._process)
+        check_changeable(self.folder, self._process)
         with only_writer(self.folder):
             if self._unwritten is not None and places is not None:
                 fit_and_write(self.folder, self._unwritten, self.radius, places, workers)

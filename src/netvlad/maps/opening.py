@@ -84,6 +84,16 @@ def check_process(folder: Path, opened_in: int) -> None:
         )
 
 
+def check_changeable(folder: Path, opened_in: int) -> None:
+    """As `check_process`, and raise PlaceIndexError for a map in shards."""
+    check_process(folder, opened_in)
+    if (folder / "manifest.json").exists() and read_manifest(folder).shards:
+        reason = (
+            "is in shards, which are asked and not changed: change the map that they were cut from, and cut it anew"
+        )
+        raise PlaceIndexError(f"{reason} by `netvlad shard`", path=shown(folder))
+
+
 def open_model(folder: Path, manifest: Manifest, *, trust_code: bool) -> Describer:
     """The describer of the index in `folder`. Raises ModelError where it is broken, PlaceIndexError if it is another.
 

@@ -16,6 +16,7 @@ from netvlad.errors import PlaceIndexError, first_line
 from netvlad.runtime.addresses import absolute, is_address, joined, listed, read_address, write_address
 from netvlad.runtime.download import cache_folder
 from netvlad.runtime.files import atomic, write_text
+from netvlad.search.trained_codes import TRAINED
 
 Spot: TypeAlias = "Path | str"  # where a table is: a folder, or an address
 
@@ -25,10 +26,11 @@ MANIFEST, CALIBRATION, MODEL = "manifest.json", "calibration.json", "model"
 MOST = 1 << 34  # bytes of a file that is copied
 
 
-def fetch(index: str | os.PathLike[str]) -> Path:
+def fetch(index: str | os.PathLike[str], *, model: bool = True) -> Path:
     """The folder of a map: of one at an address its working folder, with the small files as they are there now.
 
-    Without a map at the address the folder is empty. Raises PlaceIndexError where the store does not answer.
+    model: whether its model is fetched. Without a map at the address the folder is empty. Raises PlaceIndexError where
+    the store does not answer.
     """
     from filelock import FileLock
 
@@ -40,7 +42,7 @@ def fetch(index: str | os.PathLike[str]) -> Path:
     with FileLock(folder / ".fetch.lock"):
         write_text(folder / MARK, address)
         try:
-            _follow(folder, address)
+            _follow(folder, address, model)
         except OSError as e:
             raise PlaceIndexError(f"cannot be reached ({e.strerror or first_line(e)})", path=address) from e
     return folder
@@ -114,7 +116,7 @@ def _working_folder(address: str) -> Path:
     return cache_folder() / "maps" / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
 
 
-def _follow(folder: Path, address: str) -> None:
+def _follow(folder: Path, address: str, model: bool) -> None:
     """Copy the small files, if they have changed; what was made of another map at this address goes."""
     manifest = _read(address, MANIFEST)
     if manifest is None or _identity(manifest) != _identity((folder / MANIFEST).read_bytes() if _has(folder) else b""):
@@ -125,16 +127,17 @@ def _follow(folder: Path, address: str) -> None:
                 old.unlink()
     if manifest is None:
         return
-    if not (folder / MODEL).is_dir():
+    if model and not (folder / MODEL).is_dir():
         part = folder / f".{MODEL}"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         for file in listed(joined(address, MODEL), below=False):
             (part / file.rpartition("/")[2]).write_bytes(read_address(file, MOST))
         os.replace(part, folder / MODEL)
-    calibration = _read(address, CALIBRATION)
-    if calibration is not None:
-        _put(folder / CALIBRATION, calibration)
+    for name in (CALIBRATION, *(() if (folder / TRAINED).exists() else (TRAINED,))):
+        content = _read(address, name)
+        if content is not None:
+            _put(folder / name, content)
     _put(folder / MANIFEST, manifest)
 
 

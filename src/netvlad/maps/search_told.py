@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from netvlad.maps.remote import fetch
+from netvlad.maps.shard import Shard
+from netvlad.maps.sharded import shard_place
 from netvlad.search.compressed_file import read_about
 
 
@@ -29,3 +33,12 @@ def search_told(folder: Path, dim: int) -> dict[str, Any]:
         "rescored": tuning["rescored"][0],
         "bytes_a_photo": round(about["memory"] / max(1, rows), 1),
     }
+
+
+def shards_told(folder: Path, dim: int, shards: Sequence[Shard]) -> dict[str, Any]:
+    """The same of a map in shards: the worst of them, and bytes of all."""
+    told = [search_told(fetch(shard_place(folder, shard.name), model=False), dim) for shard in shards]
+    photos = sum(shard.photos for shard in shards)
+    held = sum(each["bytes_a_photo"] * shard.photos for each, shard in zip(told, shards, strict=True))
+    worst = min(told, key=lambda each: (each["kind"] == "exact", each["recall"]))
+    return {**worst, "bytes_a_photo": round(held / max(1, photos), 1)}

@@ -21,7 +21,7 @@ from netvlad.maps.store import Store
 from netvlad.maps.where import Spots, Where
 from netvlad.places.io.exif import Shot, read_exif
 from netvlad.search.options import SearchOptions
-from netvlad.search.vector_index import VectorIndex, open_search
+from netvlad.search.vector_index import Searched, VectorIndex, open_search
 from netvlad.types import BoolArray, FloatArray, IntArray
 
 GPS_RADIUS = 500.0  # metres: what phones state among houses is tens off, now and then hundreds
@@ -67,10 +67,19 @@ class Snapshot:
         """The search file, opened or made anew; exact or compressed."""
         return open_search(self.store, self.folder / "search.faiss", self.search_options)
 
+    @property
+    def searched(self) -> Searched:
+        """What its answers are found with."""
+        return self.flat_index
+
+    def prepare(self) -> None:
+        """Open or make all that answers need, so that the first who asks need not wait."""
+        _ = self.flat_index, self.calibrated
+
     @cached_property
     def calibrated(self) -> tuple[Calibration | None, str]:
         """The calibration and the reason for none, kept in calibration.json."""
-        return kept_calibration(self.folder / "calibration.json", self.store, lambda: self.flat_index, self.radius)
+        return kept_calibration(self.folder / "calibration.json", self.store, lambda: self.searched, self.radius)
 
     @cached_property
     def spots(self) -> Spots:
@@ -84,11 +93,15 @@ class Snapshot:
 
     def rows_where(self, where: Where) -> IntArray:
         """The rows where `where` holds."""
-        return np.flatnonzero(where.mask(self.spots))
+        return np.flatnonzero(self.mask(where))
+
+    def mask(self, where: Where) -> BoolArray:
+        """Which rows fulfil all conditions, bool (N,)."""
+        return where.mask(self.spots)
 
     def search(self, vectors: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
         """As `FlatIndex.search`, of all rows."""
-        return self.flat_index.search(vectors, k)
+        return self.searched.search(vectors, k)
 
     def located(
         self, names: Sequence[str], vectors: FloatArray, top: int, where: Where, *, use_gps: bool = False
@@ -111,7 +124,7 @@ class Snapshot:
         subset = self.subset(where)
         if not subset.size:
             raise PlaceIndexError("holds no photo of that region and time", path=shown(self.folder))
-        squared, ids = self.flat_index.search(vectors, min(subset.size, max(top, DEEP)), subset.mask)
+        squared, ids = self.searched.search(vectors, min(subset.size, max(top, DEEP)), subset.mask)
         found = [
             locate(name, self.store.places(row), d, self.radius, subset.calibration, top, subset.uncalibrated)
             for name, d, row in zip(names, squared, ids, strict=True)
@@ -122,7 +135,7 @@ class Snapshot:
         """The rows where `where` holds. Confidence is learnt from them alone: fewer places are easier to tell apart."""
         if not where:
             return Subset(None, len(self.store), *self.calibrated)
-        mask = where.mask(self.spots)
+        mask = self.mask(where)
         mask.flags.writeable = False  # so that the search may keep what it makes of it
         rows = np.flatnonzero(mask)
         if not len(rows):
@@ -130,5 +143,5 @@ class Snapshot:
         if len(rows) == len(mask):
             return Subset(mask, len(rows), *self.calibrated)
 
-        part = Part(self.flat_index, rows, len(mask))
+        part = Part(self.searched, rows, len(mask))
         return Subset(mask, len(rows), *calibrate(self.store.places(rows), part, self.radius))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,8 +105,6 @@ class Store:
     def _columns(self) -> list[str]:
         return [name for name in COLUMNS if name in self._table.schema.names]  # older ones have fewer
 
-    # -- writing ------------------------------------------------------------------------------------------------
-
     def upgrade(self) -> None:
         """Give an older table the columns that it lacks: labels of places, sources and checksums."""
         add_missing_columns(self._table, self._columns, self.dim)
@@ -157,12 +154,15 @@ class Store:
         """
         import pyarrow as pa
 
-        with self._reading():
-            kept = old._table.take([int(row) for row in rows], columns=["digest", "vector", "vector_sum"])
+        kept = old.taken(rows, ["digest", "vector", "vector_sum"])
         columns = {name: kept.column(name) for name in kept.column_names}
         columns |= {"size": pa.array(stamps[0]), "mtime_ns": pa.array(stamps[1])}
         columns["source"] = pa.array(sources, pa.string())
         self._write(places, columns, without)
+
+    def put(self, rows: pa.Table) -> None:
+        """Append rows as `taken` gives them, of a table whose paths are stored relative to the same folder."""
+        self._table = commit(self._table, None, rows.cast(self._table.schema))
 
     def remove(self, without: Array) -> None:
         """Remove the rows with these ids, as `held` gives them."""
@@ -181,8 +181,6 @@ class Store:
     def merge(self) -> None:
         """Merge small files, and delete files that no recent version needs; rows keep their order."""
         merge(self._table)
-
-    # -- reading ------------------------------------------------------------------------------------------------
 
     def held(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows without vectors and checksums, or some of their columns, and `_rowid`, the id of each row.
@@ -214,6 +212,11 @@ class Store:
             paths = self._table.to_table(columns=["path"], limit=1).column("path")
         return str(paths[0]) if len(paths) else ""
 
+    def taken(self, rows: Array, columns: Sequence[str] | None = None) -> pa.Table:
+        """`columns` of `rows` (n,), all by default, as they are stored."""
+        with self._reading():
+            return self._table.take([int(row) for row in rows], columns=columns)
+
     def vectors(self, start: int = 0) -> Iterator[FloatArray]:
         """Blocks of vectors (n, dim) float32 from row `start` on, in order."""
         rows, step = len(self), max(1, BLOCK_BYTES // (4 * self.dim))
@@ -230,8 +233,7 @@ class Store:
         """The places of `rows`, in that order, or all."""
         columns = [*self._columns, "place_sum"] if self.has_sums else self._columns
         with self._reading():
-            read = self._table.to_table if rows is None else partial(self._table.take, [int(row) for row in rows])
-            table = read(columns=columns)
+            table = self._table.to_table(columns=columns) if rows is None else self.taken(rows, columns)
             places = places_of(table, self._columns)
         if self.has_sums:
             sums = place_sums(places, self._columns)

@@ -69,6 +69,25 @@ class Where:
             inside &= spots.time < self.before
         return inside
 
+    def reaches(self, box: tuple[float, float, float, float]) -> bool:
+        """Whether photos within west, south, east and north (degrees, west <= east) may be in the region."""
+        west, south, east, north = box
+        if self.near is not None:
+            low, high, aside = _around(*self.near)
+            turns = [abs((west + east) / 2 - self.near[1] - turn) for turn in (-360, 0, 360)]
+            if south > high or north < low or min(turns) > aside + (east - west) / 2:
+                return False
+        if self.bbox is not None:
+            from_west, low, to_east, high = self.bbox
+            in_west, in_east = east >= from_west, west <= to_east
+            if (
+                south > high
+                or north < low
+                or not ((in_west and in_east) if from_west <= to_east else in_west or in_east)
+            ):
+                return False
+        return True
+
     def closer(self, lat: float, lon: float, metres: float) -> Where:
         """The same conditions, near a point. Only one point can be asked for."""
         _check(self.near is None, "near", "is given, and the photo's own position would be another point: choose one")
@@ -94,6 +113,16 @@ class Spots:
 
 
 ALL = Where()
+EQUATOR, SHARPEST = 6_378_137.0, 6_335_439.0  # metres: radius of the ellipsoid, and of its meridians at the least
+
+
+def _around(lat: float, lon: float, metres: float) -> tuple[float, float, float]:
+    """Latitudes from and to, and degrees of longitude to each side, beyond which no point is so near as a chord."""
+    spare = 1e-6  # degrees, for rounding
+    of_axis = EQUATOR * math.cos(math.radians(lat))  # no point at this latitude is closer to the axis
+    aside = 180.0 if metres >= of_axis else math.degrees(math.asin(metres / of_axis)) + spare
+    up = 180.0 if metres >= 2 * SHARPEST else math.degrees(2 * math.asin(metres / (2 * SHARPEST))) + spare
+    return lat - up, lat + up, aside
 
 
 def _moment(name: str, value: np.datetime64 | str) -> np.datetime64:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from netvlad.errors import NetvladError
 from netvlad.runtime.progress import progress
-from netvlad.search.compressed_codes import CompressedVectors, bytes_of_lists, code_names, new_codes, wanted_lists
+from netvlad.search.compressed_codes import (
+    CompressedVectors,
+    bytes_of_code,
+    bytes_of_lists,
+    code_names,
+    new_codes,
+    wanted_lists,
+)
 from netvlad.search.nearest import nearest
 from netvlad.search.options import SearchOptions
 from netvlad.search.tuning import DEPTHS, SHARES, Tuning, cheapest, recalls
@@ -23,25 +33,36 @@ FEWEST = 16  # vectors that faiss learns codes from: fewer are given many times
 LEAST_CODES = 1 << 14  # vectors that product codes are learnt from: 1000 for each of their centres
 
 
-def build(vectors: VectorFile, options: SearchOptions, seed: int = 0) -> CompressedVectors:
-    """Codes of all rows of `vectors`, and how they are searched with the recall wanted. Raises NetvladError where the
-    memory wanted does not hold the smallest codes.
+def build(vectors: VectorFile, options: SearchOptions, codes: Any = None, seed: int = 0) -> CompressedVectors:
+    """Codes of all rows of `vectors`, and how they are searched with the recall wanted.
+
+    codes: trained and empty ones, as `trained` gives them and which it is by default. Raises NetvladError as that does.
     """
     rng = np.random.default_rng(seed)
-    name, lists = _chosen(vectors.rows, vectors.dim, options.memory)
-    sample = vectors.read(_some(rng, vectors.rows, min(SAMPLE, max(A_LIST * lists, LEAST_CODES))))
-    codes = new_codes(vectors.dim, name, _centres(sample, lists))
-    codes.train(np.resize(sample, (max(len(sample), FEWEST), vectors.dim))[:LEAST_CODES])
-    del sample
+    if codes is None:
+        codes = trained(vectors.rows, vectors.dim, options.memory, vectors.read, rng)
     with progress("compressing", vectors.rows) as advance:
         for block in vectors.blocks():
             codes.add(block)
             advance(len(block))
     untuned = Tuning((), (), (), 0)
-    gone, each = np.zeros(0, np.int64), dict(code_names(vectors.dim))[name]
-    made = CompressedVectors(codes, vectors, gone, untuned, vectors.rows, each)
+    made = CompressedVectors(codes, vectors, np.zeros(0, np.int64), untuned, vectors.rows, bytes_of_code(codes))
     made.tuning = _tuned(made, options.recall, _different(rng, vectors))
     return made
+
+
+def trained(
+    rows: int, dim: int, memory: int | None, read: Callable[[IntArray], FloatArray], rng: np.random.Generator
+) -> Any:
+    """Empty codes for `rows` vectors of `dim` numbers: rotation, centres and codebooks, learnt from a sample.
+
+    read: gives the vectors of ascending rows. Raises NetvladError where `memory` does not hold the smallest codes.
+    """
+    name, lists = _chosen(rows, dim, memory)
+    sample = read(_some(rng, rows, min(SAMPLE, max(A_LIST * lists, LEAST_CODES))))
+    codes = new_codes(dim, name, _centres(sample, lists))
+    codes.train(np.resize(sample, (max(len(sample), FEWEST), dim))[:LEAST_CODES])
+    return codes
 
 
 def _some(rng: np.random.Generator, rows: int, n: int) -> IntArray:

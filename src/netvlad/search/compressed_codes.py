@@ -24,6 +24,11 @@ def code_names(dim: int) -> list[tuple[str, float]]:
     return [(f"PQ{n}x4fs", n / 2 + NUMBER) for n in parts]
 
 
+def bytes_of_code(codes: Any) -> float:
+    """Bytes of a vector and its number in a faiss index that `new_codes` made."""
+    return float(lists_of(codes).code_size + NUMBER)
+
+
 def _padded(dim: int) -> int:
     """So many numbers are coded: parts of a code stand in pairs."""
     return 32 * math.ceil(dim / 32)

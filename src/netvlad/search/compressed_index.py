@@ -22,6 +22,7 @@ from netvlad.search.compressed_file import (
 from netvlad.search.nearest import nearest
 from netvlad.search.options import SearchOptions
 from netvlad.search.search_file import VectorSource
+from netvlad.search.trained_codes import TRAINED, read_trained
 from netvlad.search.tuning import Tuning
 from netvlad.search.vector_file import OtherVectorsError
 from netvlad.types import Array, BoolArray, FloatArray, IntArray
@@ -81,7 +82,7 @@ class CompressedIndex:
                 return
             vectors = new_vector_file(file, source.dim, private=lock is None)
             vectors.append(source.vectors())
-            self._state = build(vectors, self._options)
+            self._state = build(vectors, self._options, read_trained(file.with_name(TRAINED), source.dim))
             if lock is not None and write_compressed(file, source, self._state, self._options):
                 remove_vectors(file.parent, kept=vectors.file)
 

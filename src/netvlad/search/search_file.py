@@ -73,14 +73,19 @@ def write_sealed_file(file: Path, source: VectorSource, rows: int, write: Callab
             for left in file.parent.glob(f".{file.name}.*.tmp"):  # by a process that was killed
                 left.unlink()
             write(temporary)
-            with open(temporary, "ab") as opened:
-                opened.write(source.fingerprint(rows).ljust(16, b"\0"))
-            checksum = _checksum(temporary)
-            with open(temporary, "ab") as opened:
-                opened.write(checksum + SEAL)
+            seal(temporary, source.fingerprint(rows))
     except (Timeout, OSError, RuntimeError):  # the last is faiss's own: a read-only or full disk
         return False
     return True
+
+
+def seal(file: Path, fingerprint: bytes) -> None:
+    """Append a fingerprint and a checksum, which `sealed_fingerprint` reads."""
+    with open(file, "ab") as opened:
+        opened.write(fingerprint.ljust(16, b"\0"))
+    checksum = _checksum(file)
+    with open(file, "ab") as opened:
+        opened.write(checksum + SEAL)
 
 
 def _checksum(file: Path, size: int | None = None) -> bytes:

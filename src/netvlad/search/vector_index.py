@@ -15,14 +15,18 @@ from netvlad.search.search_file import VectorSource
 from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 
-class VectorIndex(Protocol):
-    """What finds the nearest of stored vectors: `FlatIndex` and `CompressedIndex`."""
+class Searched(Protocol):
+    """What finds the nearest of stored vectors."""
 
     def search(self, vectors: FloatArray, k: int, among: BoolArray | None = None) -> tuple[FloatArray, IntArray]:
         """As `FlatIndex.search`."""
 
     def vectors(self, rows: IntArray) -> FloatArray:
         """The vectors of `rows` (n,), (n, dim)."""
+
+
+class VectorIndex(Searched, Protocol):
+    """Stored vectors that come and go: `FlatIndex` and `CompressedIndex`."""
 
     def follow(self, source: VectorSource, file: Path, removed: Sequence[int] | Array) -> None:
         """As `FlatIndex.follow`."""

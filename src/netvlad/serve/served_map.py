@@ -14,8 +14,9 @@ import numpy as np
 from netvlad.errors import NetvladError
 from netvlad.maps.location import Location, answer_in_words
 from netvlad.maps.manifest import Manifest, read_manifest
-from netvlad.maps.opening import check_model, open_model, open_store
+from netvlad.maps.opening import check_model, open_model
 from netvlad.maps.remote import fetch, shown
+from netvlad.maps.sharded import open_snapshot
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.where import Where
 from netvlad.places.streets import Streets, streets_within
@@ -36,11 +37,9 @@ class ServedMap:
         self.view = self._opened()
 
     def _opened(self) -> MapView:
-        manifest = read_manifest(self.folder)
-        check_model(self.folder, manifest, self.model)
-        store = open_store(self.folder, manifest, self._root)
-        view = MapView(self.name, Snapshot(self.folder, store, manifest.radius))
-        _ = view.snapshot.flat_index, view.snapshot.calibrated  # made now: the first who asks need not wait
+        check_model(self.folder, read_manifest(self.folder), self.model)
+        view = MapView(self.name, open_snapshot(self.folder, self._root))
+        view.snapshot.prepare()
         return view
 
     def follow(self) -> bool:
