@@ -23,6 +23,7 @@ pytest_plugins = [
     "fixtures.places",
     "fixtures.plugins",
     "fixtures.rankers",
+    "fixtures.street_services",
     "fixtures.xfeat",
 ]
 if find_spec("torch"):  # the tests of runtime, images, places and panoramas run without it

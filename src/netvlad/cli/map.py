@@ -29,7 +29,7 @@ Around = Annotated[
     str | None, typer.Option(metavar="LAT,LON,RADIUS", help="Pictures near a point, as 48.8566,2.3522,500m.")
 ]
 Bbox = Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Pictures in a box of degrees.")]
-From = Annotated[str, typer.Option("--from", help="The source: panoramax.")]
+From = Annotated[str, typer.Option("--from", help="The source: panoramax, mapillary, kartaview or commons.")]
 Url = Annotated[str | None, typer.Option(help="Another instance of the source, as https://panoramax.ign.fr.")]
 Quality = Annotated[str, typer.Option(help="sd: 2048 pixels wide; hd: as they were taken, ten times the bytes.")]
 Thin = Annotated[

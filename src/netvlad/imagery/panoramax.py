@@ -37,7 +37,7 @@ class Panoramax(Reader):
         return found
 
     def _ask(self, body: Mapping[str, Any]) -> list[Item]:
-        url = f"{self.web.service.rstrip('/')}/api/search"
+        url = f"{self.web.service}/api/search"
         return features(self.web.ask(url, body), "features", url=url)
 
 
@@ -53,7 +53,7 @@ def picture_of(item: Mapping[str, Any], service: str, asset: str) -> Picture:
     size = int(facts.get("original_file:size") or 0) if asset == "hd" else 0
     return Picture(
         source=Panoramax.name,
-        service=service.rstrip("/"),
+        service=service,
         id=identity,
         lat=lat,
         lon=lon,
@@ -62,7 +62,7 @@ def picture_of(item: Mapping[str, Any], service: str, asset: str) -> Picture:
         fov=angle((facts.get("pers:interior_orientation") or {}).get("field_of_view")),
         licence=licence,
         credit=", ".join(_distinct([str(facts.get("geovisio:producer") or ""), *map(str, producers)])),
-        link=f"{service.rstrip('/')}/#focus=pic&pic={identity}",
+        link=f"{service}/#focus=pic&pic={identity}",
         address=str(item["assets"][asset]["href"]),
         size=size,
     )

@@ -17,6 +17,7 @@ from netvlad.imagery.web import Web
 from netvlad.places.values import times
 
 ASSETS = ("sd", "hd")
+DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)  # of answers read as they are
 
 
 class Reader(ABC):
@@ -78,14 +79,14 @@ class Reader(ABC):
         """Longitude and latitude of an item in degrees, NaN unknown."""
         try:
             picture = self.picture(item)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        except DAMAGED:
             return math.nan, math.nan
         return picture.lon, picture.lat
 
     def _usable(self, item: Item) -> Iterator[Picture]:
         try:
             yield self.picture(item)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as e:
+        except DAMAGED as e:
             reason = str(e) if isinstance(e, ValueError) else f"lacks {e}"
             self.left_out[reason] = self.left_out.get(reason, 0) + 1
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from netvlad.errors import NetvladError
+from netvlad.imagery.commons import Commons
+from netvlad.imagery.kartaview import KartaView
+from netvlad.imagery.mapillary import Mapillary
 from netvlad.imagery.panoramax import Panoramax
 from netvlad.imagery.reader import Reader
 from netvlad.imagery.web import Web
 
-SOURCES: Mapping[str, type[Reader]] = {reader.name: reader for reader in (Panoramax,)}
+SOURCES: Mapping[str, type[Reader]] = {reader.name: reader for reader in (Panoramax, Mapillary, KartaView, Commons)}
 REFUSED = {
     "google": "the terms of Google Street View forbid to store its pictures and to build an index of them",
 }

@@ -67,7 +67,7 @@ class Web:
             raise NetvladError("fetching street imagery needs httpx2: pip install 'netvlad[imagery]'") from e
         if urlsplit(service).scheme not in ("http", "https") or not urlsplit(service).hostname:
             raise NetvladError("is no address of a service: https://api.panoramax.xyz would be", path=service)
-        self.service, self.pause, self.headers = service, pause, dict(headers or {})
+        self.service, self.pause, self.headers = service.rstrip("/"), pause, dict(headers or {})
         self._busy_until = 0.0
         self._slots = threading.Semaphore(AT_ONCE)
         self._client = httpx2.Client(headers={"User-Agent": AGENT}, timeout=TIMEOUT)
