@@ -10,6 +10,9 @@ from typer.testing import CliRunner
 
 from netvlad.cli.main import app
 from netvlad.errors import NetvladError
+from netvlad.loops.detector import LoopDetector
+from netvlad.loops.geometry import WIDTH
+from netvlad.runtime.kept_rows import KeptRows
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,34 @@ def test_writes_the_loops_of_a_drive(round_drive, tmp_path, weights, without_xfe
     page = (tmp_path / "loops.html").read_text()
     assert page.count("data:image/png") == 2
     assert "data:image/jpeg" in page
+
+
+def test_a_run_that_was_stopped_goes_on(round_drive, tmp_path, weights, without_xfeat, monkeypatch):
+    given = ["--model", "test_resnet-netvlad", "--gap", "8", "--camera", round_drive / "camera.txt"]
+    assert run(round_drive, "--out", tmp_path / "whole", *given).exit_code == 0
+    whole = LoopDetector.add
+
+    def stopped(self, image, t):
+        if t >= 25:
+            raise NetvladError("stopped")
+        return whole(self, image, t)
+
+    monkeypatch.setattr(LoopDetector, "add", stopped)
+    with pytest.raises(NetvladError, match="stopped"):
+        run(round_drive, "--out", tmp_path / "two", *given)
+    monkeypatch.setattr(LoopDetector, "add", whole)
+    fitted, found_anew = [], []
+    monkeypatch.setattr("netvlad.describe.fit.fit", fitted.append)
+    put = KeptRows.put
+    monkeypatch.setattr(KeptRows, "put", lambda self, key, row: found_anew.append(len(row)) or put(self, key, row))
+    found = run(round_drive, "--out", tmp_path / "two", *given)
+    assert found.exit_code == 0, found.output
+    assert "25 frames are described" in found.output
+    assert not fitted
+    assert sum(width > WIDTH for width in found_anew) == 5
+    for name in ("loops.json", "loops.g2o"):
+        assert (tmp_path / "two" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    assert not (tmp_path / "two" / "kept").exists()
 
 
 @pytest.mark.parametrize("wrong", [["--sequence", "some"], ["--every", "0"], ["--poses", "absent.txt"]])

@@ -22,9 +22,10 @@ def make_video(tmp_path_factory):
     """make_video(name, ticks, turn) writes a video whose frames are at `ticks` hundredths of a second."""
     av = pytest.importorskip("av", reason="PyAV (extra video) is not installed")
 
-    def make(name: str, ticks, turn: int = 0, codec: str = "mpeg4", size=(48, 64)) -> Path:
+    def make(name: str, ticks, turn: int = 0, codec: str = "mpeg4", size=(48, 64), metadata=None) -> Path:
         path = tmp_path_factory.mktemp("videos") / name
         with av.open(str(path), "w") as container:
+            container.metadata.update(metadata or {})
             stream = container.add_stream(codec, rate=100)
             stream.height, stream.width = size
             stream.pix_fmt, stream.gop_size = "yuvj420p" if codec == "mjpeg" else "yuv420p", 4

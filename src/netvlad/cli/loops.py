@@ -39,18 +39,24 @@ def run(
 ) -> None:
     """Find the loops of a drive: frames that show a place that was there before, verified by geometry.
 
-    A model that needs it is fitted on frames of the drive. Edges of loops.g2o need --camera.
+    A model that needs it is fitted on frames of the drive. Edges of loops.g2o need --camera. A run that was stopped
+    goes on when it is started again.
     """
+    from contextlib import ExitStack
+
     import numpy as np
 
     from netvlad.cli.common import advise_xfeat, say, tell_unreadable
+    from netvlad.cli.drive import kept_drive, watched
+    from netvlad.describe.kept import KeptDescriber
     from netvlad.loops.detector import LoopDetector
     from netvlad.loops.files import write_loops
+    from netvlad.loops.geometry import WIDTH
     from netvlad.loops.keyframes import to_jpeg
     from netvlad.loops.options import LoopOptions
     from netvlad.report.loops_page import loops_page, spread
     from netvlad.runtime.counted import counted
-    from netvlad.video.frames import read_frames
+    from netvlad.runtime.kept_rows import KeptRows
     from netvlad.video.poses import read_camera, read_poses
 
     options = LoopOptions(gap=gap, apart=apart, length=parse_length(sequence), verify=verify)
@@ -59,14 +65,20 @@ def run(
     if verify:
         advise_xfeat()
     lost: dict[str, str] = {}
-    detector = LoopDetector(_fitted(model, source, every, rate), options, camera=intrinsics)
     loops, names, times = [], [], []
-    for frame in read_frames(source, every=every, rate=rate, lost=lost):
-        before = detector.count
-        loops += detector.add(frame.image, frame.t)
-        if detector.count > before:
-            names.append(frame.name)
-            times.append(frame.t)
+    with ExitStack() as stack:
+        kept = stack.enter_context(kept_drive(out / "kept", source, model=model, every=every, rate=rate))
+        describer = KeptDescriber(_fitted(model, source, every, rate, kept / "model"), kept / "vectors")
+        rows = stack.enter_context(describer.rows)
+        about = f"{options.kind} {None if intrinsics is None else intrinsics.tolist()}"
+        pairs = stack.enter_context(KeptRows(kept / "pairs", about, WIDTH, np.float64))
+        detector = LoopDetector(describer, options, camera=intrinsics, kept=pairs)
+        for frame in watched(source, rows, every=every, rate=rate, lost=lost):
+            before = detector.count
+            loops += detector.add(frame.image, frame.t)
+            if detector.count > before:
+                names.append(frame.name)
+                times.append(frame.t)
     at = None if known is None else known.at(np.array(times))
     write_loops(out, loops, names, np.array(times), at)
     words = [
@@ -98,16 +110,18 @@ def parse_length(text: str) -> int | None:
     return int(text)
 
 
-def _fitted(name: str | None, source: Path, every: float | None, rate: float | None) -> Describer:
-    """The model, fitted where it has to be on frames spread over the drive."""
+def _fitted(name: str | None, source: Path, every: float | None, rate: float | None, folder: Path) -> Describer:
+    """The model, fitted where it has to be on frames spread over the drive, and then kept in `folder`."""
     import tempfile
 
     from netvlad.describe.fit import fit
     from netvlad.loops.keyframes import to_jpeg
     from netvlad.pretrained.zoo import load
-    from netvlad.types import Fittable, needs_fit
+    from netvlad.types import Fittable, Saveable, needs_fit
     from netvlad.video.frames import read_frames
 
+    if folder.exists():
+        return load(folder)
     model = load(name or "default")
     if not needs_fit(model) or not isinstance(model, Fittable):
         return model
@@ -118,8 +132,11 @@ def _fitted(name: str | None, source: Path, every: float | None, rate: float | N
             sample.append(to_jpeg(frame.image))
         if len(sample) > SAMPLE:
             sample, stride = sample[::2], 2 * stride
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{i:04d}.jpg" for i in range(len(sample))]
+    with tempfile.TemporaryDirectory() as held:
+        paths = [Path(held) / f"{i:04d}.jpg" for i in range(len(sample))]
         for path, data in zip(paths, sample, strict=True):
             path.write_bytes(data)
-        return fit(model, [str(path) for path in paths], workers=0)
+        fit(model, [str(path) for path in paths], workers=0)
+    if isinstance(model, Saveable):
+        model.save(folder)
+    return model

@@ -5,37 +5,42 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netvlad.errors import NetvladError
-from netvlad.features.local_features import LocalFeatures, kind_of, local_features
-from netvlad.features.relative_pose import relative_pose
-from netvlad.features.verification import verify
 from netvlad.images import read_image
-from netvlad.loops.keyframes import Keyframes, from_jpeg, scale_of, scaled, to_jpeg
+from netvlad.loops.geometry import PairGeometry
+from netvlad.loops.keyframes import Keyframes, from_jpeg, to_jpeg
 from netvlad.loops.options import Loop, LoopOptions
 from netvlad.loops.saving import Saved, read_saved, write_saved
+from netvlad.runtime.kept_rows import KeptRows
 from netvlad.sequences.evidence import DRIVE
 from netvlad.sequences.hidden_markov import HiddenMarkov, Motion
 from netvlad.types import Array, Describer, FloatArray, ImageLike, needs_fit
 
 NEIGHBOURS = 3.0  # seconds around the likeliest keyframe whose probabilities count as its own
-REMEMBERED = 32  # photos whose local features are kept
 
 
 class LoopDetector:
     """Streams frames in and loops out, in bounded memory and time a frame.
 
     model: a describer that is ready. camera (3, 3): intrinsics in pixels of the frames, for relative poses by the
-    essential matrix; without them loops are verified by a fundamental matrix and have no heading. seconds: where time
-    went, by stage. Raises ModelError for a model that has to be fitted first.
+    essential matrix; without them loops are verified by a fundamental matrix and have no heading. kept: as for
+    `PairGeometry`. seconds: where time went, by stage. Raises ModelError for a model that has to be fitted first.
     """
 
-    def __init__(self, model: Describer, options: LoopOptions | None = None, *, camera: Array | None = None) -> None:
+    def __init__(
+        self,
+        model: Describer,
+        options: LoopOptions | None = None,
+        *,
+        camera: Array | None = None,
+        kept: KeptRows | None = None,
+    ) -> None:
         if needs_fit(model):
             raise NetvladError(f"{model.name} has no cluster centres yet: fit it first (netvlad.fit)")
         self.model, self.options, self.camera = model, options or LoopOptions(), camera
@@ -45,7 +50,7 @@ class LoopDetector:
         self._waiting: deque[tuple[FloatArray, bytes, float]] = deque()  # too young to be found
         self._last: FloatArray | None = None
         self._t = -math.inf
-        self._features: OrderedDict[int, LocalFeatures] = OrderedDict()
+        self._geometry = PairGeometry(self.options.kind, camera, kept)
         self._sequence = self._begun()
 
     def add(self, image: ImageLike, t: float) -> list[Loop]:
@@ -116,47 +121,16 @@ class LoopDetector:
 
     def _verified(self, pixels: Array, rows: list[int], about: tuple[int, float, float, Array, Array]) -> list[Loop]:
         start = time.perf_counter()
-        number, t, score, ids, scores = about
-        scale = scale_of(pixels)
-        asked = self._local(scaled(pixels))
-        best: Loop | None = None
-        for row in rows:
-            held = self._held(row)
-            if held is not None:
-                loop = self._loop(row, number, t, score, ids, scores, *self._geometry(held, asked, scale))
-                if best is None or (loop.inliers or 0) > (best.inliers or 0):
-                    best = loop
-            if self.options.budget is not None and time.perf_counter() - start >= self.options.budget:
-                break
+        held = ((row, jpeg) for row in rows if (jpeg := self.keyframes.jpeg(row)) is not None)
+        best = self._geometry.best(pixels, held, self.options.budget)
         self._spent("verify", start)
-        return [best] if best is not None and (best.inliers or 0) >= self.options.inliers else []
-
-    def _geometry(
-        self, held: LocalFeatures, asked: LocalFeatures, scale: float
-    ) -> tuple[int, float | None, float | None]:
-        if self.camera is None:
-            return len(verify(held, asked, "fundamental")), None, None
-        camera = np.diag([scale, scale, 1.0]) @ self.camera
-        pose = relative_pose(held, asked, camera)
-        return (0, None, None) if pose is None else (pose.inliers, pose.heading, pose.bearing)
+        if best is None or best[1].inliers < self.options.inliers:
+            return []
+        return [self._loop(best[0], *about, *best[1])]
 
     def _loop(self, row: int, number: int, t: float, score: float, ids: Array, scores: Array, *geometry: Any) -> Loop:
         distance = math.sqrt(max(0.0, -float(scores[ids == row][0])))
         return Loop(number, row, t, float(self.keyframes.times(np.array([row]))[0]), score, distance, *geometry)
-
-    def _held(self, row: int) -> LocalFeatures | None:
-        if row not in self._features:
-            photo = self.keyframes.photo(row)
-            if photo is None:
-                return None
-            self._features[row] = self._local(photo)
-        self._features.move_to_end(row)
-        while len(self._features) > REMEMBERED:
-            self._features.popitem(last=False)
-        return self._features[row]
-
-    def _local(self, photo: Array) -> LocalFeatures:
-        return local_features(photo, self.options.kind, kind_of(self.options.kind).most)
 
     def _begun(self) -> HiddenMarkov:
         motion = Motion(forwards=self.options.forwards, backwards=self.options.backwards)

@@ -123,8 +123,13 @@ class Keyframes:
 
     def photo(self, number: int) -> Array | None:
         """The photo (H, W, 3) uint8 RGB of a keyframe, None of a forgotten one."""
+        jpeg = self.jpeg(number)
+        return None if jpeg is None else from_jpeg(jpeg)
+
+    def jpeg(self, number: int) -> bytes | None:
+        """The photo of a keyframe as it is kept, None of a forgotten one."""
         part = self._of(number)
-        return None if part is None else from_jpeg(part.photo(number - part.first))
+        return None if part is None else part.photo(number - part.first)
 
     def _of(self, number: int) -> Generation | None:
         parts = (part for part in self.generations if part.first <= number < part.first + len(part))

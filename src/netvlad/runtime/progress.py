@@ -18,10 +18,13 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(what: str, total: int, unit: str = "photos", *, done: int = 0, quiet: bool = False) -> Iterator[Advance]:
+def progress(
+    what: str, total: int | None, unit: str = "photos", *, done: int = 0, quiet: bool = False
+) -> Iterator[Advance]:
     """Yield advance(n, note=""): a bar on a terminal; elsewhere a line every QUIET_SECONDS, none for short work.
 
-    done: how many of `total` were done by an earlier run. quiet: show nothing, as all but one of several processes do.
+    total: None where it is not known. done: how many of `total` were done by an earlier run. quiet: show nothing, as
+    all but one of several processes do.
     """
     if quiet:
         yield lambda n, note="": None
@@ -33,7 +36,7 @@ def progress(what: str, total: int, unit: str = "photos", *, done: int = 0, quie
 
 
 @contextmanager
-def _bar(what: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+def _bar(what: str, total: int | None, unit: str, done: int) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -55,7 +58,7 @@ def _bar(what: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         yield advance
 
 
-def _lines(what: str, total: int, unit: str, done: int) -> Advance:
+def _lines(what: str, total: int | None, unit: str, done: int) -> Advance:
     start = said = time.monotonic()
     first = done
 
@@ -67,8 +70,9 @@ def _lines(what: str, total: int, unit: str, done: int) -> Advance:
             return
         said = now
         rate = (done - first) / (now - start)
-        left = f", {_clock((total - done) / rate)} left" if rate else ""
-        print(f"{what}: {note or f'{done}/{total}'}, {rate:.1f} {unit}/s{left}", file=sys.stderr, flush=True)
+        left = f", {_clock(max(total - done, 0) / rate)} left" if rate and total else ""
+        count = f"{done}/{total}" if total else f"{done}"
+        print(f"{what}: {note or count}, {rate:.1f} {unit}/s{left}", file=sys.stderr, flush=True)
 
     return advance
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,14 +32,7 @@ def decoded(
     """
     av = _av()
     path = os.fspath(path)
-    try:
-        container = av.open(path)
-    except (av.error.FFmpegError, OSError, ValueError) as e:
-        raise ImageError(f"cannot be opened as a video ({first_line(e)})", path=path) from e
-    with container:
-        if not container.streams.video:
-            raise ImageError("holds no video", path=path)
-        stream = container.streams.video[0]
+    with opened(path) as (container, stream):
         step = 1 / float(stream.average_rate or RATE)
         first: float | None = None
         last, due, count, broken, ended = 0.0, 0.0, 0, 0, ""
@@ -63,6 +57,21 @@ def decoded(
             raise ImageError(f"no frame can be decoded{f': it {ended}' if ended else ''}", path=path)
         if lost is not None and (broken or ended):
             lost[path] = "; ".join(filter(None, [f"{broken} {LOST}" if broken else "", ended]))
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[tuple[Any, Any]]:
+    """Open a video file: PyAV's container and its first video stream. Raises as `decoded`."""
+    av = _av()
+    path = os.fspath(path)
+    try:
+        container = av.open(path)
+    except (av.error.FFmpegError, OSError, ValueError) as e:
+        raise ImageError(f"cannot be opened as a video ({first_line(e)})", path=path) from e
+    with container:
+        if not container.streams.video:
+            raise ImageError("holds no video", path=path)
+        yield container, container.streams.video[0]
 
 
 def _packets(av: Any, container: Any, stream: Any) -> Iterator[tuple[list[VideoFrame], int]]:

@@ -49,15 +49,23 @@ def read_frames(
         raise NetvladError(f"frames are more than 0 seconds apart, got {every:g}")
     if rate is not None and not rate > 0:
         raise NetvladError(f"a rate is more than 0 frames a second, got {rate:g}")
+    entries = listed(source, rate)
+    if entries is not None:
+        return _read(entries, every, lost, source)
+    return (Frame(t, image, f"{source.name}@{t:.3f}") for t, image in decoded(source, every, lost))
+
+
+def listed(source: Path, rate: float | None) -> list[tuple[float, Path]] | None:
+    """Times and files of a folder or list, in order of time; None for a video. Raises NetvladError."""
     if source.is_dir():
-        return _read(_in_folder(source, rate), every, lost, source)
+        return _in_folder(source, rate)
     if not source.exists():
         raise NetvladError("there is no such video, list or folder", path=source)
     if source.suffix.lower() in (".txt", ".csv"):
-        return _read(read_list(source), every, lost, source)
+        return read_list(source)
     if source.suffix.lower() in PHOTO_SUFFIXES:
         raise NetvladError("is one photo; a video, a folder or a list of frames is wanted", path=source)
-    return (Frame(t, image, f"{source.name}@{t:.3f}") for t, image in decoded(source, every, lost))
+    return None
 
 
 def is_video(path: str | os.PathLike[str]) -> bool:
