@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from io import StringIO
 
 AREA = ("--bbox", "2.3,48.8,2.4,48.9")
@@ -22,6 +23,22 @@ def test_fetch_refuses_an_empty_area_and_other_sources(netvlad, panoramax, tmp_p
     assert netvlad("map", "fetch", *AREA, "--from", "google", "--out", tmp_path / "a").code == 1
     assert netvlad("map", "fetch", "--out", tmp_path / "a").code == 1
     assert not (tmp_path / "a").exists()
+
+
+def test_areas_are_drawn_as_well(netvlad, panoramax, tmp_path):
+    for i in range(3):
+        panoramax.add(f"p{i}", 48.81 + i / 100)
+    (tmp_path / "a.gpx").write_text(
+        '<gpx><rte><rtept lat="48.8" lon="2.35"/><rtept lat="48.825" lon="2.35"/></rte></gpx>'
+    )
+    triangle = [[2.3, 48.825], [2.4, 48.825], [2.35, 48.9], [2.3, 48.825]]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [triangle]}))
+    start = ("map", "fetch", "--url", panoramax.url, "--yes", "--out")
+    assert netvlad(*start, tmp_path / "a", "--route", tmp_path / "a.gpx", "--width", 10).code == 0
+    assert {f.stem for f in (tmp_path / "a" / "pictures").iterdir()} == {"panoramax-p0", "panoramax-p1"}
+    assert netvlad(*start, tmp_path / "b", "--place-file", tmp_path / "a.geojson").code == 0
+    assert {f.stem for f in (tmp_path / "b" / "pictures").iterdir()} == {"panoramax-p2"}
+    assert netvlad(*start, tmp_path / "c", "--place-file", tmp_path / "a.geojson", *AREA).code == 1
 
 
 def test_build_and_update_make_a_map_that_is_asked(netvlad, panoramax, tmp_path, monkeypatch):

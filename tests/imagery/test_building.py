@@ -74,6 +74,13 @@ def test_a_map_remembers_what_it_is_made_of(tmp_path):
         write_request(tmp_path / "a.vpr", replace(REQUEST, bbox="1,2,3,4"))
 
 
+def test_a_drawn_area_is_part_of_the_map(tmp_path):
+    line = '{"type": "MultiLineString", "coordinates": [[[2.0, 48.0], [2.1, 48.0]]]}'
+    write_request(tmp_path / "a.vpr", replace(REQUEST, bbox="", shape=line, width=10.0))
+    area = read_request(tmp_path / "a.vpr").area()
+    assert area.shape.holds(np.array([48.0, 48.0002]), np.array([2.05, 2.05])).tolist() == [True, False]
+
+
 def test_other_maps_are_not_taken_over(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(PlaceIndexError):

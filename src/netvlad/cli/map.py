@@ -29,6 +29,11 @@ Around = Annotated[
     str | None, typer.Option(metavar="LAT,LON,RADIUS", help="Pictures near a point, as 48.8566,2.3522,500m.")
 ]
 Bbox = Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Pictures in a box of degrees.")]
+PlaceFile = Annotated[
+    Path | None, typer.Option(metavar="FILE.geojson", help="Pictures within the polygons of a GeoJSON file.")
+]
+RouteFile = Annotated[Path | None, typer.Option("--route", metavar="FILE.gpx", help="Pictures along a GPX track.")]
+Width = Annotated[float, typer.Option(help="Metres to either side of the route.")]
 From = Annotated[str, typer.Option("--from", help="The source: panoramax, mapillary, kartaview or commons.")]
 Url = Annotated[str | None, typer.Option(help="Another instance of the source, as https://panoramax.ign.fr.")]
 Quality = Annotated[str, typer.Option(help="sd: 2048 pixels wide; hd: as they were taken, ten times the bytes.")]
@@ -44,6 +49,9 @@ def fetch(
     out: Annotated[Path, typer.Option(help="Folder for pictures/, places.csv and CREDITS.", callback=out_folder)],
     around: Around = None,
     bbox: Bbox = None,
+    place_file: PlaceFile = None,
+    route: RouteFile = None,
+    width: Width = 25.0,
     after: After = None,
     before: Before = None,
     source: From = "panoramax",
@@ -58,10 +66,12 @@ def fetch(
     The same command goes on after an interruption, and later fetches what is new and takes out what was withdrawn.
     """
     from netvlad.imagery.area import Area
+    from netvlad.imagery.shapes import parse_shape, shape_text
     from netvlad.imagery.sources import open_source
     from netvlad.maps.asked import parse_where
 
-    area = Area(parse_where(around, bbox, after, before))
+    shape = parse_shape(shape_text(place_file, route), width)
+    area = Area(parse_where(around, bbox, after, before), shape)
     reader = open_source(source, url, asset=quality)
     with reader.web:
         got = ask_and_fetch(reader, area, out, thin, yes, dry_run)
@@ -74,6 +84,9 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder of the index.", callback=out_folder)],
     around: Around = None,
     bbox: Bbox = None,
+    place_file: PlaceFile = None,
+    route: RouteFile = None,
+    width: Width = 25.0,
     after: After = None,
     before: Before = None,
     source: From = "panoramax",
@@ -100,13 +113,15 @@ def build(
     import os
 
     from netvlad.imagery.building import Request
+    from netvlad.imagery.shapes import shape_text
     from netvlad.panoramas.cut_outs import find_layout
 
     find_layout(layout)
     folder = photos or out.with_name(f"{out.stem}-pictures")
     area = (around or "", bbox or "", after or "", before or "")
     below = os.path.relpath(folder, out)
-    request = Request(source, url or "", *area, quality, thin, layout, below.replace(os.sep, "/"))
+    where = (below.replace(os.sep, "/"), shape_text(place_file, route), width)
+    request = Request(source, url or "", *area, quality, thin, layout, *where)
     _make(out, request, model, workers, trust_code, yes, dry_run)
 
 
@@ -129,14 +144,11 @@ def _make(
 ) -> None:
     from netvlad.cli.common import say, tell, tell_unreadable
     from netvlad.cli.index import open_or_create, tell_changes
-    from netvlad.imagery.area import Area
     from netvlad.imagery.building import check_request, index_views, picture_folder, views_of, write_request
     from netvlad.imagery.sources import open_source
-    from netvlad.maps.asked import parse_where
 
     folder = picture_folder(out, request)
-    asked = (request.around, request.bbox, request.after, request.before)
-    area = Area(parse_where(*(text or None for text in asked)))
+    area = request.area()
     reader = open_source(request.source, request.url or None, asset=request.quality)
     with reader.web:
         check_request(out, request)

@@ -66,13 +66,18 @@ def boxes_of(where: Where) -> list[Box]:
     south, north = max(-90.0, lat - up), min(90.0, lat + up)
     narrowest = math.cos(math.radians(max(abs(south), abs(north))))
     aside = min(180.0, up / max(narrowest, 1e-9))
-    if aside == 180:
-        return [(-180, south, 180, north)]
-    west, east = lon - aside, lon + aside
-    if west < -180:
-        return [(west + 360, south, 180, north), (-180, south, east, north)]
+    return unwrapped(lon - aside, south, lon + aside, north)
+
+
+def unwrapped(west: float, south: float, east: float, north: float) -> list[Box]:
+    """The box from west to east, either of which may lie beyond the antimeridian: two boxes where one does."""
+    west, east = float(west), float(east)
+    if east - west >= 360:
+        return [(-180.0, south, 180.0, north)]
+    turn = 360 * math.floor((west + 180) / 360)  # from 180 on, longitudes begin anew
+    west, east = west - turn, east - turn
     if east > 180:
-        return [(west, south, 180, north), (-180, south, east - 360, north)]
+        return [(west, south, 180.0, north), (-180.0, south, east - 360, north)]
     return [(west, south, east, north)]
 
 

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netvlad.errors import PlaceIndexError
+from netvlad.imagery.area import Area
 from netvlad.imagery.fetched import TABLE, file_of
 from netvlad.imagery.picture import Picture
+from netvlad.imagery.shapes import WIDTH, parse_shape
+from netvlad.maps.asked import parse_where
 from netvlad.maps.credits import Credits, panorama_of, read_credits, write_credits
 from netvlad.maps.match import Credit
 from netvlad.places import Places, read_places
@@ -42,6 +45,13 @@ class Request:
     thin: float
     layout: str
     folder: str
+    shape: str = ""
+    width: float = WIDTH
+
+    def area(self) -> Area:
+        """Where and when the map's pictures are. Raises NetvladError."""
+        asked = (self.around, self.bbox, self.after, self.before)
+        return Area(parse_where(*(text or None for text in asked)), parse_shape(self.shape, self.width))
 
 
 def check_request(map_folder: Path, request: Request) -> None:
