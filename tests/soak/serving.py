@@ -1,6 +1,8 @@
 """Damaged uploads, bodies that stop, many connections: each photo is located or refused with a reason, nothing else.
 
-A silent difference is: an answer to an undamaged photo other than before the attack.
+A silent difference is: an answer to an undamaged photo other than before the attack. Ten thousand uploads to one server:
+
+    NETVLAD_SOAK_UPLOADS=10000 NETVLAD_SOAK_CONNECTIONS=1000 make soak ARGS='--replay serving:1'
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from soak.image_seeds import write_seeds
 from soak.mutate import Rng, damage
 from soak.tries import Area, Done, Fault, check_message
 
-UPLOADS, HALVES, CROWD = 200, 20, 150
+UPLOADS = int(os.environ.get("NETVLAD_SOAK_UPLOADS", "200"))
+CROWD = int(os.environ.get("NETVLAD_SOAK_CONNECTIONS", "150"))
+HALVES = 20
 GROWTH = 700 << 20  # bytes that the server may hold beyond what it held at first
 HEAD = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n'
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -151,4 +155,4 @@ def _missing() -> str:
     return "" if find_spec("uvicorn") else "needs pip install 'netvlad[serve]'"
 
 
-AREA = Area("serving", 0.1, prepare, attempt, seconds=240.0, needs=_missing)
+AREA = Area("serving", 0.1, prepare, attempt, seconds=1.2 * UPLOADS, needs=_missing)
