@@ -1,6 +1,6 @@
 """Damaged uploads, bodies that stop, many connections: each photo is located or refused with a reason, nothing else.
 
-A silent difference is: an answer to an undamaged photo other than before the attack. Ten thousand uploads to one server:
+A silent difference is: an answer to an undamaged photo other than before the attack. To send one server more:
 
     NETVLAD_SOAK_UPLOADS=10000 NETVLAD_SOAK_CONNECTIONS=1000 make soak ARGS='--replay serving:1'
 """
