@@ -83,9 +83,13 @@ def netvlad(*arguments: str) -> str:
 
 
 def recall(panoramas: Places, queries: Places, work: Path) -> None:
-    """Recall@1 within 25 m of phone pictures in the server's map, and in a map of the town's own panoramas."""
+    """Recall@1 within 25 m of phone pictures in the server's map, and in one of the town's own panoramas.
+
+    Both have the model of the first: the default one learns its centres from the photos of a map.
+    """
     write_cut_outs(panoramas, work / "own", LAYOUT)
-    netvlad("index", str(work / "own" / "places.parquet"), "--out", str(work / "own.vpr"))
+    model = str(work / "town.vpr" / "model")
+    netvlad("index", str(work / "own" / "places.parquet"), "--out", str(work / "own.vpr"), "--model", model)
     for name in ("town.vpr", "own.vpr"):
         index = PlaceIndex.open(work / name)
         ranking = index.rank(queries.path.tolist(), 1)

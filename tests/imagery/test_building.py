@@ -6,11 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fixtures.panoramax import jpeg
 from netvlad.errors import PlaceIndexError
 from netvlad.imagery.area import Area
 from netvlad.imagery.building import Request, index_views, read_request, views_of, write_request
+from netvlad.imagery.fetched import read_fetched
 from netvlad.imagery.fetching import fetch, find
 from netvlad.imagery.sources import open_source
+from netvlad.images.read import read_image
 from netvlad.maps.index import PlaceIndex
 from netvlad.maps.where import Where
 from netvlad.panoramas.cut_outs import Layout
@@ -55,6 +58,26 @@ def test_a_map_is_built_updated_and_gives_credit(panoramax, world, grid, tmp_pat
     assert cut.link.endswith("pic=new")
     assert json.loads(json.dumps(location.to_dict()))["matches"][0]["credit"]["licence"] == "CC-BY-SA-4.0"
     assert "CC-BY-SA-4.0" in location.to_text()
+
+
+def test_panoramas_are_levelled_and_cut_where_they_show_something(panoramax, tmp_path):
+    inside = {"field_of_view": 360, "sensor_array_dimensions": [64, 32], "visible_area": [36, 0, 4, 0]}
+    panoramax.add("part", heading=0.0, **{"pers:interior_orientation": inside, "pers:roll": 20.0})
+    panoramax.files["part"] = jpeg(24, 32)
+    panoramax.add("tilted", 48.86, heading=0.0, **{"pers:pitch": 20.0})
+    panoramax.add("level", 48.87, heading=0.0)
+    panoramax.files["tilted"] = panoramax.files["level"]
+    reader = open_source("panoramax", panoramax.url, pause=0.01)
+    with reader.web:
+        got = fetch(reader, find(reader, TOWN, tmp_path), tmp_path)
+    assert read_fetched(tmp_path) == got.pictures
+    views = views_of(tmp_path, got.pictures, FOUR, workers=0)
+    assert not views.skipped
+    names = [path.rpartition("panoramax-")[2] for path in views.path]
+    assert [name for name in names if "part" in name] == ["part_h090_p00.jpg"]
+    assert len(names) == 1 + 4 + 4
+    level, tilted = (next(path for path in views.path if f"{n}_h000" in path) for n in ("level", "tilted"))
+    assert np.abs(read_image(level).astype(int) - read_image(tilted)).mean() > 10
 
 
 def test_ordinary_pictures_alone_make_a_map(panoramax, world, grid, tmp_path):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 
+import cv2
+import numpy as np
 import pytest
 
 from fixtures.street_services import TOKEN
@@ -11,6 +13,7 @@ from netvlad.imagery.fetching import fetch, find
 from netvlad.imagery.mapillary import Mapillary
 from netvlad.imagery.sources import open_source
 from netvlad.maps.where import Where
+from netvlad.panoramas.camera import Camera
 
 BOX = (2.3, 48.8, 2.4, 48.9)  # of the largest size that may not be asked
 TOWN = Area(Where(bbox=BOX))
@@ -44,6 +47,16 @@ def test_an_item_becomes_a_picture(mapillary, reader):
 def test_fields_of_view(mapillary, reader, facts, fov):
     mapillary.add("1", **facts)
     assert next(reader.search([BOX])).fov == pytest.approx(fov, abs=0.01, nan_ok=True)
+
+
+def test_how_the_camera_was_held_is_taken_where_it_agrees_with_the_heading(mapillary, reader):
+    right, up, forward = Camera(100.0, 5.0, -7.0).axes
+    rotation = cv2.Rodrigues(np.stack([right, -up, forward]))[0].ravel().tolist()
+    mapillary.add("1", computed_compass_angle=101.0, computed_rotation=rotation)
+    mapillary.add("2", computed_compass_angle=280.0, computed_rotation=rotation)
+    agreeing, contradicting = sorted(reader.search([BOX]), key=lambda picture: picture.id)
+    assert (agreeing.pitch, agreeing.roll) == pytest.approx((5, -7))
+    assert (contradicting.pitch, contradicting.roll) == (0, 0)
 
 
 def test_bent_and_damaged_pictures_are_left_out(mapillary, reader):

@@ -32,6 +32,21 @@ def test_an_item_becomes_a_picture(panoramax, reader):
     assert picture.address == f"{panoramax.url}/api/pictures/a/sd.jpg"
 
 
+def test_how_the_camera_was_held_and_what_its_file_shows(panoramax, reader):
+    inside = {"field_of_view": 360, "sensor_array_dimensions": [2000, 1000], "visible_area": [0, 100, 0, 300]}
+    panoramax.add("a", **{"pers:pitch": -5.5, "pers:roll": 350, "pers:interior_orientation": inside})
+    (picture,) = reader.search(boxes_of(TOWN))
+    assert (picture.pitch, picture.roll, picture.margins) == (-5.5, -10, (0, 0.1, 0, 0.3))
+
+
+@pytest.mark.parametrize("area", [[0, 600, 0, 600], [0, 0, 0], "x", [-1, 0, 0, 0]])
+def test_a_part_that_is_none_is_left_out(panoramax, reader, area):
+    inside = {"field_of_view": 360, "sensor_array_dimensions": [2000, 1000], "visible_area": area}
+    panoramax.add("a", **{"pers:interior_orientation": inside})
+    assert list(reader.search(boxes_of(TOWN))) == []
+    assert sum(reader.left_out.values()) == 1
+
+
 def test_what_is_missing_is_unknown(panoramax, reader):
     panoramax.add("a", heading=None, fov=None, time=None)
     (picture,) = reader.search(boxes_of(TOWN))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 from netvlad.imagery.picture import Picture
@@ -39,3 +40,11 @@ def test_panoramas_see_all_round():
 
 def test_what_is_held_stays():
     assert left(ONE, moved(1), held={"panoramax-b1"}) == [1]
+
+
+def test_thousands_at_one_place_are_thinned_without_all_their_pairs():
+    many = [moved(0, heading=float(i % 360)) for i in range(3000)]
+    tracemalloc.start()
+    assert len(left(*many)) == 18
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()

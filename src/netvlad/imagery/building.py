@@ -89,20 +89,24 @@ def picture_folder(map_folder: Path, request: Request) -> Path:
 
 
 def views_of(folder: Path, pictures: Sequence[Picture], layout: Any, *, workers: int | None = None) -> Places:
-    """The table of what is to be indexed: cut-outs of panoramas, and the ordinary pictures.
+    """The table of what is to be indexed: cut-outs of panoramas, level whatever way they were held, and the ordinary
+    pictures.
 
     Cut-outs that are there are kept, those of pictures that are gone are removed. Pictures that are no panorama though
     their source says so are in `skipped`.
     """
     from netvlad.panoramas.cut_outs import write_cut_outs
+    from netvlad.panoramas.pose import Pose
 
     table = read_places(folder / TABLE)
-    whole = {str(file_of(folder, picture)) for picture in pictures if picture.whole}
-    is_whole = np.array([path in whole for path in table.path], bool)
+    poses = {str(file_of(folder, p)): Pose(p.pitch, p.roll, p.margins) for p in pictures if p.whole}
+    is_whole = np.array([path in poses for path in table.path], bool)
     _remove_views(folder, {picture.name for picture in pictures})
     if not is_whole.any():
         return table
-    cut = write_cut_outs(table[is_whole], folder / CUT_OUTS, layout, workers=workers)
+    whole = table[is_whole]
+    held = [poses[path] for path in whole.path]
+    cut = write_cut_outs(whole, folder / CUT_OUTS, layout, poses=held, workers=workers)
     return Places.concat([cut, table[~is_whole]])
 
 

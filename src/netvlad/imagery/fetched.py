@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from netvlad.errors import PlacesError
-from netvlad.imagery.picture import Picture
+from netvlad.imagery.picture import NO_MARGINS, Picture
 from netvlad.runtime.counted import counted
 from netvlad.runtime.files import atomic, write_text
 
 TABLE = "places.csv"
 COLUMNS = ("path", "lat", "lon", "heading", "time", "field_of_view", "licence", "credit", "link") + (
-    ("source", "service", "id", "address", "bytes")
+    ("source", "service", "id", "address", "bytes", "pitch", "roll", "margins")
 )
 TEXTS = {
     "etalab-2.0": "https://www.etalab.gouv.fr/licence-ouverte-open-licence/",
@@ -80,7 +80,8 @@ def licences(pictures: Iterable[Picture]) -> Mapping[str, int]:
 def _row(p: Picture) -> list[str]:
     angles = ["" if math.isnan(angle) else f"{angle:g}" for angle in (p.heading, p.fov)]
     start = [f"pictures/{p.name}.jpg", repr(p.lat), repr(p.lon), angles[0], p.time, angles[1]]
-    return [*start, p.licence, p.credit, p.link, p.source, p.service, p.id, p.address, str(p.size or "")]
+    held = [f"{p.pitch:g}", f"{p.roll:g}", " ".join(f"{share:.6g}" for share in p.margins) if any(p.margins) else ""]
+    return [*start, p.licence, p.credit, p.link, p.source, p.service, p.id, p.address, str(p.size or ""), *held]
 
 
 def _picture(row: Mapping[str, str]) -> Picture:
@@ -98,4 +99,12 @@ def _picture(row: Mapping[str, str]) -> Picture:
         link=row["link"],
         address=row["address"],
         size=int(row["bytes"] or 0),
+        pitch=float(row["pitch"] or 0),
+        roll=float(row["roll"] or 0),
+        margins=_margins(row["margins"]),
     )
+
+
+def _margins(text: str) -> tuple[float, float, float, float]:
+    left, top, right, bottom = map(float, text.split()) if text else NO_MARGINS
+    return left, top, right, bottom

@@ -14,12 +14,13 @@ from netvlad.errors import NetvladError
 from netvlad.imagery.area import Box
 from netvlad.imagery.picture import WHOLE, Picture
 from netvlad.imagery.quartering import Item
-from netvlad.imagery.reader import Reader, angle, features, moment, plain, position
+from netvlad.imagery.reader import Reader, angle, features, held, moment, plain, position
 from netvlad.imagery.web import Gone, Refused
 
 TOKENS = ("NETVLAD_MAPILLARY_TOKEN", "MAPILLARY_ACCESS_TOKEN")  # environment variables
 FIELDS = "id,captured_at,geometry,computed_geometry,compass_angle,computed_compass_angle,camera_type,camera_parameters"
 FILES = {"sd": "thumb_2048_url", "hd": "thumb_original_url"}
+AGREE = 10.0  # degrees between a heading and a rotation, else neither pitch nor roll is believed
 PANORAMAS = ("spherical", "equirectangular")
 
 
@@ -46,7 +47,7 @@ class Mapillary(Reader):
 
     def ask(self, box: Box) -> list[Item]:
         """As in `Reader`."""
-        fields = f"{FIELDS},width,height,creator,{FILES[self.asset]}"
+        fields = f"{FIELDS},computed_rotation,width,height,creator,{FILES[self.asset]}"
         asked = {"bbox": ",".join(f"{value:.7f}" for value in box), "fields": fields, "limit": self.most}
         url = f"{self.web.service}/images?{urlencode(asked)}"
         return features(self.web.ask(url), "data", url=url)
@@ -57,19 +58,23 @@ class Mapillary(Reader):
         lon, lat = (item.get("computed_geometry") or item["geometry"])["coordinates"][:2]
         lat, lon = position(lat, lon)
         computed = item.get("computed_compass_angle")
+        heading = angle(item.get("compass_angle") if computed is None else computed, turn=True)
+        pitch, roll = _held(item.get("computed_rotation"), heading)
         return Picture(
             source=self.name,
             service=self.web.service,
             id=identity,
             lat=lat,
             lon=lon,
-            heading=angle(item.get("compass_angle") if computed is None else computed, turn=True),
+            heading=heading,
             time=_time(item.get("captured_at")),
             fov=_field_of_view(item),
             licence="CC-BY-SA-4.0",
             credit=str((item.get("creator") or {}).get("username") or "a contributor of Mapillary"),
             link=f"https://www.mapillary.com/app/?pKey={identity}",
             address=str(item[FILES[self.asset]]),
+            pitch=held(pitch),
+            roll=held(roll),
         )
 
     def still_there(self, pictures: Sequence[Picture]) -> set[str]:
@@ -97,6 +102,22 @@ class Mapillary(Reader):
 
 def _time(milliseconds: Any) -> str:
     return moment(np.datetime64(int(milliseconds), "ms"), utc=True) if milliseconds else ""
+
+
+def _held(rotation: Any, heading: float) -> tuple[float, float]:
+    """Pitch and roll in degrees by the reconstruction, 0 and 0 unknown or where it contradicts the heading.
+
+    rotation: axis times angle, from east, north and up to the camera's right, down and forward.
+    """
+    import cv2
+
+    if not rotation:
+        return 0.0, 0.0
+    right, down, forward = cv2.Rodrigues(np.array(rotation, float).reshape(3))[0]
+    looks = math.degrees(math.atan2(forward[0], forward[1]))
+    if not abs((looks - heading + 180) % 360 - 180) < AGREE:
+        return 0.0, 0.0
+    return math.degrees(math.asin(max(-1.0, min(1.0, forward[2])))), math.degrees(math.atan2(-right[2], -down[2]))
 
 
 def _field_of_view(item: Item) -> float:

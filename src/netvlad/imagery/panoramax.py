@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from netvlad.imagery.area import Box
-from netvlad.imagery.picture import Picture
+from netvlad.imagery.picture import NO_MARGINS, Picture
 from netvlad.imagery.quartering import Item
-from netvlad.imagery.reader import Reader, angle, features, moment, plain, position
+from netvlad.imagery.reader import Reader, angle, features, held, moment, plain, position
 
 IDS = 100  # asked for at once
 
@@ -46,6 +46,7 @@ def picture_of(item: Mapping[str, Any], service: str, asset: str) -> Picture:
     facts, identity = item["properties"], plain(item["id"])
     lon, lat = item["geometry"]["coordinates"][:2]
     lat, lon = position(lat, lon)
+    inside = facts.get("pers:interior_orientation") or {}
     licence = str(facts.get("license") or "")
     if licence in ("", "proprietary", "various"):
         raise ValueError(f"has the licence {licence!r}, which allows nothing" if licence else "states no licence")
@@ -59,13 +60,27 @@ def picture_of(item: Mapping[str, Any], service: str, asset: str) -> Picture:
         lon=lon,
         heading=angle(facts.get("view:azimuth"), turn=True),
         time=moment(facts.get("datetime"), utc=True),
-        fov=angle((facts.get("pers:interior_orientation") or {}).get("field_of_view")),
+        fov=angle(inside.get("field_of_view")),
         licence=licence,
         credit=", ".join(_distinct([str(facts.get("geovisio:producer") or ""), *map(str, producers)])),
         link=f"{service}/#focus=pic&pic={identity}",
         address=str(item["assets"][asset]["href"]),
         size=size,
+        pitch=held(facts.get("pers:pitch")),
+        roll=held(facts.get("pers:roll")),
+        margins=_margins(inside),
     )
+
+
+def _margins(inside: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    """What the file lacks of the whole, of which the server tells pixels. Raises ValueError for what leaves nothing."""
+    if not inside.get("visible_area"):
+        return NO_MARGINS
+    (left, top, right, bottom), (width, height) = inside["visible_area"], inside["sensor_array_dimensions"]
+    found = (left / width, top / height, right / width, bottom / height)
+    if not (min(found) >= 0 and found[0] + found[2] < 1 and found[1] + found[3] < 1):
+        raise ValueError("shows no part of a panorama")
+    return found
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from netvlad.imagery.web import Web
 from netvlad.places.values import times
 
 ASSETS = ("sd", "hd")
-DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)  # of answers read as they are
+DAMAGED = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)  # of answers of any kind
 
 
 class Reader(ABC):
@@ -124,6 +124,12 @@ def angle(value: Any, *, turn: bool = False) -> float:
     if not math.isfinite(degrees):
         return math.nan
     return degrees % 360 if turn else degrees
+
+
+def held(value: Any) -> float:
+    """Pitch or roll in degrees from -180 to 180, 0 unknown. Raises TypeError or ValueError for what is no number."""
+    degrees = angle(value)
+    return 0.0 if math.isnan(degrees) else (degrees + 180) % 360 - 180
 
 
 def moment(text: Any, *, utc: bool) -> str:

@@ -26,22 +26,14 @@ def thinned(pictures: Sequence[Picture], held: Set[str] = frozenset(), metres: f
     if len(pictures) < 2 or metres <= 0:
         return np.arange(len(pictures))
     points = ecef(np.array([p.lat for p in pictures]), np.array([p.lon for p in pictures]))
-    near: dict[int, list[int]] = {}
-    for a, b in cKDTree(points).query_pairs(metres):
-        if _alike(pictures[a], pictures[b]):
-            near.setdefault(a, []).append(b)
-            near.setdefault(b, []).append(a)
+    kind = np.unique([f"{p.time[:10]} {p.whole}" for p in pictures], return_inverse=True)[1]
+    heading = np.array([0.0 if p.whole else p.heading for p in pictures])
     order = sorted(range(len(pictures)), key=lambda i: (pictures[i].name not in held, pictures[i].time, pictures[i].id))
-    stays = np.zeros(len(pictures), bool)
-    for row in order:
-        stays[row] = not any(stays[other] for other in near.get(row, ()))
+    tree, stays = cKDTree(points), np.ones(len(pictures), bool)
+    for row in order:  # only for those that stay are neighbours looked for, and few of these lie within a few metres
+        if stays[row]:
+            near = np.array(tree.query_ball_point(points[row], metres))
+            apart = np.abs((heading[near] - heading[row] + 180) % 360 - 180)
+            stays[near[(kind[near] == kind[row]) & (apart < DEGREES)]] = False  # an unknown heading is like no other
+            stays[row] = True
     return np.flatnonzero(stays)
-
-
-def _alike(a: Picture, b: Picture) -> bool:
-    if a.whole != b.whole or a.time[:10] != b.time[:10]:
-        return False
-    if a.whole:
-        return True
-    apart = abs((a.heading - b.heading + 180) % 360 - 180)
-    return bool(apart < DEGREES)  # an unknown heading is like no other

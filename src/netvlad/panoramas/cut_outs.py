@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,14 +16,17 @@ import numpy as np
 from netvlad.errors import ImageError, PlacesError
 from netvlad.panoramas.camera import Camera
 from netvlad.panoramas.panorama import cut_outs, read_panorama
+from netvlad.panoramas.pose import LEVEL, Pose
 from netvlad.places.io.writers import write_places
 from netvlad.places.table import Places, Skipped
 from netvlad.places.values import some, texts
 from netvlad.runtime.files import atomic, write_json
 from netvlad.runtime.progress import progress
 from netvlad.runtime.workers import default_workers, in_chunks
+from netvlad.types import Array
 
 QUALITY = 92  # of JPEG: about 100 kB at 640x480
+SHOWN = 0.5  # of a view
 FEW = 4  # panoramas; cutting these takes less time than starting workers
 
 
@@ -67,10 +70,16 @@ class _Job:
 
     photo: str
     wanted: list[tuple[str, Camera]]
+    pose: Pose = LEVEL
 
 
 def write_cut_outs(
-    panoramas: Places, out: str | os.PathLike[str], layout: Layout | str = "pittsburgh", *, workers: int | None = None
+    panoramas: Places,
+    out: str | os.PathLike[str],
+    layout: Layout | str = "pittsburgh",
+    *,
+    poses: Sequence[Pose] | None = None,
+    workers: int | None = None,
 ) -> Places:
     """Cut every panorama of a table by a layout into out/photos/, and write the table out/places.parquet.
 
@@ -79,6 +88,8 @@ def write_cut_outs(
     of the file if it has none) and its own heading from north, unknown if the panorama's is.
     Cut-outs that are not older than their panorama are kept, so an interrupted run goes on. A panorama that cannot be
     read, is not twice as wide as high, or occurs twice is left out and listed in `skipped` of the table.
+    poses: how each panorama was held and what its file shows, level and whole by default; views of which less than
+    `SHOWN` is in the file are left out.
     workers: number of processes; 0 cuts in this one; one per core but at most 4 by default.
     Raises PlacesError for an unknown layout, a folder that holds something else, and if nothing could be cut.
     """
@@ -86,13 +97,15 @@ def write_cut_outs(
     _claim(folder, layout)
     skipped = dict.fromkeys(_again(panoramas.path), "is in the table twice")
     rows = [row for row in range(len(panoramas)) if row not in skipped]
-    names, cameras = _names(panoramas, rows), layout.cameras()
-    stems = {row: [str(folder / "photos" / f"{names[row]}_{_view(c)}") for c in cameras] for row in rows}
+    names, poses = _names(panoramas, rows), poses or [LEVEL] * len(panoramas)
+    views = {row: _views(str(folder / "photos" / names[row]), layout.cameras(), poses[row]) for row in rows}
     jobs = {}
     for row in rows:
-        photo, views = panoramas.path[row], zip(stems[row], cameras, strict=True)
-        if wanted := [(stem, camera) for stem, camera in views if not _made(stem, photo)]:
-            jobs[row] = _Job(photo, wanted)
+        if not views[row]:
+            skipped[row] = "shows less than half of each view"
+        photo = panoramas.path[row]
+        if wanted := [(stem, camera) for stem, camera in views[row] if not _made(stem, photo)]:
+            jobs[row] = _Job(photo, wanted, poses[row])
     (folder / "photos").mkdir(parents=True, exist_ok=True)
     with progress("cutting panoramas", sum(len(job.wanted) for job in jobs.values()), "cut-outs") as advance:
         for (row, job), reason in zip(jobs.items(), _cut_all(list(jobs.values()), workers), strict=True):
@@ -104,7 +117,7 @@ def write_cut_outs(
     if not kept:
         why = f": {some([str(s) for s in reasons])}" if reasons else ""
         raise PlacesError(f"none of {len(panoramas)} panoramas could be cut{why}")
-    table = _table(panoramas, kept, stems, names, cameras)
+    table = _table(panoramas, kept, views, names)
     write_places(table, folder / "places.parquet")
     return replace(table, skipped=tuple(reasons))
 
@@ -155,8 +168,10 @@ def _names(panoramas: Places, rows: list[int]) -> dict[int, str]:
     return plain
 
 
-def _view(camera: Camera) -> str:
-    return f"h{camera.heading:03g}_p{camera.pitch:02g}"
+def _views(stem: str, cameras: list[Camera], pose: Pose) -> list[tuple[str, Camera]]:
+    """The file, without its suffix, and the camera of each view that a panorama shows."""
+    seen = [camera for camera in cameras if pose.share(camera) >= SHOWN]
+    return [(f"{stem}_h{camera.heading:03g}_p{camera.pitch:02g}", camera) for camera in seen]
 
 
 def _file(stem: str) -> str | None:
@@ -173,15 +188,15 @@ def _made(stem: str, photo: str) -> bool:
 
 
 def _table(
-    panoramas: Places, kept: list[int], stems: dict[int, list[str]], names: dict[int, str], cameras: list[Camera]
+    panoramas: Places, kept: list[int], views: dict[int, list[tuple[str, Camera]]], names: dict[int, str]
 ) -> Places:
-    rows = [row for row in kept for _ in cameras]
+    rows = [row for row in kept for _ in views[row]]
     table = panoramas[rows]
-    own = np.tile(np.array([camera.heading for camera in cameras]), len(kept))
+    own = np.array([camera.heading for row in kept for _, camera in views[row]])
     heading = ((table.heading.astype(np.float64) + own) % 360).astype(np.float32)
     return replace(
         table,
-        path=texts([_file(stem) for row in kept for stem in stems[row]]),
+        path=texts([_file(stem) for row in kept for stem, _ in views[row]]),
         heading=np.where(heading == 360, np.float32(0), heading),
         panorama=texts([panoramas.panorama[row] or names[row] for row in rows]),
     )
@@ -198,12 +213,13 @@ def _cut(job: _Job) -> str:
     from PIL import Image
 
     try:
-        panorama = read_panorama(job.photo)
+        panorama = _whole(job.photo, job.pose)
     except (ImageError, PlacesError) as e:
         return e.reason
     except MemoryError:
         return "not enough memory to decode it"
-    for (stem, _), image in zip(job.wanted, cut_outs(panorama, [c for _, c in job.wanted]), strict=True):
+    cameras = [job.pose.seen(camera) for _, camera in job.wanted]
+    for (stem, _), image in zip(job.wanted, cut_outs(panorama, cameras), strict=True):
         holes = image.shape[2] == 4 and image[..., 3].min() < 255
         other, suffix = (".jpg", ".webp") if holes else (".webp", ".jpg")
         photo = Image.fromarray(image if holes else image[..., :3])
@@ -211,3 +227,12 @@ def _cut(job: _Job) -> str:
             photo.save(temporary, "WEBP" if holes else "JPEG", quality=QUALITY)
         Path(stem + other).unlink(missing_ok=True)  # of an older panorama
     return ""
+
+
+def _whole(photo: str, pose: Pose) -> Array:
+    """The panorama of a photo, undefined beyond its margins. Raises ImageError and PlacesError."""
+    if not any(pose.margins):
+        return read_panorama(photo)
+    from netvlad.images.read import read_image
+
+    return pose.completed(read_image(photo, alpha=True))
