@@ -24,7 +24,7 @@ def address(server, name="a"):
 @pytest.mark.parametrize("fault", [503, 429, "cut", "short"])
 def test_a_fault_that_passes_costs_no_picture(panoramax, web, tmp_path, fault):
     panoramax.faults["/api/pictures"] = [fault, fault]
-    assert web.fetch(address(panoramax), tmp_path / "a.jpg") == len(panoramax.files["a"])
+    web.fetch(address(panoramax), tmp_path / "a.jpg")
     assert (tmp_path / "a.jpg").read_bytes() == panoramax.files["a"]
 
 
@@ -93,6 +93,16 @@ def test_redirects_within_the_service_are_followed_but_not_for_ever(panoramax, w
     panoramax.faults["/api/pictures"] = [(302, {"Location": "/api/pictures/b/sd.jpg"})] * 20
     with pytest.raises(NetvladError):
         web.fetch(address(panoramax), tmp_path / "c.jpg")
+
+
+def test_a_state_that_is_known_is_not_fetched(panoramax, web, tmp_path):
+    panoramax.names = True
+    known = web.fetch(address(panoramax), tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").unlink()
+    assert known
+    assert web.fetch(address(panoramax), tmp_path / "a.jpg", known=known) is None
+    assert not list(tmp_path.iterdir())
+    assert web.fetch(address(panoramax), tmp_path / "a.jpg", known='"other"') == known
 
 
 def test_headers_go_to_the_service_alone(panoramax):

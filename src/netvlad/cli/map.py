@@ -40,6 +40,12 @@ Quality = Annotated[str, typer.Option(help="sd: 2048 pixels wide; hd: as they we
 Thin = Annotated[
     float, typer.Option(help="Metres within which one picture of those that show the same is taken; 0: all.", min=0)
 ]
+Shared = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache", envvar="NETVLAD_IMAGERY_CACHE", help="A folder of files that several maps share; none by default."
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Fetch without asking.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell how many there are, whose, and how large.")]
 
@@ -58,6 +64,7 @@ def fetch(
     url: Url = None,
     quality: Quality = "sd",
     thin: Thin = 3.0,
+    cache: Shared = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -74,7 +81,7 @@ def fetch(
     area = Area(parse_where(around, bbox, after, before), shape)
     reader = open_source(source, url, asset=quality)
     with reader.web:
-        got = ask_and_fetch(reader, area, out, thin, yes, dry_run)
+        got = ask_and_fetch(reader, area, out, thin, cache, yes, dry_run)
     if got is not None:
         tell_fetched(got, out)
 
@@ -102,6 +109,7 @@ def build(
     model: Model = None,
     workers: Workers = None,
     trust_code: TrustCode = False,
+    cache: Shared = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -122,7 +130,7 @@ def build(
     below = os.path.relpath(folder, out)
     where = (below.replace(os.sep, "/"), shape_text(place_file, route), width)
     request = Request(source, url or "", *area, quality, thin, layout, *where)
-    _make(out, request, model, workers, trust_code, yes, dry_run)
+    _make(out, request, model, workers, trust_code, cache, yes, dry_run)
 
 
 @app.command(epilog=UPDATE)
@@ -130,17 +138,25 @@ def update(
     index: Annotated[Path, typer.Argument(help="An index made by `netvlad map build`.")],
     workers: Workers = None,
     trust_code: TrustCode = False,
+    cache: Shared = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
     """Bring an index up to date: fetch pictures that are new, and take out those that were withdrawn."""
     from netvlad.imagery.building import read_request
 
-    _make(index, read_request(index), None, workers, trust_code, yes, dry_run)
+    _make(index, read_request(index), None, workers, trust_code, cache, yes, dry_run)
 
 
 def _make(
-    out: Path, request: Request, model: str | None, workers: int | None, trust_code: bool, yes: bool, dry_run: bool
+    out: Path,
+    request: Request,
+    model: str | None,
+    workers: int | None,
+    trust_code: bool,
+    cache: Path | None,
+    yes: bool,
+    dry_run: bool,
 ) -> None:
     from netvlad.cli.common import say, tell, tell_unreadable
     from netvlad.cli.index import open_or_create, tell_changes
@@ -152,7 +168,7 @@ def _make(
     reader = open_source(request.source, request.url or None, asset=request.quality)
     with reader.web:
         check_request(out, request)
-        got = ask_and_fetch(reader, area, folder, request.thin, yes, dry_run)
+        got = ask_and_fetch(reader, area, folder, request.thin, cache, yes, dry_run)
     if got is None:
         return
     write_request(out, request)
@@ -166,10 +182,13 @@ def _make(
     say(f"{out}: {counted(len(found.new), 'view')} added, {len(found.vanished)} taken out, {len(index)} in all")
 
 
-def ask_and_fetch(reader: Reader, area: Area, folder: Path, thin: float, yes: bool, dry_run: bool) -> Fetched | None:
+def ask_and_fetch(
+    reader: Reader, area: Area, folder: Path, thin: float, cache: Path | None, yes: bool, dry_run: bool
+) -> Fetched | None:
     """Search, tell what there is, ask, and fetch; None for a dry run. Raises NetvladError where nothing is there."""
     from netvlad.cli.common import say
     from netvlad.errors import NetvladError
+    from netvlad.imagery.cache import Cache
     from netvlad.imagery.fetching import fetch
     from netvlad.imagery.fetching import find as search
 
@@ -182,7 +201,7 @@ def ask_and_fetch(reader: Reader, area: Area, folder: Path, thin: float, yes: bo
         return None
     if found.new and not yes:
         typer.confirm("Fetch them?", abort=True, err=True)
-    return fetch(reader, found, folder)
+    return fetch(reader, found, folder, cache=None if cache is None else Cache(cache, reader.asset))
 
 
 def tell_found(found: Found) -> None:

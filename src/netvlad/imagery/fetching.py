@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netvlad.errors import NetvladError
 from netvlad.imagery.area import Area
+from netvlad.imagery.cache import Cache
 from netvlad.imagery.fetched import file_of, read_fetched, write_fetched
 from netvlad.imagery.picture import Picture
 from netvlad.imagery.reader import Reader
@@ -79,8 +80,10 @@ def find(source: Reader, area: Area, folder: Path, *, metres: float = METRES) ->
     )
 
 
-def fetch(source: Reader, found: Found, folder: Path) -> Fetched:
+def fetch(source: Reader, found: Found, folder: Path, *, cache: Cache | None = None) -> Fetched:
     """Make a folder hold the pictures that were found, with its table and CREDITS; what was withdrawn goes.
+
+    cache: of files that other folders have fetched.
 
     A file is there whole or not at all, and one that is there is never fetched again, so an interrupted run goes on.
     Raises NetvladError where the disk has no room or the server fails for good.
@@ -95,16 +98,19 @@ def fetch(source: Reader, found: Found, folder: Path) -> Fetched:
             stale.unlink()
         for picture in found.withdrawn:
             file_of(folder, picture).unlink(missing_ok=True)
-        return _fetch_all(source, found, folder)
+            if cache is not None:
+                cache.forget(picture)
+        return _fetch_all(source, found, folder, cache)
 
 
-def _fetch_all(source: Reader, found: Found, folder: Path) -> Fetched:
+def _fetch_all(source: Reader, found: Found, folder: Path, cache: Cache | None) -> Fetched:
     done, written = Fetched(), 0
     write_fetched(folder, _there(found, folder))
     with ThreadPoolExecutor(AT_ONCE) as pool, progress("fetching", len(found.new), "pictures") as advance:
         try:
             for first in range(0, len(found.new), AT_A_TIME):
-                jobs = {pool.submit(_fetch_one, source, p, folder): p for p in found.new[first : first + AT_A_TIME]}
+                some = found.new[first : first + AT_A_TIME]
+                jobs = {pool.submit(_fetch_one, source, p, file_of(folder, p), cache): p for p in some}
                 for job in as_completed(jobs):
                     _take(done, jobs[job].name, job)
                     advance(1)
@@ -118,16 +124,22 @@ def _fetch_all(source: Reader, found: Found, folder: Path) -> Fetched:
     return done
 
 
-def _fetch_one(source: Reader, picture: Picture, folder: Path) -> None:
+def _fetch_one(source: Reader, picture: Picture, file: Path, cache: Cache | None) -> None:
     """Fetch the file of a picture, at a fresh address where that of the search has expired."""
-    file = file_of(folder, picture)
+
+    def at(address: str) -> None:
+        if cache is None:
+            source.web.fetch(address, file)
+        else:
+            cache.fetch(source.web, address, picture, file)
+
     try:
-        source.web.fetch(picture.address, file)
+        at(picture.address)
     except Refused:
         address = source.renewed(picture)
         if not address:
             raise
-        source.web.fetch(address, file)
+        at(address)
 
 
 def _take(done: Fetched, name: str, job: Future[None]) -> None:

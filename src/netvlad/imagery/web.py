@@ -28,6 +28,7 @@ TRIES = 6
 HOPS = 5  # redirects that are followed
 TIMEOUT = 60.0  # seconds without a byte
 LONGEST_WAIT = 120.0  # seconds, whatever a server asks for
+UNCHANGED = 304
 BUSY = (429, 500, 502, 503, 504)
 ANSWER = 128 << 20  # bytes of JSON
 FILE = 100 << 20  # bytes of a picture
@@ -51,6 +52,10 @@ class _Again(Exception):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+class _Unchanged(Exception):
+    """The server says that the state which is known is still that of a picture."""
 
 
 class Web:
@@ -97,27 +102,34 @@ class Web:
 
         return dict(self._patiently(once, url))
 
-    def fetch(self, url: str, file: Path) -> int:
-        """Fetch a picture, whole or not at all; returns its bytes.
+    def fetch(self, url: str, file: Path, *, known: str = "") -> str | None:
+        """Fetch a picture, whole or not at all; returns the server's name for this state of it (ETag), "" for none.
 
-        Raises Gone, and NetvladError for what is too large, cannot be decoded, or breaks off each time.
+        known: that of a state that is at hand; None is returned where it is still the state. Raises Gone, Refused, and
+        NetvladError for what is too large, cannot be decoded, or breaks off each time.
         """
 
-        def once() -> int:
+        def once() -> str | None:
             from netvlad.images.read import read_image
 
-            size = 0
             with atomic(file) as temporary:
-                with self._open(url) as answer, open(temporary, "wb") as opened:
+                with self._open(url, known=known) as answer, open(temporary, "wb") as opened:
+                    if answer.status_code == UNCHANGED:
+                        raise _Unchanged
                     for block in _bounded(answer, FILE, url):
-                        size += opened.write(block)
+                        opened.write(block)
+                    name = str(answer.headers.get("etag", ""))
                 try:
                     read_image(temporary, resize=256)
                 except ImageError as e:
                     raise _Again(f"sent a picture that cannot be read: {e.reason}") from None
-            return size
+            return name
 
-        return int(self._patiently(once, url))
+        try:
+            found: str | None = self._patiently(once, url)
+        except _Unchanged:
+            return None
+        return found
 
     def size(self, url: str) -> int:
         """Bytes of a file as the server states them, 0 where it does not."""
@@ -154,19 +166,24 @@ class Web:
             time.sleep(left)
 
     @contextmanager
-    def _open(self, url: str, body: Mapping[str, Any] | None = None, method: str = "GET") -> Iterator[httpx2.Response]:
+    def _open(
+        self, url: str, body: Mapping[str, Any] | None = None, method: str = "GET", known: str = ""
+    ) -> Iterator[httpx2.Response]:
         """The answer behind at most `HOPS` redirects, each of whose addresses is checked."""
         content = None if body is None else json.dumps(body).encode()
         method = method if body is None else "POST"
         kind = {} if body is None else {"Content-Type": "application/json"}  # exactly so, without a charset
+        kind |= {"If-None-Match": known} if known else {}
         for _ in range(HOPS + 1):
             own = _origin(url) == _origin(self.service)
             if not own:
                 refuse_private(url)
             headers = {**kind, **(self.headers if own else {})}
             with self._client.stream(method, url, content=content, headers=headers) as answer:
-                if not answer.is_redirect:
-                    _refuse(answer, url, hidden=self.headers.values())
+                unchanged = known and answer.status_code == UNCHANGED
+                if unchanged or not answer.is_redirect:
+                    if not unchanged:
+                        _refuse(answer, url, hidden=self.headers.values())
                     yield answer
                     return
                 url = urljoin(url, answer.headers.get("location", ""))
