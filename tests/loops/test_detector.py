@@ -98,6 +98,32 @@ def test_two_robots(model, see):
     assert one.count == LAP
 
 
+def test_another_robot_changes_nothing_of_the_own_loops(model, see):
+    alone, asked = LoopDetector(model, PLAIN), LoopDetector(model, PLAIN)
+    wanted = driven(alone, see, range(2 * LAP))
+    found = driven(asked, see, range(25))
+    assert asked.find(see(24, 9), 5.0)[0].match == 24  # the youngest is found, too
+    found += driven(asked, see, range(25, 2 * LAP))
+    assert [(loop.query, loop.match) for loop in found] == [(loop.query, loop.match) for loop in wanted]
+    assert all(loop.query_t - loop.match_t >= PLAIN.gap for loop in found)
+
+
+def test_two_maps_meet(model, see, tmp_path):
+    one, two = LoopDetector(model, PLAIN), LoopDetector(model, PLAIN)
+    driven(one, see, range(LAP))
+    for t in range(15):
+        two.add(see(12 + t, 9), 500.0 + t)
+    theirs = LoopDetector.load(two.save(tmp_path / "two"), model)
+    loops = one.meet(theirs)
+    assert len(loops) >= 12
+    assert all(loop.match == loop.query + 12 and loop.query_t == 500 + loop.query for loop in loops)
+    assert theirs.count == 15
+    theirs.model = type(model)()
+    theirs.model.identity = "another"
+    with pytest.raises(NetvladError, match="another model"):
+        one.meet(theirs)
+
+
 def test_refuses_other_folders_and_models(model, see, tmp_path):
     detector = LoopDetector(model, PLAIN)
     driven(detector, see, range(15))

@@ -14,7 +14,7 @@ import numpy as np
 from netvlad.errors import NetvladError
 from netvlad.images import read_image
 from netvlad.loops.geometry import PairGeometry
-from netvlad.loops.keyframes import Keyframes, from_jpeg, to_jpeg
+from netvlad.loops.keyframes import Keyframes, from_jpeg, scale_of, to_jpeg
 from netvlad.loops.options import Loop, LoopOptions
 from netvlad.loops.saving import Saved, read_saved, write_saved
 from netvlad.runtime.kept_rows import KeptRows
@@ -51,7 +51,8 @@ class LoopDetector:
         self._last: FloatArray | None = None
         self._t = -math.inf
         self._geometry = PairGeometry(self.options.kind, camera, kept)
-        self._sequence = self._begun()
+        self._scale = 1.0  # by which kept photos are smaller than frames
+        self._sequence, self._other = self._begun(), self._begun()
 
     def add(self, image: ImageLike, t: float) -> list[Loop]:
         """Take the frame at `t` seconds, and return its loops. Raises ImageError, NetvladError for a time that falls.
@@ -66,19 +67,38 @@ class LoopDetector:
             return []
         self._last = vector
         start = time.perf_counter()
-        while self._waiting and self._waiting[0][2] <= t - self.options.gap:
-            self.keyframes.append(*self._waiting.popleft())
+        self._take(t - self.options.gap)
         self._spent("insert", start)
+        self._scale = scale_of(pixels)
         found = self._found(pixels, vector, t, self.count)
         self._waiting.append((vector, to_jpeg(pixels), t))
         self.count += 1
         return found
 
     def find(self, image: ImageLike, t: float) -> list[Loop]:
-        """Loops of another robot's frame with this one's keyframes, all of them; `query` is -1, and nothing is kept."""
-        while self._waiting:
-            self.keyframes.append(*self._waiting.popleft())
-        return self._found(*self._described(image), t, -1)
+        """Loops of another robot's frame with this one's keyframes, all of them; `query` is -1, and nothing is kept.
+
+        Frames of one other robot come in order of time.
+        """
+        pixels, vector = self._described(image)
+        self._take(math.inf)
+        return self._found(pixels, vector, t, -1, self._other)
+
+    def meet(self, other: LoopDetector) -> list[Loop]:
+        """Loops of another robot's keyframes with this one's, from what both keep; `query` is one of `other`.
+
+        Both robots' cameras are taken for alike. Raises NetvladError for a detector with another model.
+        """
+        if other.model.identity != self.model.identity:
+            raise NetvladError("the other robot's keyframes are described by another model")
+        self._take(math.inf)
+        other._take(math.inf)
+        found, sequence = [], self._begun()
+        for part in other.keyframes.generations:
+            for row, t in enumerate(part.times):
+                pixels, vector = from_jpeg(part.photo(row)), part.index.reconstruct(row)
+                found += self._found(pixels, vector, t, part.first + row, sequence, other._scale)
+        return found
 
     def photo(self, number: int) -> Array | None:
         """The photo of a keyframe (H, W, 3), at most 640 pixels a side; None of one that is forgotten."""
@@ -100,12 +120,30 @@ class LoopDetector:
         self._spent("describe", start)
         return pixels, vector
 
-    def _found(self, pixels: Array, vector: FloatArray, t: float, number: int) -> list[Loop]:
+    def _take(self, until: float) -> None:
+        """Let keyframes up to `until` seconds be found."""
+        while self._waiting and self._waiting[0][2] <= until:
+            self.keyframes.append(*self._waiting.popleft())
+
+    def _found(
+        self,
+        pixels: Array,
+        vector: FloatArray,
+        t: float,
+        number: int,
+        sequence: HiddenMarkov | None = None,
+        scale: float | None = None,
+    ) -> list[Loop]:
+        """Loops of one frame. sequence: what was before it; by default this robot's own, which knows no near times."""
         start = time.perf_counter()
-        ids, scores = self.keyframes.search(vector, self.options.nearest)
-        start = self._spent("search", start)
+        until = t - self.options.gap if sequence is None else math.inf
+        young = self.keyframes.younger(until)  # those that `find` and `meet` took early
+        ids, scores = self.keyframes.search(vector, self.options.nearest + young)
         where = self.keyframes.times(ids)
-        estimate = self._sequence.add(ids, scores, where, t, len(self.keyframes))
+        old = np.flatnonzero(where <= until)[: self.options.nearest]
+        ids, scores, where = ids[old], scores[old], where[old]
+        start = self._spent("search", start)
+        estimate = (sequence or self._sequence).add(ids, scores, where, t, len(self.keyframes) - young)
         self._spent("sequence", start)
         if estimate is None or not len(estimate.ids):
             return []
@@ -117,12 +155,18 @@ class LoopDetector:
             return []
         if not self.options.verify:
             return [self._loop(rows[0], number, t, score, ids, scores)]
-        return self._verified(pixels, rows[: self.options.verify], (number, t, score, ids, scores))
+        return self._verified(pixels, rows[: self.options.verify], (number, t, score, ids, scores), scale)
 
-    def _verified(self, pixels: Array, rows: list[int], about: tuple[int, float, float, Array, Array]) -> list[Loop]:
+    def _verified(
+        self,
+        pixels: Array,
+        rows: list[int],
+        about: tuple[int, float, float, Array, Array],
+        scale: float | None,
+    ) -> list[Loop]:
         start = time.perf_counter()
         held = ((row, jpeg) for row in rows if (jpeg := self.keyframes.jpeg(row)) is not None)
-        best = self._geometry.best(pixels, held, self.options.budget)
+        best = self._geometry.best(pixels, held, self.options.budget, scale)
         self._spent("verify", start)
         if best is None or best[1].inliers < self.options.inliers:
             return []
@@ -143,7 +187,9 @@ class LoopDetector:
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the keyframes, to go on with `load`; replaces what was saved there. Raises NetvladError, OSError."""
-        return write_saved(folder, Saved(self.options, self.camera, self.keyframes, self._waiting, self._t), self.model)
+        return write_saved(
+            folder, Saved(self.options, self.camera, self.keyframes, self._waiting, self._t, self._scale), self.model
+        )
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], model: Describer) -> LoopDetector:
@@ -151,6 +197,7 @@ class LoopDetector:
         saved = read_saved(folder, model)
         found = cls(model, saved.options, camera=saved.camera)
         found.keyframes, found._waiting, found._t = saved.keyframes, saved.waiting, saved.t
+        found._scale = saved.scale
         last = found.keyframes.generations[-1]
         found.count = last.first + len(last) + len(saved.waiting)
         return found

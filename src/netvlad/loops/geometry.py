@@ -40,12 +40,16 @@ class PairGeometry:
         self._features: OrderedDict[int, LocalFeatures] = OrderedDict()
 
     def best(
-        self, photo: Array, keyframes: Iterable[tuple[int, bytes]], budget: float | None = None
+        self,
+        photo: Array,
+        keyframes: Iterable[tuple[int, bytes]],
+        budget: float | None = None,
+        scale: float | None = None,
     ) -> tuple[int, Agreement] | None:
         """The number of the keyframe with most inliers, and how it agrees; None without keyframes.
 
         photo (H, W, 3): the frame. keyframes: numbers and JPEGs. budget: seconds after which no further one is looked
-        at.
+        at. scale: of a photo that was scaled down before.
         """
         start = time.perf_counter()
         found: list[tuple[int, Agreement]] = []
@@ -56,7 +60,7 @@ class PairGeometry:
             agreement = self._kept(key)
             if agreement is None:
                 asked = local_features(small, self.kind, kind_of(self.kind).most) if asked is None else asked
-                agreement = self._compared(self._held(number, jpeg), asked, scale_of(photo))
+                agreement = self._compared(self._held(number, jpeg), asked, scale or scale_of(photo))
                 if self.kept is not None:
                     self.kept.put(key, np.array(agreement, np.float64))  # None becomes NaN
             found.append((number, agreement))

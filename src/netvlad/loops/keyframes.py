@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from array import array
+from bisect import bisect_right
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,13 +29,13 @@ class Generation:
         import faiss
 
         self.first = first
-        self.times: list[float] = []
+        self.times = array("d")
         graph: Any = faiss.IndexHNSWSQ  # faiss adds constructors when it is imported
         self.index: Any = graph(dim, faiss.ScalarQuantizer.QT_fp16, LINKS)
         self.index.train(np.zeros((1, dim), np.float32))
         self.index.hnsw.efSearch = DEPTH
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the generation
-        self._ends: list[int] = [0]
+        self._ends = array("q", [0])
 
     def __len__(self) -> int:
         return len(self.times)
@@ -70,7 +72,7 @@ class Generation:
         try:
             with np.load(folder / "rows.npz", allow_pickle=False) as rows:
                 found = cls(dim, int(rows["first"]))
-                found.times, found._ends = rows["times"].tolist(), rows["ends"].astype(int).tolist()
+                found.times, found._ends = array("d", rows["times"]), array("q", rows["ends"])
             found.index = faiss.read_index(str(folder / "vectors.faiss"))
             found._file.write((folder / "photos.bin").read_bytes())
         except (OSError, KeyError, ValueError, RuntimeError) as e:
@@ -120,6 +122,10 @@ class Keyframes:
             if part is not None:
                 out[i] = part.times[number - part.first]
         return out
+
+    def younger(self, t: float) -> int:
+        """How many keyframes are later than `t` seconds."""
+        return sum(len(part) - bisect_right(part.times, t) for part in self.generations)
 
     def photo(self, number: int) -> Array | None:
         """The photo (H, W, 3) uint8 RGB of a keyframe, None of a forgotten one."""

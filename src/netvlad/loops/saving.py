@@ -30,6 +30,7 @@ class Saved:
     keyframes: Keyframes
     waiting: deque[tuple[FloatArray, bytes, float]]
     t: float
+    scale: float = 1.0  # of kept photos
 
 
 def write_saved(folder: str | os.PathLike[str], saved: Saved, model: Describer) -> Path:
@@ -54,6 +55,7 @@ def write_saved(folder: str | os.PathLike[str], saved: Saved, model: Describer) 
         "camera": None if saved.camera is None else np.asarray(saved.camera).tolist(),
         "t": saved.t if math.isfinite(saved.t) else None,
         "generations": len(parts),
+        "scale": saved.scale,
     }
     write_json(whole / "loops.json", card)
     shutil.rmtree(folder, ignore_errors=True)
@@ -79,4 +81,4 @@ def read_saved(folder: str | os.PathLike[str], model: Describer) -> Saved:
     held = Generation.load(folder / "waiting", model.dim)
     vectors = held.index.reconstruct_n(0, len(held)) if len(held) else ()
     waiting = deque((vector, held.photo(i), held.times[i]) for i, vector in enumerate(vectors))
-    return Saved(options, camera, keyframes, waiting, t)
+    return Saved(options, camera, keyframes, waiting, t, float(card.get("scale", 1.0)))
