@@ -52,11 +52,14 @@ def test_build_and_update_make_a_map_that_is_asked(netvlad, panoramax, tmp_path,
     ran = netvlad(*build, "--yes")
     assert ran.code == 0, ran.err
     panoramax.withdraw("p0")
-    panoramax.add("p2", 48.83, fov=70)
+    panoramax.add("p2", 48.83, fov=70, license="CC-BY-SA-4.0")
     assert "2 pictures" in netvlad("map", "update", town, "--dry-run").err
     assert netvlad("map", "update", town, "--workers", 0, "--yes").code == 0
     pictures = tmp_path / "town-pictures" / "pictures"
     ran = netvlad("locate", pictures / "panoramax-p2.jpg", "--index", town, "--top", 1)
-    assert "by Ada, etalab-2.0" in ran.out
+    assert "by Ada, CC-BY-SA-4.0" in ran.out
+    told = json.loads(netvlad("info", town).out)["imagery"]
+    assert (told["source"], told["area"], told["pictures"]) == ("panoramax", AREA[1], 2)
+    assert (told["licences"], told["photos_by_year"]) == ({"CC-BY-SA-4.0": 1, "etalab-2.0": 1}, {"2023": 2})
     assert "panoramax-p0" not in (town / "credits.csv").read_text()
     assert netvlad("map", "update", pictures).code == 1

@@ -63,6 +63,7 @@ def describe(path: Path | str) -> dict[str, Any]:
 def _index(shown: Path | str, path: Path) -> dict[str, Any]:
     import numpy as np
 
+    from netvlad.imagery.told import imagery_told
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.manifest import read_manifest
     from netvlad.maps.remote import bytes_of
@@ -88,6 +89,7 @@ def _index(shown: Path | str, path: Path) -> dict[str, Any]:
         **{name: _range(getattr(places, name)) for name in ("lat", "lon", "easting", "northing")},
         "time": [str(times.min()), str(times.max())] if len(times) else None,
         "confidence": f"{calibration.how}, {counted(calibration.asked, 'photo')}" if calibration else uncalibrated,
+        **imagery_told(path, places),
     }
 
 
