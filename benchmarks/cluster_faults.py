@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,12 @@ def index(photos: str, out: str, address: str) -> subprocess.Popen[str]:
 def harm(fault: str, running: subprocess.Popen[str], machines: Machines, store: ObjectStore, rng: random.Random) -> str:
     """Do it; what was done."""
     if fault == "worker":
-        there = machines.workers()
+        while not (there := machines.workers()) and running.poll() is None:
+            time.sleep(0.1)
         if not there:
-            return "no worker yet"
-        os.kill(rng.choice(there), signal.SIGKILL)
+            return "no worker any more"
+        with suppress(ProcessLookupError):
+            os.kill(rng.choice(there), signal.SIGKILL)
     elif fault == "node":
         machines.lose(rng)
     elif fault == "command":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 import netvlad as nv
 from netvlad.cluster.describing import STRETCH, Cluster, connected, describe_on, stretches
+from netvlad.describe.stream import describe_all, describe_photos
 from netvlad.errors import NetvladError
 from netvlad.maps import adding
 from netvlad.maps.index import PlaceIndex
@@ -126,6 +128,34 @@ def test_a_killed_worker_changes_nothing(ray, new_map, places, monkeypatch):
     assert sum(len(rows) for rows, *_ in undisturbed) == N - 2
 
 
+def test_an_evaluation_describes_every_photo(ray, new_map, places):
+    model = new_map("one.vpr").model
+    here = describe_all(model, list(places.path), workers=0)
+    there = partial(describe_on, Cluster(workers=1), workers=0, once=False)
+    vectors, unreadable = describe_all(model, list(places.path), describing=there)
+    assert (list(unreadable), list(here[1])) == ([5], [5])
+    np.testing.assert_array_equal(vectors, here[0])
+    assert np.array_equal(vectors[3], vectors[STRETCH + 2])  # of equal content
+
+
+def test_the_command_evaluates_on_a_cluster(netvlad, town, monkeypatch):
+    asked = []
+
+    def stand_in(cluster, model, paths, rows, **how):
+        asked.append((cluster, how["once"], len(rows)))
+        return describe_photos(nv.load(model), paths, rows=rows, workers=0)
+
+    monkeypatch.setattr("netvlad.cluster.describing.connected", lambda address: None)
+    monkeypatch.setattr("netvlad.cluster.describing.describe_on", stand_in)
+    table = town / "places.csv"
+    given = ["evaluate", "--database", table, "--queries", table, "--model", "test_resnet-max", "--workers", "0"]
+    plain, ran = netvlad(*given), netvlad(*given, "--ray", "10.0.0.1:6379", "--num-gpus", "1")
+    assert ran.code == 0, ran.err
+    recalls = [re.search(r"test_resnet-max( +[\d.]+)+", out)[0] for out in (ran.out, plain.out)]
+    assert recalls[0].split() == recalls[1].split()
+    assert asked == [(Cluster("10.0.0.1:6379", gpus=1), False, 8)] * 2
+
+
 def test_errors_of_the_model_come_through(ray, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "card.json").write_text("{}")
@@ -156,8 +186,10 @@ def test_an_address_that_does_not_answer_is_named(monkeypatch, scheme):
         connected(address)
 
 
-def test_options_of_a_cluster_need_one(refused, town, tmp_path):
-    assert "--ray" in refused("index", town, "--out", tmp_path / "a.vpr", "--ray-workers", "2")
+@pytest.mark.parametrize("command", ["index", "evaluate"])
+def test_options_of_a_cluster_need_one(refused, town, tmp_path, command):
+    given = {"index": [town, "--out", tmp_path / "a.vpr"], "evaluate": ["--database", town, "--queries", town]}
+    assert "--ray" in refused(command, *given[command], "--ray-workers", "2")
 
 
 def test_the_command_describes_on_a_cluster(ray, netvlad, town, index, tmp_path):

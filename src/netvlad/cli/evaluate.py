@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +18,12 @@ from netvlad.cli.options import (
     DateOrder,
     KeepUnmatched,
     Models,
+    NumGpus,
     OtherDates,
     Queries,
     Radius,
+    Ray,
+    RayWorkers,
     Resize,
     Root,
     Seed,
@@ -72,6 +76,9 @@ def run(
     unreadable: Unreadable = None,
     seed: Seed = 0,
     workers: Workers = None,
+    ray: Ray = None,
+    num_gpus: NumGpus = 0,
+    ray_workers: RayWorkers = None,
 ) -> None:
     """Measure recall@N: the share of queries with a correct match among their N best.
 
@@ -82,12 +89,18 @@ def run(
     """
     from netvlad.cli.common import as_written, say, write_unreadable
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
+    from netvlad.cluster.describing import cluster_given, connected, describe_on
     from netvlad.experiments.ranker_factory import RankerOptions
     from netvlad.experiments.run import COMPARED, labelled, model_options
     from netvlad.experiments.run import run as run_task
 
     loading = model_options(clusters, stage, resize, trust_code=trust_code)
-    options = RankerOptions(loading, seed, workers, rerank=_rerank(rerank, local, geometry, budget))
+    cluster = cluster_given(ray, num_gpus, ray_workers, trust_code)
+    if cluster is not None:
+        connected(cluster.address)  # which may not answer: before models are read
+    describing = None if cluster is None else partial(describe_on, cluster, workers=workers, once=False)
+    reranking = _rerank(rerank, local, geometry, budget)
+    options = RankerOptions(loading, seed, workers, rerank=reranking, describing=describing)
     protocol = own_protocol(benchmark, radius, keep_unmatched, best_per_panorama, other_dates)
     if benchmark:
         tasks = benchmark_tasks(benchmark, root, whole_queries)

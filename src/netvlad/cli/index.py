@@ -15,7 +15,10 @@ from netvlad.cli.options import (
     Columns,
     DateOrder,
     Model,
+    NumGpus,
     Radius,
+    Ray,
+    RayWorkers,
     Resize,
     Stage,
     Strict,
@@ -78,14 +81,9 @@ def run(
     date_order: DateOrder = None,
     strict: Strict = False,
     workers: Workers = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(help="Describe on a Ray cluster: its address, or auto for this machine's or one that is started."),
-    ] = None,
-    num_gpus: Annotated[float, typer.Option(help="GPUs of each worker of the Ray cluster.", min=0)] = 0,
-    ray_workers: Annotated[
-        int | None, typer.Option(help="Workers of the Ray cluster (all that it has GPUs or cores for).", min=1)
-    ] = None,
+    ray: Ray = None,
+    num_gpus: NumGpus = 0,
+    ray_workers: RayWorkers = None,
     trust_code: TrustCode = False,
     unreadable: Unreadable = None,
 ) -> None:
@@ -96,7 +94,7 @@ def run(
     interrupted run goes on where it stopped.
     """
     from netvlad.cli.common import as_written, read_places, say, tell_unreadable, write_unreadable
-    from netvlad.cluster.describing import Cluster, connected, describe_on
+    from netvlad.cluster.describing import cluster_given, connected, describe_on
     from netvlad.describe.names import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
@@ -107,9 +105,7 @@ def run(
     left_out: dict[str, str] = {}
     if gpx is None and (clock_offset or gpx_gap):
         raise PlaceIndexError("--clock-offset and --gpx-gap say how to read a track: give --gpx too")
-    if ray is None and (num_gpus or ray_workers):
-        raise PlaceIndexError("--num-gpus and --ray-workers are of a Ray cluster: give --ray auto, or its address, too")
-    cluster = None if ray is None else Cluster(ray, num_gpus, ray_workers, trust_code)
+    cluster = cluster_given(ray, num_gpus, ray_workers, trust_code)
     source, folder = path_or_address(photos), fetch(path_or_address(out))
     how = as_written(columns, date_order) | {"gpx": gpx or [], "clock_offset": clock_offset, "gpx_gap": gpx_gap}
     if unplaced:

@@ -16,6 +16,14 @@ Strict = Annotated[bool, typer.Option("--strict", help="Refuse a table with inva
 Columns = Annotated[str | None, typer.Option(help="Columns with names of their own: lat=Breite,lon=Laenge.")]
 DateOrder = Annotated[str | None, typer.Option(help="day-first or month-first, for dates such as 03/12/2024.")]
 Workers = Annotated[int | None, typer.Option(help="Number of processes that decode photos.", min=0)]
+Ray = Annotated[
+    str | None,
+    typer.Option(help="Describe on a Ray cluster: its address, or auto for this machine's or one that is started."),
+]
+NumGpus = Annotated[float, typer.Option(help="GPUs of each worker of the Ray cluster.", min=0)]
+RayWorkers = Annotated[
+    int | None, typer.Option(help="Workers of the Ray cluster (all that it has GPUs or cores for).", min=1)
+]
 
 # benchmarks and their rules
 Benchmarks = Annotated[

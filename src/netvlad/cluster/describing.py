@@ -38,6 +38,15 @@ class Cluster:
     trust_code: bool = False
 
 
+def cluster_given(address: str | None, gpus: float, workers: int | None, trust_code: bool) -> Cluster | None:
+    """The cluster that somebody asks for, None without an address. Raises NetvladError for what needs one."""
+    if address is not None:
+        return Cluster(address, gpus, workers, trust_code)
+    if gpus or workers:
+        raise NetvladError("--num-gpus and --ray-workers are of a Ray cluster: give --ray auto, or its address, too")
+    return None
+
+
 class Worker:
     """What runs on the machines: the model, and photos through it."""
 
@@ -51,21 +60,29 @@ class Worker:
                 file.write_bytes(data)
             self.model = load_folder(Path(folder), trust_code=trust_code)
 
-    def describe(self, stretch: Stretch, known: set[bytes], workers: int) -> list[Described]:
+    def describe(self, stretch: Stretch, known: set[bytes] | None, workers: int) -> list[Described]:
         """As `describe_photos` of a stretch, with the rows of the whole list."""
         from netvlad.describe.stream import describe_photos
 
         first, paths, rows = stretch
-        chunks = describe_photos(self.model, paths, rows=rows, known=set(known), workers=workers)
+        known = None if known is None else set(known)  # what Ray hands over cannot be changed
+        chunks = describe_photos(self.model, paths, rows=rows, known=known, workers=workers)
         return [_moved(chunk, first) for chunk in chunks]
 
 
 def describe_on(
-    cluster: Cluster, model: Path, paths: Sequence[str], rows: Sequence[int], *, workers: int | None = None
+    cluster: Cluster,
+    model: Path,
+    paths: Sequence[str],
+    rows: Sequence[int],
+    *,
+    workers: int | None = None,
+    once: bool = True,
 ) -> Generator[Described, None, None]:
-    """Describe `rows` of `paths` on a cluster; yields what `describe_photos` yields, each content once, in order.
+    """Describe `rows` of `paths` on a cluster; yields what `describe_photos` yields, in order.
 
     model: its folder. workers: processes that decode for each worker (1); a file that makes one crash is unreadable.
+    once: whether each content is described once.
     The photos must be there, by these paths, on every machine. Ray restarts workers that die. At most QUEUED tasks of
     each are under way and not yet taken. Raises NetvladError where Ray is absent, does not answer, or a task of STRETCH
     photos kills its worker again and again.
@@ -83,9 +100,10 @@ def describe_on(
         todo = stretches(paths, rows)
         held = ray.put(files)
         actors += [make(held, cluster.trust_code) for _ in range(min(_pool_size(ray, cluster), len(todo)))]
-        results = ActorPool(actors * QUEUED).map(partial(_ask, decoders=decoders), todo) if todo else iter(())
+        ask = partial(_ask, once=once, decoders=decoders)
+        results = ActorPool(actors * QUEUED).map(ask, todo) if todo else iter(())
         for stretch, found in zip(todo, results, strict=True):
-            contents = {digest for chunk in found for digest in chunk.digests}
+            contents = {digest for chunk in found for digest in chunk.digests if once}
             if again := contents & known:  # once more without these: who shares a chunk is as on one machine
                 found = ray.get(actors[0].describe.remote(stretch, again, decoders))
             known |= contents
@@ -133,8 +151,8 @@ def stretches(paths: Sequence[str], rows: Sequence[int]) -> list[Stretch]:
     return [(first, list(paths[first : first + STRETCH]), within) for first, within in found.items()]
 
 
-def _ask(actor: Any, stretch: Stretch, decoders: int) -> Any:
-    return actor.describe.remote(stretch, set(), decoders)
+def _ask(actor: Any, stretch: Stretch, once: bool, decoders: int) -> Any:
+    return actor.describe.remote(stretch, set() if once else None, decoders)
 
 
 def _pool_size(ray: Any, cluster: Cluster) -> int:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
+from netvlad.errors import ModelError
 from netvlad.images.decode import Decoded, decode_photos
 from netvlad.runtime.progress import progress
-from netvlad.types import Describer, FloatArray
+from netvlad.types import Describer, FloatArray, Saveable
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,10 @@ class Described:
     digests: list[bytes]
     unreadable: dict[int, str] = field(default_factory=dict)
     known: list[int] = field(default_factory=list)
+
+
+# (folder of the model, paths, rows of them) -> what `describe_photos` yields, but not on this machine
+Describing: TypeAlias = Callable[[Path, Sequence[str], Sequence[int]], Generator[Described, None, None]]
 
 
 def decode_for(
@@ -69,13 +78,32 @@ def describe_photos(
 
 
 def describe_all(
-    describer: Describer, paths: Sequence[str], *, what: str = "describing", workers: int | None = None
+    describer: Describer,
+    paths: Sequence[str],
+    *,
+    what: str = "describing",
+    workers: int | None = None,
+    describing: Describing | None = None,
 ) -> tuple[FloatArray, dict[int, str]]:
-    """Vectors of all `paths`, (N, dim) float32, and row -> reason of unreadable photos, whose vectors are NaN."""
+    """Vectors of all `paths`, (N, dim) float32, and row -> reason of unreadable photos, whose vectors are NaN.
+
+    describing: what describes in the place of this machine, every photo, also those of equal content. Raises
+    ModelError where that needs a model that cannot be saved.
+    """
     out = np.full((len(paths), describer.dim), np.nan, dtype=np.float32)
     unreadable: dict[int, str] = {}
-    with progress(what, len(paths)) as advance:
-        for chunk in describe_photos(describer, paths, workers=workers):
+    with ExitStack() as stack:
+        if describing is None:
+            chunks = describe_photos(describer, paths, workers=workers)
+        elif isinstance(describer, Saveable):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()), "model")
+            describer.save(folder)
+            chunks = describing(folder, paths, range(len(paths)))
+        else:
+            raise ModelError(f"{describer.name} cannot be saved, and other machines need its files")
+        stack.callback(chunks.close)
+        advance = stack.enter_context(progress(what, len(paths)))
+        for chunk in chunks:
             out[chunk.rows] = chunk.vectors
             unreadable |= chunk.unreadable
             advance(len(chunk.rows) + len(chunk.unreadable))

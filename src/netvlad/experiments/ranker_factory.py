@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from netvlad import __version__
 from netvlad.benchmarks.published import PublishedResult, row_of
+from netvlad.describe.stream import Describing
 from netvlad.errors import NetvladError
 from netvlad.experiments.cached_ranker import CachedRanker, MemoizedRanker, stamp
 from netvlad.experiments.tasks import Task
@@ -33,7 +34,7 @@ class RankerOptions:
 
     model: options of `netvlad.load` for models given by name. seed: of what is fitted on the database. cache: a folder
     that keeps rankings. dims: rank by the first so many numbers of each vector, instead of by all. rerank: rank once
-    more with geometric verification.
+    more with geometric verification. describing: what describes in the place of this machine, for describers.
     """
 
     model: Mapping[str, Any]
@@ -42,6 +43,7 @@ class RankerOptions:
     cache: Path | None = None
     dims: tuple[int, ...] = ()
     rerank: RerankOptions | None = None
+    describing: Describing | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _build(label: str, model: Model, task: Task, options: RankerOptions) -> Buil
 
         if needs_fit(describer):
             fit(describer, task.photos, seed=options.seed, workers=options.workers)
-        return MemoryRanker(describer, task.photos, near=near, workers=options.workers)
+        return MemoryRanker(describer, task.photos, near=near, workers=options.workers, describing=options.describing)
 
     ranker, cache = _cached(label, make, key, task, options, describer.dim)
     row = None if distinct or task.benchmark is None else row_of(describer, task.name)
@@ -136,7 +138,7 @@ def _sweep(label: str, model: Model, task: Task, options: RankerOptions) -> Iter
     largest = max(options.dims)
     if largest > describer.dim:
         raise NetvladError(f"{label} has {describer.dim} numbers: {largest} cannot be kept of them")
-    sweep = Sweep(lambda: MemoryRanker(describer, task.photos, workers=options.workers))
+    sweep = Sweep(lambda: MemoryRanker(describer, task.photos, workers=options.workers, describing=options.describing))
     for dim in options.dims:
         name = f"{label}, {dim}-D"
         ranker, cache = _cached(name, partial(sweep.ranker, dim), {**key, "dim": dim}, task, options, dim)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +16,7 @@ from netvlad.runtime.progress import progress
 from netvlad.types import Describer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-    from pathlib import Path
-
-    from netvlad.describe.stream import Described
-
-# (folder of the model, paths, rows of them) -> what `describe_photos` yields, but not on this machine
-Describing: TypeAlias = "Callable[[Path, Sequence[str], Sequence[int]], Generator[Described, None, None]]"
+    from netvlad.describe.stream import Described, Describing
 
 SECONDS = 10.0  # work that is lost at most when describing is killed
 PLACE_BYTES = 200  # that a row takes beside its vector

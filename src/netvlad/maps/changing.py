@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from netvlad.maps.adding import Added, Describing, append_new
+from netvlad.describe.stream import Describing
+from netvlad.maps.adding import Added, append_new
 from netvlad.maps.manifest import read_manifest, write_manifest
 from netvlad.maps.opening import open_store, settle_root
 from netvlad.maps.remote import publish

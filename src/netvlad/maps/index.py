@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from netvlad.describe.stream import describe_all
+from netvlad.describe.stream import Describing, describe_all
 from netvlad.maps import changing
-from netvlad.maps.adding import Added, Describing
+from netvlad.maps.adding import Added
 from netvlad.maps.confidence import Calibration
 from netvlad.maps.creating import check_new, fit_and_write, write_new
 from netvlad.maps.location import Located, Location

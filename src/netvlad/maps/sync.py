@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from netvlad.describe.stream import Describing
 from netvlad.errors import PlaceIndexError, PlaceIndexWarning
 from netvlad.images.decode import photo_digest
-from netvlad.maps.adding import Describing, Fresh, describe_fresh
+from netvlad.maps.adding import Fresh, describe_fresh
 from netvlad.maps.remote import parent_of
 from netvlad.maps.store import Store
 from netvlad.maps.survey import Survey

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from netvlad.places import Neighbours
 from netvlad.search.distinctive import distinctive_vectors
 from netvlad.search.flat_index import rank_vectors
 from netvlad.types import Describer, FloatArray, IntArray, Ranking
+
+if TYPE_CHECKING:
+    from netvlad.describe.stream import Describing
 
 BLOCK = 4096  # vectors that are cropped together
 
@@ -37,17 +40,23 @@ class MemoryRanker:
     """Exact L2 search over the vectors of `photos` by `describer`, which are described on construction.
 
     near: the photos that may show the place of each photo; where given, vectors are replaced by what is distinctive
-    of them (`distinctive_vectors`).
+    of them (`distinctive_vectors`). describing: what describes in the place of this machine.
     """
 
     def __init__(
-        self, describer: Describer, photos: Sequence[str], *, near: Neighbours | None = None, workers: int | None = None
+        self,
+        describer: Describer,
+        photos: Sequence[str],
+        *,
+        near: Neighbours | None = None,
+        workers: int | None = None,
+        describing: Describing | None = None,
     ) -> None:
         import faiss
 
         self.describer = describer
         self.name, self.dim = describer.name, describer.dim
-        self.workers = workers
+        self.workers, self._describing = workers, describing
         database = self.describe(photos, "describe database")
         self._unreadable, self._seconds = database.unreadable, dict(database.seconds)
         vectors = database.vectors
@@ -82,7 +91,10 @@ class MemoryRanker:
         from netvlad.describe.stream import describe_all
 
         start = time.perf_counter()
-        vectors, bad = describe_all(self.describer, photos, what=f"{self.name}: {stage}", workers=self.workers)
+        what = f"{self.name}: {stage}"
+        vectors, bad = describe_all(
+            self.describer, photos, what=what, workers=self.workers, describing=self._describing
+        )
         return Described(photos, vectors, bad, {stage: time.perf_counter() - start})
 
 
