@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -24,19 +23,6 @@ from netvlad.maps.index import PlaceIndex
 pytestmark = pytest.mark.slow
 
 N = STRETCH + 60  # photos: two stretches
-
-
-@pytest.fixture(scope="module")
-def ray(made_up_weights):
-    """Ray on this machine, with two cores."""
-    ray = pytest.importorskip("ray", reason="needs the extra cluster")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "PYTHONPATH", os.pathsep.join([str(Path(nv.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-        )
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield ray
-        ray.shutdown()
 
 
 @pytest.fixture

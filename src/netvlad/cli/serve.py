@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -31,15 +32,25 @@ def run(
     workers: Workers = None,
     root: Root = None,
     trust_code: TrustCode = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Search maps in shards on a Ray cluster: its address, or auto for this machine's or a new one."
+        ),
+    ] = None,
+    replicas: Annotated[int, typer.Option(help="Processes of the Ray cluster that search each shard.", min=1)] = 1,
 ) -> None:
     """Serve a page and an API that tell where photos were taken. The model and the maps are loaded once.
 
-    A map that grows is followed without a restart. Ctrl-C ends it after the requests that were taken.
+    With --ray this process describes, and processes of a Ray cluster search, each a shard of the map. A map that grows
+    is followed without a restart. Ctrl-C ends it after the requests that were taken.
     """
     from netvlad.cli.common import say
 
     check_extra("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pmtiles")
+    from netvlad.cluster.searching import deployed
     from netvlad.explanation.explain import explain
+    from netvlad.maps.sharded import Searches, shard_searches
     from netvlad.runtime.addresses import path_or_address
     from netvlad.serve.app import create_app
     from netvlad.serve.run import run as serve
@@ -49,17 +60,25 @@ def run(
     token = read_token(token_file)
     check_address(host, token)
     settings = Settings(token=token, tiles=tiles, workers=workers)
-    opened = open_maps(
-        [path_or_address(place) for place in maps], root=None if root is None else str(root), trust_code=trust_code
-    )
-    app = create_app(opened, settings, lambda *photos: explain(*photos).to_dict())
-    photos = sum(len(served.view) for served in opened.values())
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-    say(
-        f"{counted(photos, 'photo is', 'photos are')} asked at {address}"
-        + ("; the page asks for the token" if token else "")
-    )
-    serve(app, host, port, grace=settings.deadline)
+    with ExitStack() as stack:
+
+        def on_ray(folder: Path, name: str) -> Searches:
+            return stack.enter_context(deployed(str(ray), name, shard_searches(folder), replicas))
+
+        opened = open_maps(
+            [path_or_address(place) for place in maps],
+            root=None if root is None else str(root),
+            trust_code=trust_code,
+            elsewhere=None if ray is None else on_ray,
+        )
+        app = create_app(opened, settings, lambda *photos: explain(*photos).to_dict())
+        photos = sum(len(served.view) for served in opened.values())
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        say(
+            f"{counted(photos, 'photo is', 'photos are')} asked at {address}"
+            + ("; the page asks for the token" if token else "")
+        )
+        serve(app, host, port, grace=settings.deadline)
 
 
 def check_extra(*names: str) -> None:

@@ -40,8 +40,20 @@ def open_snapshot(folder: Path, root: str | None = None, searches: Searches | No
     if not manifest.shards:
         return Snapshot(folder, open_store(folder, manifest, root), manifest.radius)
     store = ShardedStore(folder, manifest.shards, manifest.dim, root)
-    here = [partial(open_shard_search, shown(folder), shard) for shard in manifest.shards]
-    return ShardedSnapshot(folder, store, manifest.radius, searches or here)
+    searches = searches or list(shard_searches(folder).values())
+    return ShardedSnapshot(folder, store, manifest.radius, searches)
+
+
+def shard_searches(folder: Path) -> dict[str, Callable[[], Searched]]:
+    """What opens the search of each shard of the map in `folder`, by its name, on any machine that reaches the map.
+
+    Raises PlaceIndexError for a map in one piece.
+    """
+    shards = read_manifest(folder).shards
+    if not shards:
+        raise PlaceIndexError("is in one piece: `netvlad shard` cuts it", path=shown(folder))
+    place = address_of(folder) or folder.absolute()
+    return {shard.name: partial(open_shard_search, place, shard) for shard in shards}
 
 
 def shard_place(folder: Path, name: str) -> Spot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from netvlad.maps.location import Location, answer_in_words
 from netvlad.maps.manifest import Manifest, read_manifest
 from netvlad.maps.opening import check_model, open_model
 from netvlad.maps.remote import fetch, shown
-from netvlad.maps.sharded import open_snapshot
+from netvlad.maps.sharded import Searches, open_snapshot
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.where import Where
 from netvlad.places.streets import Streets, streets_within
@@ -29,16 +29,19 @@ Box = tuple[float, float, float, float]
 class ServedMap:
     """The index in `folder`, with the model that it was built with.
 
-    root: the folder of its photos, where they have moved. Raises PlaceIndexError where it cannot be opened.
+    root: the folder of its photos, where they have moved. searches: of its shards, where they are elsewhere. Raises
+    PlaceIndexError where it cannot be opened.
     """
 
-    def __init__(self, name: str, folder: Path, model: Describer, *, root: str | None = None) -> None:
-        self.name, self.folder, self.model, self._root = name, folder, model, root
+    def __init__(
+        self, name: str, folder: Path, model: Describer, *, root: str | None = None, searches: Searches | None = None
+    ) -> None:
+        self.name, self.folder, self.model, self._root, self._searches = name, folder, model, root, searches
         self.view = self._opened()
 
     def _opened(self) -> MapView:
         check_model(self.folder, read_manifest(self.folder), self.model)
-        view = MapView(self.name, open_snapshot(self.folder, self._root))
+        view = MapView(self.name, open_snapshot(self.folder, self._root, self._searches))
         view.snapshot.prepare()
         return view
 
@@ -147,21 +150,28 @@ def photo_id(stored: str) -> str:
 
 
 def open_maps(
-    folders: Sequence[Path | str], *, root: str | None = None, trust_code: bool = False
+    folders: Sequence[Path | str],
+    *,
+    root: str | None = None,
+    trust_code: bool = False,
+    elsewhere: Callable[[Path, str], Searches] | None = None,
 ) -> dict[str, ServedMap]:
-    """Open maps by their names, which are those of their folders without .vpr; equal models are loaded once.
+    """Open maps by their names, which are those of their folders without suffix; equal models are loaded once.
 
-    Raises NetvladError for two maps of one name and a map without photos, PlaceIndexError and ModelError.
+    elsewhere: gives the searches of the shards of the map in a folder, by its name, where other machines search. Raises
+    NetvladError for two maps of one name and a map without photos, PlaceIndexError and ModelError.
     """
     models: dict[str, Describer] = {}
     maps: dict[str, ServedMap] = {}
     for place in folders:
         folder = fetch(place)
-        name = Path(shown(folder)).resolve().name.removesuffix(".vpr")
+        name = Path(shown(folder)).resolve().name.removesuffix(".vpr").removesuffix(".shards")
         if name in maps:
             raise NetvladError(f"is the second map that is called {name}: rename its folder", path=folder)
         manifest = read_manifest(folder)
-        maps[name] = ServedMap(name, folder, _model(models, folder, manifest, trust_code), root=root)
+        model = _model(models, folder, manifest, trust_code)
+        searches = None if elsewhere is None else elsewhere(folder, name)
+        maps[name] = ServedMap(name, folder, model, root=root, searches=searches)
         if not len(maps[name].view):
             raise NetvladError("holds no photos yet; add some first", path=folder)
     return maps
