@@ -85,7 +85,8 @@ def deployed(
         raise NetvladError(f"searching on a cluster needs Ray Serve ({e}): pip install 'netvlad[cluster]'") from e
     logging.getLogger("ray.serve").setLevel("WARNING")
     apps = [f"{name}-{index}" for index in indexes]
-    make = serve.deployment(Replica, name="search", num_replicas=replicas, ray_actor_options={"num_cpus": 0}).bind
+    how = {"num_replicas": replicas, "ray_actor_options": {"num_cpus": 0}, "max_constructor_retry_count": 2}
+    make = serve.deployment(Replica, name="search", **how).bind
     try:
         serve.start(proxy_location="Disabled")  # HTTP is answered by others
         try:
