@@ -57,7 +57,7 @@ def test_build_and_update_make_a_map_that_is_asked(netvlad, panoramax, tmp_path,
     assert netvlad("map", "update", town, "--workers", 0, "--yes").code == 0
     pictures = tmp_path / "town-pictures" / "pictures"
     ran = netvlad("locate", pictures / "panoramax-p2.jpg", "--index", town, "--top", 1)
-    assert "by Ada, " in ran.out
+    assert "by Ada, CC-BY-SA-4.0" in ran.out
     told = json.loads(netvlad("info", town).out)["imagery"]
     assert (told["source"], told["area"], told["pictures"]) == ("panoramax", AREA[1], 2)
     assert (told["licences"], told["photos_by_year"]) == ({"CC-BY-SA-4.0": 1, "etalab-2.0": 1}, {"2023": 2})
