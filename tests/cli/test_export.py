@@ -10,6 +10,9 @@ def test_export_says_what_it_wrote(netvlad, refused, index, tmp_path):
     assert "hloc" in refused("export", index, "--to", "tiff", "--out", tmp_path / "g")
     (tmp_path / "there.onnx").write_text("")
     assert "exists already" in refused("export", index, "--to", "onnx", "--out", tmp_path / "there.onnx")
+    for given in (["faiss", "--precision", "int8"], ["onnx", "--precision", "int8"], ["onnx", "--precision", "int4"]):
+        refused("export", index, "--out", tmp_path / "h", "--to", *given)
+    assert not (tmp_path / "h").exists()
 
 
 def test_pairs_of_a_folder_without_places(netvlad, tmp_path, elsewhere):

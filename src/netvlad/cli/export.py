@@ -20,6 +20,12 @@ def run(
         int | None,
         typer.Option(help="Pair each photo with so many of the most similar (20); hloc, colmap-pairs.", min=1),
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Numbers of an onnx network: float32 (as is), float16 or int8.")
+    ] = None,
+    calibrate: Annotated[
+        str | None, typer.Option(help="Photos like those to come, a folder or table, that show int8 its ranges.")
+    ] = None,
 ) -> None:
     """Write an index as files that other tools read: vectors, pairs or places; or a model as an ONNX network.
 
@@ -34,12 +40,17 @@ def run(
         if top is not None:
             raise NetvladError("onnx has no pairs: leave --top out")
         from netvlad.export.network import export_onnx
+        from netvlad.places.io.queries import read_queries
         from netvlad.pretrained.zoo import load
 
+        photos = read_queries([calibrate])[0] if calibrate else []
         is_map = (index / "manifest.json").exists()
-        export_onnx(PlaceIndex.open(index).model if is_map else load(index), out)
+        model = PlaceIndex.open(index).model if is_map else load(index)
+        export_onnx(model, out, precision or "float32", photos)
         say(f"wrote {out}; use it with netvlad.load({str(out)!r})")
         return
+    if precision or calibrate:
+        raise NetvladError("--precision and --calibrate are for onnx alone: leave them out")
     opened = PlaceIndex.open(index)
     for file in export(opened, to, out, top=top):
         say(f"wrote {file}")

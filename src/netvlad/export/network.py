@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,15 @@ from torch import Tensor, nn
 
 from netvlad.describe.network import NetworkDescriber, evaluating
 from netvlad.describe.onnx_describer import FORMAT, PIXELS, SETTINGS, VECTORS, OnnxDescriber
-from netvlad.errors import ModelError, first_line
+from netvlad.errors import ModelError, NetvladError, first_line
 from netvlad.export.names import refuse_existing
+from netvlad.export.precision import PRECISIONS, to_float16, to_int8
 from netvlad.runtime.files import atomic
 from netvlad.types import Describer, needs_fit
 
 OPSET = 17
 TOLERANCE = 1e-4  # largest difference of a number of a vector from PyTorch's
+CALIBRATION = 64  # photos
 SIDES = ((0, 1), (19, 40), (64, 31), (49, 97))  # of photos that are compared: so much more than the least
 
 
@@ -39,12 +42,19 @@ class _Chain(nn.Module):
         return found
 
 
-def export_onnx(model: Describer, file: Path) -> None:
+def export_onnx(model: Describer, file: Path, precision: str = "float32", photos: Sequence[str] = ()) -> None:
     """Write a network as ONNX (opset 17), for any number of photos of any size, and how photos are scaled for it.
 
-    The file is compared with PyTorch on photos of several sizes before it is kept. Raises ModelError for a model that
-    cannot be exported or differs, NetvladError where the file exists.
+    precision: float32, float16 or int8 of the backbone; `photos` show int8 the ranges of values, and at most 64 of them
+    are read. In float32 the file is compared with PyTorch on photos of several sizes before it is kept, and what is
+    smaller is made of that. Raises ModelError for a model that cannot be exported or differs, NetvladError where the
+    file exists, for another precision, and for int8 without photos or photos without int8; ImageError for a photo that
+    cannot be read.
     """
+    if precision not in PRECISIONS:
+        raise NetvladError(f"no precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
+    if (precision == "int8") != bool(len(photos)):
+        raise NetvladError("int8 is calibrated on photos like those to come, and nothing else is")
     checked = exportable(model)
     refuse_existing(file)
     device = checked.device
@@ -53,6 +63,10 @@ def export_onnx(model: Describer, file: Path) -> None:
         with evaluating(checked), atomic(file) as temporary:
             _write(checked, temporary)
             _compare(checked, OnnxDescriber(temporary))
+            if precision == "float16":
+                to_float16(temporary)
+            elif precision == "int8":
+                to_int8(temporary, photos[:: -(-len(photos) // CALIBRATION)], checked.resize)
     finally:
         checked.to(device)
 
