@@ -108,4 +108,6 @@ def test_two_areas_and_no_width_are_refused(tmp_path):
         shape_text(None, tmp_path / "absent.gpx")
     with pytest.raises(NetvladError):
         gpx(tmp_path, [(48.0, 2.0), (48.1, 2.0)], width=0)
+    with pytest.raises(NetvladError):
+        parse_shape("{")
     assert parse_shape(shape_text(None, None)) is None

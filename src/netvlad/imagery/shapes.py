@@ -112,12 +112,17 @@ def shape_text(place_file: str | os.PathLike[str] | None, route: str | os.PathLi
 
 
 def parse_shape(text: str, width: float = WIDTH) -> Shape | None:
-    """The shape that `shape_text` wrote; lines are `width` metres wide to either side. None for ""."""
+    """The shape that `shape_text` wrote; lines are `width` metres wide to either side. None for "".
+
+    Raises NetvladError for anything else.
+    """
     if not text:
         return None
-    import shapely
-
-    geometry = shapely.from_geojson(text)
+    shapely = _library()
+    try:
+        geometry = shapely.from_geojson(text)
+    except shapely.GEOSException as e:
+        raise NetvladError(f"the area is no GeoJSON: {e}") from None
     if geometry.geom_type != "MultiLineString":
         return Polygons(geometry)
     if not 0 < width < math.inf:
