@@ -8,7 +8,8 @@ a time: in a town, in a district, and everywhere; recall is of the 10 nearest ev
 first question is asked by a new process. --s3: the shards are at moto's server of S3 on this machine, and that process
 has no copy. --ray: each shard is searched by a replica of Ray Serve on this machine. A row has, each in a town, in a
 district and everywhere: seconds of the first question, milliseconds of later ones (median), and those of the processor
-in the process that asks (mean); recall; and MiB of each process that searches, without mapped files.
+in the process that asks (mean), with one thread for each shard; recall; and MiB of each process that searches, without
+mapped files.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Vectors:
 
 def made(folder: Path, drawn: Drawn, rows: int):
     """The map of `rows` photos in `folder`, made where it is not there."""
+    from netvlad.maps.calibration_file import write_calibration
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.manifest import read_manifest, write_manifest
     from netvlad.maps.stamps import FileStamp
@@ -69,6 +71,7 @@ def made(folder: Path, drawn: Drawn, rows: int):
         places = Places.build(path=path, lat=lat, lon=lon)
         index.store.append(places, [FileStamp(0, 0)] * BATCH, digests, drawn.draw(first, BATCH))
         print(f"{first + BATCH} rows", file=sys.stderr, flush=True)
+    write_calibration(folder / "calibration.json", index.store, None, "it is not learnt here")
     return index
 
 
@@ -91,6 +94,7 @@ def regions() -> dict[str, Any]:
 
 def ask(place: str, real: Path, on_ray: bool) -> dict[str, Any]:
     """Times of the first question and of later ones, what was found, and memory, of a process that asks first."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # as in a replica of Ray Serve; read when faiss is loaded
     from netvlad.maps.remote import fetch
     from netvlad.maps.sharded import open_snapshot, shard_searches
 
