@@ -25,7 +25,7 @@ BIN = Path("/usr/lib/postgresql/15/bin")
 LICENCE = "https://www.etalab.gouv.fr/licence-ouverte-open-licence/"
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" GPano:ProjectionType="equirectangular"
-GPano:UsePanoramaViewer="True" GPano:PoseHeadingDegrees="{heading}"/></rdf:RDF></x:xmpmeta>"""
+GPano:UsePanoramaViewer="True" GPano:PoseHeadingDegrees="{heading}" {more}/></rdf:RDF></x:xmpmeta>"""
 
 
 def start(server: Path, work: Path) -> Callable[[], None]:
@@ -91,8 +91,11 @@ def address() -> str:
     return f"http://127.0.0.1:{API}"
 
 
-def upload(client: Path, places: Places, folder: Path) -> None:
-    """Write the panoramas with EXIF and XMP as cameras do, and upload them with the server's own client."""
+def upload(client: Path, places: Places, folder: Path, more: str = "", bottom: int = 0) -> None:
+    """Write the panoramas with EXIF and XMP as cameras do, and upload them with the server's own client.
+
+    more: of the XMP. bottom: rows that the files lack there.
+    """
     folder.mkdir()
     for row in range(len(places)):
         when = str(places.time[row]).replace("-", ":").replace("T", " ")
@@ -105,9 +108,11 @@ def upload(client: Path, places: Places, folder: Path) -> None:
             17: float(round(float(places.heading[row]), 1)),
         }  # else that of the way is taken
         exif.get_ifd(0x8825).update(gps)
-        xmp = XMP.format(heading=f"{places.heading[row]:.3f}").encode()
+        xmp = XMP.format(heading=f"{places.heading[row]:.3f}", more=more).encode()
         with Image.open(places.path[row]) as image:
-            image.save(folder / f"{places.panorama[row]}.jpg", quality=95, exif=exif, xmp=xmp)
+            image.crop((0, 0, image.width, image.height - bottom)).save(
+                folder / f"{places.panorama[row]}.jpg", quality=95, exif=exif, xmp=xmp
+            )
     command = [client / "bin" / "panoramax_cli", "upload", "--api-url", address(), "--wait", "--is-blurred", folder]
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from geovisio_server import address, start, token, upload, withdraw
 from netvlad.imagery.area import Area
+from netvlad.imagery.building import views_of
 from netvlad.imagery.fetched import read_fetched
 from netvlad.imagery.fetching import fetch, find
 from netvlad.imagery.panoramax import Panoramax
@@ -48,6 +49,7 @@ def main() -> None:
         upload(client, places[: len(places) - LATER], work / "first")
         compare(places, work, token(given.server.absolute(), work))
         command(places, work, client)
+        part(places[:1], work, client)
     finally:
         stop()
     shown = {picture.time.removesuffix("Z") for picture in read_fetched(work / "town-pictures")}
@@ -56,6 +58,22 @@ def main() -> None:
         f"{len(same)} of {len(places)} panoramas: one was withdrawn, and the client leaves out what is alike within 1 m"
     )
     recall(same, phone_pictures(given.town), work)
+
+
+def part(panorama: Places, work: Path, client: Path) -> None:
+    """Upload one that was tilted and lacks its lowest quarter, and print what the reader makes of it."""
+    crop = {"FullPanoWidthPixels": 1024, "FullPanoHeightPixels": 512, "CroppedAreaLeftPixels": 0}
+    crop |= {"CroppedAreaTopPixels": 0, "CroppedAreaImageWidthPixels": 1024, "CroppedAreaImageHeightPixels": 384}
+    facts = {"PosePitchDegrees": 5.5, "PoseRollDegrees": -3, **crop}
+    upload(client, panorama, work / "part", " ".join(f'GPano:{k}="{v}"' for k, v in facts.items()), bottom=128)
+    area, folder = Area(Where(near=(float(panorama.lat[0]), float(panorama.lon[0]), 1.0))), work / "parts"
+    reader = open_source("panoramax", address(), asset="hd")
+    with reader.web:
+        got = fetch(reader, find(reader, area, folder, metres=0.0), folder)
+    (held,) = (picture for picture in got.pictures if any(picture.margins))
+    print(f"held at {held.pitch} and {held.roll} degrees, lacks {held.margins}")
+    views = views_of(folder, [held], LAYOUT, workers=0)
+    print(f"cut into {len(views)} views, {sum(path.endswith('.webp') for path in views.path)} of them with holes")
 
 
 def phone_pictures(town: Path) -> Places:
