@@ -84,3 +84,11 @@ def test_rows_left_out_are_told_of(tmp_path, capsys):
     assert lines[3].startswith(f"  {table}, line 4: ")
     with pytest.raises(NetvladError):
         common.read_places(table, strict=True)
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_is_read(refused, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setenv("NETVLAD_DEVICE", "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "here is cpu" in refused("index", tmp_path / "nowhere", "--out", tmp_path / "a.vpr", "--device", "cuda:1")

@@ -14,6 +14,7 @@ from netvlad.cli.options import (
     Columns,
     Database,
     DateOrder,
+    Device,
     KeepUnmatched,
     OtherDates,
     Queries,
@@ -75,6 +76,7 @@ def run(
     unreadable: Unreadable = None,
     seed: Seed = 0,
     workers: Workers = None,
+    device: Device = None,
 ) -> None:
     """Compare methods: curves of recall@N as PNG and SVG, tables in Markdown and LaTeX.
 

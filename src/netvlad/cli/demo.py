@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netvlad.cli.options import Columns, DateOrder, Models, Unreadable, Workers
+from netvlad.cli.options import Columns, DateOrder, Device, Models, Unreadable, Workers
 from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def run(
     date_order: DateOrder = None,
     workers: Workers = None,
     unreadable: Unreadable = None,
+    device: Device = None,
 ) -> None:
     """Hold some photos out, index the others, locate those held out, and report how well that went.
 

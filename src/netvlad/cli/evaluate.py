@@ -16,6 +16,7 @@ from netvlad.cli.options import (
     Columns,
     Database,
     DateOrder,
+    Device,
     KeepUnmatched,
     Models,
     NumGpus,
@@ -79,6 +80,7 @@ def run(
     ray: Ray = None,
     num_gpus: NumGpus = 0,
     ray_workers: RayWorkers = None,
+    device: Device = None,
 ) -> None:
     """Measure recall@N: the share of queries with a correct match among their N best.
 

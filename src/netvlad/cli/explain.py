@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import TrustCode
+from netvlad.cli.options import Device, TrustCode
 from netvlad.cli.outputs import out_file
 from netvlad.cli.region import Root
 
@@ -20,6 +20,7 @@ def run(
     out: Annotated[Path, typer.Option(help="Write the page to this HTML file.", callback=out_file)],
     root: Root = None,
     trust_code: TrustCode = False,
+    device: Device = None,
 ) -> None:
     """Show why the best match of a photo is its best: heat maps, the pairs of spots that agree, the cluster centres."""
     from netvlad.cli.common import printable, say

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import Columns, DateOrder, Resize, Seed, Strict, TrustCode, Workers
+from netvlad.cli.options import Columns, DateOrder, Device, Resize, Seed, Strict, TrustCode, Workers
 from netvlad.cli.outputs import out_folder
 
 EXAMPLE = "Example: netvlad fit --places west.csv --pooling netvlad --clusters 32 --whiten 256 --out models/west"
@@ -39,6 +39,7 @@ def run(
     date_order: DateOrder = None,
     strict: Strict = False,
     workers: Workers = None,
+    device: Device = None,
 ) -> None:
     """Fit a model's cluster centres and whitening on photos, and save it. It needs no training and no positions."""
     from netvlad.cli.common import as_written, read_places, say

@@ -14,6 +14,7 @@ from netvlad.cli.options import (
     Clusters,
     Columns,
     DateOrder,
+    Device,
     Model,
     NumGpus,
     Radius,
@@ -86,6 +87,7 @@ def run(
     ray_workers: RayWorkers = None,
     trust_code: TrustCode = False,
     unreadable: Unreadable = None,
+    device: Device = None,
 ) -> None:
     """Describe photos whose places are known, and keep them in an index.
 

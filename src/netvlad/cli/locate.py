@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netvlad.cli.found import DryRun, MinConfidence, Out, Undo, Wanted, WriteExif, Xmp, undo_last, write_answers
-from netvlad.cli.options import TrustCode, Unreadable
+from netvlad.cli.options import Device, TrustCode, Unreadable
 from netvlad.cli.outputs import out_file
 from netvlad.cli.region import After, Bbox, Before, Near, Root, UseGps
 
@@ -60,6 +60,7 @@ def run(
     page: Annotated[
         Path | None, typer.Option("--map", help="Write a page with a map and the matches.", callback=out_file)
     ] = None,
+    device: Device = None,
 ) -> None:
     """Say where photos were taken: a position, a radius, a confidence, and the matches behind them.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netvlad.cli.options import Model
+from netvlad.cli.options import Device, Model
 from netvlad.cli.outputs import out_folder
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def run(
         typer.Option(help="File with fx fy cx cy in pixels, or KITTI's calib.txt: gives relative headings."),
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Trajectory of TUM or KITTI, for the page and the graph.")] = None,
+    device: Device = None,
 ) -> None:
     """Find the loops of a drive: frames that show a place that was there before, verified by geometry.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad.cli.options import Device
+
 POOLINGS = ("max", "avg", "gem", "vlad", "netvlad", "netvlad2", "vladbuff")  # as the text below explains them
 EXAMPLE = "Example: NETVLAD_WEIGHTS=weights/ netvlad models"
 WIDTH = 80
@@ -18,6 +20,7 @@ def run(
     measure: Annotated[
         bool, typer.Option("--measure", help="First time those whose weights are here, and keep the times.")
     ] = False,
+    device: Device = None,
 ) -> None:
     """List models: recall, time and bytes a photo, licence, whether they are here, source, published results."""
     from netvlad.pretrained.listing import dense_vlad_centres

@@ -8,6 +8,13 @@ from typing import Annotated
 import typer
 
 from netvlad.cli.outputs import out_file
+from netvlad.describe.device import choose_device
+
+
+def _choose_device(name: str | None) -> None:
+    if name:
+        choose_device(name)
+
 
 # photos and places
 Database = Annotated[Path | None, typer.Option(help="Photos to search: a folder or a table.")]
@@ -58,6 +65,10 @@ Clusters = Annotated[int | None, typer.Option(help="Number of cluster centres of
 Stage = Annotated[str | None, typer.Option(help="Layer at which the backbone of a model given by name is cropped.")]
 Resize = Annotated[
     int | None, typer.Option(help="Longest side in pixels to scale photos down to (640); 0 never scales.", min=0)
+]
+Device = Annotated[  # chosen while the command line is read, for all networks of the process
+    str | None,
+    typer.Option(help="Where networks run: cpu, cuda, cuda:1 or mps ($NETVLAD_DEVICE).", callback=_choose_device),
 ]
 Unreadable = Annotated[
     Path | None,

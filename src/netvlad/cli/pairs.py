@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import Model, Workers
+from netvlad.cli.options import Device, Model, Workers
 
 EXAMPLE = "Example: netvlad pairs photos/ --top 20 --out pairs.txt"
 
@@ -21,6 +21,7 @@ def run(
     ] = None,
     model: Model = None,
     workers: Workers = None,
+    device: Device = None,
 ) -> None:
     """Find pairs of photos to match for structure from motion.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad.cli.options import TrustCode, Workers
+from netvlad.cli.options import Device, TrustCode, Workers
 from netvlad.cli.region import Root
 from netvlad.runtime.counted import counted
 
@@ -39,6 +39,7 @@ def run(
         ),
     ] = None,
     replicas: Annotated[int, typer.Option(help="Processes of the Ray cluster that search each shard.", min=1)] = 1,
+    device: Device = None,
 ) -> None:
     """Serve a page and an API that tell where photos were taken. The model and the maps are loaded once.
 

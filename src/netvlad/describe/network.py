@@ -14,6 +14,7 @@ from typing_extensions import Self
 
 from netvlad.describe.backbone import Backbone
 from netvlad.describe.base import BaseDescriber, same_size
+from netvlad.describe.device import network_device
 from netvlad.describe.method import BACKBONES, POOLINGS, is_trained
 from netvlad.describe.names import LONGEST_SIDE
 from netvlad.describe.pooling import CentredPooling, SeparablePooling, defined_locations, make_pooling
@@ -56,7 +57,7 @@ class NetworkDescriber(BaseDescriber):
         self.pooling: Pooling = make_pooling(pooling, backbone.dim, clusters)
         self.local: WCCN | None = None
         self.eval()
-        self.to("cuda" if torch.cuda.is_available() else "cpu")
+        self.to(network_device())
 
     @property
     def pooled_dim(self) -> int:

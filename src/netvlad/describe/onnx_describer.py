@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import Self
 
+from netvlad.describe.device import chosen_device
 from netvlad.errors import ImageError, ModelError, first_line
 from netvlad.images.read import read_image
 from netvlad.runtime.artifacts import read_card, read_file, write_file
@@ -74,6 +75,8 @@ def _session(file: Path) -> Any:
         import onnxruntime
     except ImportError as e:
         raise ModelError("an ONNX network needs onnxruntime: pip install 'netvlad[onnx]'", path=file) from e
+    if (device := chosen_device()) not in (None, "cpu"):
+        raise ModelError(f"is an ONNX network, which runs on the cpu, and not on {device}", path=file)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     threads = os.environ.get("OMP_NUM_THREADS", "")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netvlad.describe.base import BaseDescriber, arrays_of, same_size
+from netvlad.describe.device import network_device
 from netvlad.describe.names import LONGEST_SIDE
 from netvlad.errors import ModelError
 from netvlad.images.read import read_image
@@ -41,7 +42,7 @@ class HubDescriber(BaseDescriber):
     def __init__(self, name: str, network: nn.Module, *, resize: int | None = LONGEST_SIDE) -> None:
         super().__init__(name, resize)
         self.spec: Hub = HUBS[name.partition(":")[0]]
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device(network_device())
         # in a list, so that it is no submodule and `save` leaves it out
         self.network = [network.eval().to(self._device)]
         self._digest = ""
