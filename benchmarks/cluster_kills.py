@@ -23,8 +23,17 @@ from scale_vectors import Drawn
 
 
 def replicas(ray) -> list[str]:
+    """Names of the actors that search, whether they are ready or not."""
     named = ray.util.list_named_actors(all_namespaces=True)
-    return [actor["name"] for actor in named if "SERVE_REPLICA::kills-" in actor["name"]]
+    return sorted(actor["name"] for actor in named if "SERVE_REPLICA::kills-" in actor["name"])
+
+
+def ready() -> int:
+    """How many replicas take questions."""
+    from ray import serve
+
+    apps = serve.status().applications.values()
+    return sum(app.deployments["search"].replica_states.get("RUNNING", 0) for app in apps)
 
 
 def main() -> None:
@@ -66,9 +75,9 @@ def main() -> None:
             asking = [pool.submit(ask, seed) for seed in range(4)]
             for kill in range(given.kills):
                 time.sleep(1)
-                while len(alive := replicas(ray)) < 2 * len(searches):
+                while ready() < 2 * len(searches) or len(replicas(ray)) > 2 * len(searches):
                     time.sleep(0.2)
-                ray.kill(ray.get_actor(random.Random(kill).choice(sorted(alive)), namespace="serve"))
+                ray.kill(ray.get_actor(random.Random(kill).choice(replicas(ray)), namespace="serve"))
                 print(f"killed {kill + 1}, {len(times)} answers", file=sys.stderr, flush=True)
             time.sleep(2)
             ended.set()
