@@ -58,11 +58,13 @@ def run(
     from netvlad.report.loops_page import loops_page, spread
     from netvlad.runtime.counted import counted
     from netvlad.runtime.kept_rows import KeptRows
+    from netvlad.video.frames import read_frames
     from netvlad.video.poses import read_camera, read_poses
 
     options = LoopOptions(gap=gap, apart=apart, length=parse_length(sequence), verify=verify)
     intrinsics = None if camera is None else read_camera(camera)
     known = None if poses is None else read_poses(poses)
+    read_frames(source, every=every, rate=rate)  # refuses what makes no sense, before anything is kept
     if verify:
         advise_xfeat()
     lost: dict[str, str] = {}
