@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 from netvlad.errors import NetvladError
@@ -76,7 +77,14 @@ def test_places_are_written_as_a_table(opened, tmp_path, suffix):
     assert found.path.tolist() == opened.places.path.tolist()
 
 
-OUT = {"hloc": "a", "colmap-pairs": "a.txt", "faiss": "a", "qdrant": "a.jsonl", "table": "a.csv"}
+OUT = {
+    "hloc": "a",
+    "colmap-pairs": "a.txt",
+    "faiss": "a",
+    "qdrant": "a.jsonl",
+    "geoparquet": "a.parquet",
+    "table": "a.csv",
+}
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -93,6 +101,15 @@ def test_what_makes_no_sense_is_refused(opened, tmp_path):
         export(opened, "colmap", tmp_path / "a")
     with pytest.raises(NetvladError, match="no pairs"):
         export(opened, "faiss", tmp_path / "a", top=3)
+    with pytest.raises(NetvladError, match="parquet"):
+        export(opened, "geoparquet", tmp_path / "a.csv")
+
+
+def test_geoparquet_says_where_photos_are(opened, tmp_path):
+    (file,) = export(opened, "geoparquet", tmp_path / "a.parquet")
+    described = json.loads(pyarrow.parquet.read_schema(file).metadata[b"geo"])
+    assert described["columns"][described["primary_column"]]["encoding"] == "WKB"
+    assert read_places(file).lat.tolist() == pytest.approx(opened.places.lat.tolist())
 
 
 @pytest.mark.parametrize("to", FORMATS)

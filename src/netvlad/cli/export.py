@@ -14,7 +14,7 @@ def run(
     index: Annotated[
         Path, typer.Argument(help="The index to export; for onnx a model or an index of one.", metavar="INDEX")
     ],
-    to: Annotated[str, typer.Option(help="hloc, colmap-pairs, faiss, qdrant, table or onnx.")],
+    to: Annotated[str, typer.Option(help="hloc, colmap-pairs, faiss, qdrant, geoparquet, table or onnx.")],
     out: Annotated[Path, typer.Option(help="The folder or file to write; nothing is overwritten.")],
     top: Annotated[
         int | None,

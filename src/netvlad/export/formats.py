@@ -39,11 +39,19 @@ def write_table(index: PlaceIndex, file: Path) -> list[Path]:
     return [file]
 
 
+def write_geoparquet(index: PlaceIndex, file: Path) -> list[Path]:
+    """Write the places of the photos as GeoParquet. Raises NetvladError as `write_table`, and for another suffix."""
+    if file.suffix.lower() != ".parquet":
+        raise NetvladError("a GeoParquet file is named .parquet: choose such a name", path=file)
+    return write_table(index, file)
+
+
 FORMATS = {
     "hloc": Format(write_hloc, "a folder: global-feats-netvlad.h5 and pairs", pairs=True),
     "colmap-pairs": Format(write_colmap_pairs, "a text file of pairs", pairs=True),
     "faiss": Format(write_faiss, "a folder: vectors.faiss and places.parquet"),
     "qdrant": Format(write_qdrant, "a .jsonl file of points"),
+    "geoparquet": Format(write_geoparquet, "a .parquet file of places"),
     "table": Format(write_table, "a .parquet (GeoParquet), .csv or .geojson file of places"),
 }
 

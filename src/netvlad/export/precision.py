@@ -17,6 +17,8 @@ PRECISIONS = ("float32", "float16", "int8")
 BACKBONE = "/model/backbone/"  # what the names of its nodes begin with
 QUANTISED = ("Conv", "Clip", "Relu", "Add", "MaxPool", "Pad")
 
+FLOAT_PART = 4  # of the convolutions the first 4th stay float: there few channels carry all, and int8 loses most
+
 
 def to_float16(file: Path) -> None:
     """Make the backbone of the network in `file` float16; pooling and whitening stay float32, as do pixels and vectors.
@@ -35,9 +37,9 @@ def to_float16(file: Path) -> None:
 def to_int8(file: Path, photos: Sequence[str], resize: int | None) -> None:
     """Make the backbone of the network in `file` int8, weights by channel, ranges of maps as `photos` show them.
 
-    Pooling and whitening stay float32. resize: longest side in pixels that photos are scaled down to. Weights have 7
-    bits: products of 8 overflow on processors without VNNI. Raises ImageError for a photo that cannot be read,
-    ModelError where the network cannot be quantised.
+    Its first layers, pooling and whitening stay float32. resize: longest side in pixels that photos are scaled down to.
+    Weights have no sign: sums of products with signed ones overflow on processors without VNNI. Raises ImageError for
+    a photo that cannot be read, ModelError where the network cannot be quantised.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
@@ -54,8 +56,10 @@ def to_int8(file: Path, photos: Sequence[str], resize: int | None) -> None:
     _name_shared(network)
     onnx.save(network, file)
     maps = _maps(network)
-    chosen = [n.name for n in network.graph.node if n.name in maps and n.op_type in QUANTISED]
-    logging.getLogger().addFilter(_quiet)  # it advises a step that the exporter has done
+    nodes = [n for n in network.graph.node if n.name in maps and n.op_type in QUANTISED]
+    convolutions = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
+    chosen = [node.name for node in nodes[convolutions[len(convolutions) // FLOAT_PART] :]]
+    logging.getLogger().addFilter(_quiet)  # of a step that the exporter has done, and of channels that are constant
     try:
         with TemporaryDirectory() as folder:
             made = Path(folder) / "int8.onnx"
@@ -65,9 +69,8 @@ def to_int8(file: Path, photos: Sequence[str], resize: int | None) -> None:
                 Photos(),
                 nodes_to_quantize=chosen,
                 per_channel=True,
-                reduce_range=True,
                 activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
+                weight_type=QuantType.QUInt8,
             )
             shutil.copyfile(made, file)
     except (ValueError, RuntimeError) as e:
@@ -91,7 +94,8 @@ def _name_shared(network: Any) -> None:
 
 
 def _quiet(record: logging.LogRecord) -> bool:
-    return "pre-processing" not in record.getMessage()
+    said = record.getMessage()
+    return "pre-processing" not in said and "exceeds the range of a int32" not in said
 
 
 def _maps(network: Any) -> set[str]:
