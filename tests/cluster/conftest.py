@@ -18,6 +18,8 @@ def ray(made_up_weights):
         patch.setenv(
             "PYTHONPATH", os.pathsep.join([str(Path(nv.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         )
+        patch.setenv("RAY_worker_niceness", "0")  # 15 as Ray starts them: other tests run beside
+        patch.setenv("RAY_raylet_start_wait_time_s", "300")  # of a machine that is busy
         ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         yield ray
         ray.shutdown()
