@@ -56,7 +56,8 @@ docs: $(BIN)/.ready-dev
 
 notebook: $(BIN)/.ready-dev
 	mkdir -p out
-	$(BIN)/jupytext --quiet --to ipynb --execute --output out/tutorial.ipynb docs/tutorial.md
+	for f in docs/tutorial*.md; do \
+		$(BIN)/jupytext --quiet --to ipynb --execute --output out/$$(basename $$f .md).ipynb $$f || exit 1; done
 
 examples: $(BIN)/.ready
 	for f in examples/*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
