@@ -85,8 +85,9 @@ def test_exiftool_reads_a_new_sidecar(photo, journal):
     assert list(map(str, own.values())) == ["0.83", "probable", "town", "/map/ä & <b>.jpg"]
 
 
-def test_a_sidecar_that_is_there_keeps_all_that_it_has(photo, journal):
-    file = Path(f"{photo}.xmp")
+@pytest.mark.parametrize("name", ["a.jpg.xmp", "a.xmp"])
+def test_a_sidecar_that_is_there_keeps_all_that_it_has(photo, journal, name):
+    file = photo.with_name(name)
     file.write_text(KEPT, encoding="utf-8")
     before = file.read_bytes()
     assert write_sidecars([answer(photo)], journal).files == [str(file)]

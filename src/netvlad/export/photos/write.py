@@ -19,6 +19,7 @@ from netvlad.export.photos.jpeg import exif_block, head, with_exif_block
 from netvlad.export.photos.xmp import sidecar
 from netvlad.images.opening import check_regular
 from netvlad.places.io.exif import read_exif
+from netvlad.places.io.sidecars import sidecar_of
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Written:
 def write_sidecars(
     answers: Sequence[Answer], journal: Journal, *, searched: str = "", dry_run: bool = False
 ) -> Written:
-    """Write or complete photo.jpg.xmp beside each photo of `answers` (`Location.to_dict`) that has a position.
+    """Complete the sidecar of each photo of `answers` (`Location.to_dict`) that has a position, or write photo.jpg.xmp.
 
     A photo or a sidecar that states a position itself is left alone. searched: name of the map. dry_run: only find out.
     """
@@ -77,7 +78,7 @@ def _each(answers: Sequence[Answer], searched: str, write: Callable[[str, Fix], 
 
 def _write_sidecar(journal: Journal, dry_run: bool, photo: str, fix: Fix) -> str | None:
     """The sidecar that was written, None where it said the same before."""
-    file = Path(f"{photo}.xmp")
+    file = Path(sidecar_of(photo) or f"{photo}.xmp")
     before = file.read_bytes() if file.exists() else None
     after = sidecar(fix, before)
     if after == before:

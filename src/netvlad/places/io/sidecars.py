@@ -34,8 +34,13 @@ def read_shot(path: str) -> Shot:
     if shot.method.lower() == _OWN:
         own = "the position in its EXIF block is an answer of netvlad, and no known place"
         shot = replace(shot, lat=math.nan, lon=math.nan, trouble=shot.trouble or own)
-    found = next((name for name in _names(path) if os.path.isfile(name)), None)
+    found = sidecar_of(path)
     return shot if found is None else _joined(shot, found)
+
+
+def sidecar_of(path: str) -> str | None:
+    """The sidecar of a photo: photo.jpg.xmp as darktable names it, or photo.xmp as Adobe does; None without one."""
+    return next((name for name in _names(path) if os.path.isfile(name)), None)
 
 
 def _names(path: str) -> list[str]:
