@@ -53,6 +53,13 @@ def test_without_a_card(no_card, monkeypatch):
     assert not os.environ[VARIABLE]
 
 
+def test_without_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    check_device("cpu")
+    with pytest.raises(ModelError):
+        check_device("cuda")
+
+
 def test_networks_run_where_it_is_said(no_card, weights, monkeypatch):
     monkeypatch.setenv(VARIABLE, "cpu")
     assert netvlad.load("test_resnet-max").device.type == "cpu"

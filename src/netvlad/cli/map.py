@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netvlad.cli.options import Model, TrustCode, Workers
+from netvlad.cli.options import Device, Model, TrustCode, Workers
 from netvlad.cli.outputs import out_folder
 from netvlad.cli.region import After, Before
 from netvlad.runtime.counted import counted
@@ -112,6 +112,7 @@ def build(
     cache: Shared = None,
     yes: Yes = False,
     dry_run: DryRun = False,
+    device: Device = None,
 ) -> None:
     """Build an index of an area from street pictures: fetch them, cut panoramas into views, describe.
 
@@ -141,6 +142,7 @@ def update(
     cache: Shared = None,
     yes: Yes = False,
     dry_run: DryRun = False,
+    device: Device = None,
 ) -> None:
     """Bring an index up to date: fetch pictures that are new, and take out those that were withdrawn."""
     from netvlad.imagery.building import read_request

@@ -51,8 +51,11 @@ def check_device(name: str) -> None:
 
 
 def devices() -> list[str]:
-    """Devices that torch sees here: "cpu", and "cuda:0", "cuda:1", ..., "mps"."""
-    import torch
+    """Devices that torch sees here: "cpu", and "cuda:0", "cuda:1", ..., "mps"; without torch "cpu" alone."""
+    try:
+        import torch
+    except ImportError:  # ONNX networks do without
+        return ["cpu"]
 
     cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return ["cpu", *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
