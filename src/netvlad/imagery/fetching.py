@@ -70,11 +70,12 @@ def find(source: Reader, area: Area, folder: Path, *, metres: float = METRES) ->
     every = [*pictures, *kept]
     chosen = [every[row] for row in thinned(every, held, metres)]
     names = {p.name for p in every}
+    new = [p for p in chosen if not file_of(folder, p).exists()]
     return Found(
         pictures=chosen,
-        new=[p for p in chosen if not file_of(folder, p).exists()],
+        new=new,
         withdrawn=[p for p in before if p.name not in names],
-        size=_size(source.web, [p for p in chosen if not file_of(folder, p).exists()]),
+        size=_size(source.web, new),
         left_out=Counter(source.left_out),
         thinned=len(every) - len(chosen),
     )
@@ -83,9 +84,7 @@ def find(source: Reader, area: Area, folder: Path, *, metres: float = METRES) ->
 def fetch(source: Reader, found: Found, folder: Path, *, cache: Cache | None = None) -> Fetched:
     """Make a folder hold the pictures that were found, with its table and CREDITS; what was withdrawn goes.
 
-    cache: of files that other folders have fetched.
-
-    A file is there whole or not at all, and one that is there is never fetched again, so an interrupted run goes on.
+    cache: of files that other folders have fetched. A file is there whole or not at all, and one that is there is never fetched again, so an interrupted run goes on.
     Raises NetvladError where the disk has no room or the server fails for good.
     """
     folder.mkdir(parents=True, exist_ok=True)
