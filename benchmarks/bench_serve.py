@@ -44,7 +44,7 @@ def drawn(seed: int) -> bytes:
 
 
 def build(folder: Path, photos: list[bytes], rows: int, model: str, real: Path | None) -> Path:
-    """A map of `rows`: the drawn photos, and made-up vectors for the rest."""
+    """A map of the drawn photos, and of `rows` made-up vectors."""
     import netvlad
     from netvlad.maps.stamps import FileStamp
     from netvlad.places import Places

@@ -84,7 +84,8 @@ def find(source: Reader, area: Area, folder: Path, *, metres: float = METRES) ->
 def fetch(source: Reader, found: Found, folder: Path, *, cache: Cache | None = None) -> Fetched:
     """Make a folder hold the pictures that were found, with its table and CREDITS; what was withdrawn goes.
 
-    cache: of files that other folders have fetched. A file is there whole or not at all, and one that is there is never fetched again, so an interrupted run goes on.
+    cache: of files that other folders have fetched. A file is there whole or not at all, and one that is there is never
+    fetched again, so an interrupted run goes on.
     Raises NetvladError where the disk has no room or the server fails for good.
     """
     folder.mkdir(parents=True, exist_ok=True)
