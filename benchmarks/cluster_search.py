@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bench_scale import BATCH, K, recall, truth
+from object_store import ObjectStore
 from scale_vectors import Drawn
 
 ASKED = 50
@@ -208,18 +208,10 @@ def main() -> None:
 
 def in_store(place: Path, real: Path, cache: str, here: dict[str, Any], shards: int) -> None:
     """Upload a map to moto's server, and ask it there."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    store = ObjectStore()
+    store.start()
     try:
-        host, port = server.get_host_and_port()
-        os.environ |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
-        os.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_EC2_METADATA_DISABLED": "true"}
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="maps")
+        store.make("maps")
         uploaded(place, f"s3://maps/{place.name}")
         found = asked_anew(f"s3://maps/{place.name}", real, cache)
         assert found["all"]["rows"] == here["all"]["rows"]
@@ -227,7 +219,7 @@ def in_store(place: Path, real: Path, cache: str, here: dict[str, Any], shards: 
         again = asked_anew(f"s3://maps/{place.name}", real, cache)
         print(row(f"{shards}, S3, searches in the cache", again, here["recall"]), flush=True)
     finally:
-        server.stop()
+        store.stop()
 
 
 if __name__ == "__main__":
