@@ -186,6 +186,10 @@ def main() -> None:
     folder = Path(given.folder)
     whole = folder / f"{given.rows}.vpr"
     index = made(whole, Drawn(given.real), given.rows)
+    store = ObjectStore()
+    if given.s3:
+        store.start()
+        store.make("maps")
     for shards in given.shards:
         place, start = folder / f"{given.rows}-{shards}.shards", time.process_time()
         if shards == 1:
@@ -207,19 +211,14 @@ def main() -> None:
 
 
 def in_store(place: Path, real: Path, cache: str, here: dict[str, Any], shards: int) -> None:
-    """Upload a map to moto's server, and ask it there."""
-    store = ObjectStore()
-    store.start()
-    try:
-        store.make("maps")
-        uploaded(place, f"s3://maps/{place.name}")
-        found = asked_anew(f"s3://maps/{place.name}", real, cache)
-        assert found["all"]["rows"] == here["all"]["rows"]
-        print(row(f"{shards}, S3, nothing here", found, here["recall"]), flush=True)
-        again = asked_anew(f"s3://maps/{place.name}", real, cache)
-        print(row(f"{shards}, S3, searches in the cache", again, here["recall"]), flush=True)
-    finally:
-        store.stop()
+    """Upload a map to the object store, and ask it there."""
+    address = f"s3://maps/{place.name}"
+    uploaded(place, address)
+    found = asked_anew(address, real, cache)
+    assert found["all"]["rows"] == here["all"]["rows"]
+    print(row(f"{shards}, S3, nothing here", found, here["recall"]), flush=True)
+    again = asked_anew(address, real, cache)
+    print(row(f"{shards}, S3, searches in the cache", again, here["recall"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import tarfile
 from functools import partial
 
 import cv2
@@ -47,6 +48,24 @@ def test_text(netvlad, town, index):
         "",
     ]
     assert best.path == str(photo)
+
+
+def test_photos_in_an_archive_have_the_answers_of_unpacked_ones(netvlad, town, index, tmp_path):
+    with tarfile.open(tmp_path / "walk.tar", "w") as made:
+        for name in ("3.jpg", "5.jpg"):
+            made.add(town / name, f"day/{name}")
+        made.add(index / "manifest.json", "day/broken.jpg")
+    ran = netvlad("locate", tmp_path / "walk.tar", "--index", index, "--json", "--xmp", "--min-confidence", "0")
+    plain = netvlad("locate", town / "3.jpg", town / "5.jpg", "--index", index, "--json")
+    answers = {answer.pop("photo"): answer for answer in strictly(ran.out)}
+    unpacked = [{k: v for k, v in answer.items() if k != "photo"} for answer in strictly(plain.out)]
+    inside = f"{tmp_path}/walk.tar/day"
+    assert list(answers) == [f"{inside}/3.jpg", f"{inside}/5.jpg", f"{inside}/broken.jpg"]
+    assert list(answers.values())[:2] == unpacked
+    assert ran.code == 1
+    assert "error" in answers[f"{inside}/broken.jpg"]
+    assert "2 photos were left alone" in ran.err
+    assert [file.name for file in tmp_path.iterdir()] == ["walk.tar"]
 
 
 def test_text_of_a_calibrated_index(netvlad, town, sure):

@@ -22,7 +22,7 @@ def run(
     photos: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Photos, folders, tables of photos, s3://BUCKET/..., or - for paths by line from standard input."
+            help="Photos, folders, .tar and .zip, tables of photos, s3://BUCKET/..., or - for paths by line from stdin."
         ),
     ] = None,
     index: Annotated[str | None, typer.Option(help="An index made by `netvlad index`, a folder or s3://...")] = None,

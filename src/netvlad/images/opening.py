@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO
 
 from netvlad.errors import ImageError, NetvladError
+from netvlad.images.archives import read_member, split_archive
 from netvlad.runtime.addresses import is_address, open_address, read_address
 from netvlad.runtime.files import irregular
 
@@ -42,16 +43,18 @@ def check_regular(path: str | os.PathLike[str], most: int = MAX_BYTES) -> None:
         raise ImageError(f"has {found.st_size / 1e6:,.0f} MB, the limit is {most / 1e6:,.0f} MB", path=path)
 
 
-def read_file(path: str | os.PathLike[str]) -> bytes:
+def read_file(path: str | os.PathLike[str], most: int = MAX_BYTES) -> bytes:
     """The content of a photo. Raises ImageError as `check_regular`, OSError, and ValueError for an impossible path."""
     if isinstance(path, str) and is_address(path):
         try:
-            return read_address(path, MAX_BYTES)
+            return read_address(path, most)
         except NetvladError as e:
             raise ImageError(e.reason, path=path) from None
-    check_regular(path)
+    if inside := split_archive(path):
+        return read_member(*inside, most)
+    check_regular(path, most)
     with open(path, "rb") as file:
-        return file.read(MAX_BYTES + 1)
+        return file.read(most + 1)
 
 
 def open_image(source: str | os.PathLike[str] | bytes, *, whole: bool = True) -> ImageFile:
@@ -61,7 +64,7 @@ def open_image(source: str | os.PathLike[str] | bytes, *, whole: bool = True) ->
     """
     from PIL import Image
 
-    if whole and not isinstance(source, bytes):
+    if not isinstance(source, bytes) and (whole or split_archive(source)):
         source = read_file(source)
     if isinstance(source, bytes):
         scans = source.count(b"\xff\xda") if source[:2] == b"\xff\xd8" else 0  # in pixels, FF is followed by 00

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from netvlad.errors import ImageError, NetvladError, first_line
-from netvlad.images.opening import check_regular
+from netvlad.images.opening import read_file
 from netvlad.runtime.progress import progress
 
 PHOTOS, BYTES = 8, 48 << 20  # of a request, within what a server takes by default
@@ -47,34 +46,31 @@ def locate_at(
     return [answers[path] for path in photos]
 
 
-def _chunks(photos: Sequence[str], unreadable: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
-    """Photos that are sent together; those that are no files get an answer."""
-    chunk: list[str] = []
-    size = 0
+def _chunks(photos: Sequence[str], unreadable: dict[str, dict[str, Any]]) -> Iterator[dict[str, bytes]]:
+    """Path -> content of photos that are sent together; those that cannot be read get an answer."""
+    chunk: dict[str, bytes] = {}
     for path in photos:
         try:
-            check_regular(path, BYTES)
-            more = os.stat(path).st_size
+            data = read_file(path, BYTES)
         except (ImageError, OSError, ValueError) as e:
             missing = "no such file" if isinstance(e, FileNotFoundError) else first_line(e)
             unreadable[path] = {"photo": path, "error": e.reason if isinstance(e, ImageError) else missing}
             continue
-        if chunk and (len(chunk) == PHOTOS or size + more > BYTES):
+        if chunk and (len(chunk) == PHOTOS or sum(map(len, chunk.values())) + len(data) > BYTES):
             yield chunk
-            chunk, size = [], 0
-        chunk, size = [*chunk, path], size + more
+            chunk = {}
+        chunk[path] = data
     if chunk:
         yield chunk
 
 
-def _ask(client: Any, url: str, paths: list[str]) -> list[dict[str, Any]]:
+def _ask(client: Any, url: str, photos: dict[str, bytes]) -> list[dict[str, Any]]:
     import httpx2
 
+    files = [("photo", (os.path.basename(path), data)) for path, data in photos.items()]
     for attempt in range(TRIES):
         try:
-            with ExitStack() as opened:
-                files = [("photo", (os.path.basename(p), opened.enter_context(open(p, "rb")))) for p in paths]
-                response = client.post(url, files=files)
+            response = client.post(url, files=files)
         except (httpx2.HTTPError, OSError) as e:
             raise NetvladError(f"does not answer ({first_line(e)})", path=url) from e
         if response.status_code != 503 or attempt == TRIES - 1:
@@ -85,7 +81,7 @@ def _ask(client: Any, url: str, paths: list[str]) -> list[dict[str, Any]]:
     except ValueError:
         raise NetvladError(f"answers as no server of netvlad does (HTTP {response.status_code})", path=url) from None
     answers = found.get("answers") if isinstance(found, dict) else None
-    if response.status_code in (200, 422) and isinstance(answers, list) and len(answers) == len(paths):
+    if response.status_code in (200, 422) and isinstance(answers, list) and len(answers) == len(photos):
         return answers
     detail = found.get("detail", "") if isinstance(found, dict) else ""
     raise NetvladError(f"refuses (HTTP {response.status_code}): {detail}", path=url)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import pytest
 
@@ -34,3 +35,14 @@ def test_sources_without_photos(tmp_path):
         with pytest.raises(PlacesError):
             read_queries([tmp_path / source])
     assert read_queries(["-"], io.StringIO("")) == ([], {})
+
+
+def test_photos_of_an_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        for name in ("walk/b.JPG", "a.png", "notes.txt"):
+            made.writestr(name, b"x")
+    zipfile.ZipFile(tmp_path / "none.zip", "w").close()
+    assert read_queries([tmp_path / "a.zip"]) == ([f"{tmp_path}/a.zip/a.png", f"{tmp_path}/a.zip/walk/b.JPG"], {})
+    for source in (tmp_path / "none.zip", tmp_path / "missing.tar", "s3://bucket/photos.tar"):
+        with pytest.raises(PlacesError):
+            read_queries([source])

@@ -17,6 +17,7 @@ from netvlad.export.photos.gps_block import with_gps
 from netvlad.export.photos.journal import Journal
 from netvlad.export.photos.jpeg import exif_block, head, with_exif_block
 from netvlad.export.photos.xmp import sidecar
+from netvlad.images.archives import split_archive
 from netvlad.images.opening import check_regular
 from netvlad.places.io.exif import read_exif
 from netvlad.places.io.sidecars import sidecar_of
@@ -62,6 +63,8 @@ def _each(answers: Sequence[Answer], searched: str, write: Callable[[str, Fix], 
         try:
             if fix is None:
                 raise NetvladError("its answer has no latitude and longitude")
+            if split_archive(photo):
+                raise NetvladError("is in an archive, in which nothing is written: unpack it first")
             check_regular(photo)
             if np.isfinite(read_exif(photo).lat):
                 raise NetvladError("states a position itself")

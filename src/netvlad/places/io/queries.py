@@ -1,4 +1,4 @@
-"""Photos whose places are not known: named one by one, in folders, in tables, or on standard input."""
+"""Photos whose places are not known: named one by one, in folders, archives and tables, or on standard input."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from netvlad.errors import PlacesError
+from netvlad.errors import ImageError, PlacesError
+from netvlad.images.archives import ARCHIVES, list_archive
+from netvlad.images.read import PHOTO_SUFFIXES
 from netvlad.places.io.readers import names_folder, walk_photos
 from netvlad.places.io.roles import roles
 from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
@@ -22,9 +24,10 @@ def read_queries(
 ) -> tuple[list[str], dict[str, str]]:
     """Paths of photos, in order, and folders that cannot be read with the reason.
 
-    sources: photos; folders, with all photos in and below them; tables with a column of photos, as `read_places` knows
-    them, whose other columns do not count; "-" for paths by line from `stdin` (standard input). Raises PlacesError for
-    a folder without photos, and a table that cannot be read or has no such column.
+    sources: photos; folders, with all photos in and below them; tar and zip files, with all photos in them; tables with
+    a column of photos, as `read_places` knows them, whose other columns do not count; "-" for paths by line from
+    `stdin` (standard input). Raises PlacesError for a folder or an archive without photos, and for an archive or a
+    table that cannot be read or has no such column.
     """
     paths: list[str] = []
     closed: dict[str, str] = {}
@@ -33,6 +36,8 @@ def read_queries(
         source = absolute(source) if is_address(source) else source
         if source == STDIN:
             paths += _lines(sys.stdin if stdin is None else stdin)
+        elif source.lower().endswith(ARCHIVES) and not os.path.isdir(source):
+            paths += _of_archive(source)
         elif names_folder(source):
             below, unseen = walk_photos(source)
             if not below and not unseen:
@@ -49,6 +54,19 @@ def read_queries(
 def _lines(file: Iterable[str]) -> list[str]:
     stripped = (line.rstrip("\r\n") for line in file)
     return [line for line in stripped if line]
+
+
+def _of_archive(archive: str) -> list[str]:
+    """The photos in a tar or zip file."""
+    if is_address(archive):
+        raise PlacesError("is an archive in an object store, which is not read: copy it here first", path=archive)
+    try:
+        names = [name for name in list_archive(archive) if name.lower().endswith(PHOTO_SUFFIXES)]
+    except ImageError as e:
+        raise PlacesError(e.reason, path=archive) from e
+    if not names:
+        raise PlacesError("no photos in this archive", path=archive)
+    return [f"{archive}/{name}" for name in names]
 
 
 def _of_table(table: str) -> list[str]:
