@@ -31,7 +31,9 @@ def to_float16(file: Path) -> None:
     network = onnx.load(file)
     maps = _maps(network)
     kept = [n.name for n in network.graph.node if n.name not in maps and n.op_type not in ("Shape", "Constant")]
-    onnx.save(convert_float_to_float16(network, keep_io_types=True, node_block_list=kept), file)
+    converted = convert_float_to_float16(network, keep_io_types=True, node_block_list=kept)
+    _skip_rounding(converted)
+    onnx.save(converted, file)
 
 
 def to_int8(file: Path, photos: Sequence[str], resize: int | None) -> None:
@@ -77,6 +79,23 @@ def to_int8(file: Path, photos: Sequence[str], resize: int | None) -> None:
         raise ModelError(f"cannot be made int8 ({first_line(e)})") from e
     finally:
         logging.getLogger().removeFilter(_quiet)
+
+
+def _skip_rounding(network: Any) -> None:
+    """Let float32 pass between nodes that stay float32: the converter rounds what each of them gives to float16."""
+    import onnx
+
+    def casts(to: int) -> list[Any]:
+        return [n for n in network.graph.node if n.op_type == "Cast" and n.attribute[0].i == to]
+
+    halves = {n.output[0]: n for n in casts(onnx.TensorProto.FLOAT16)}
+    for node in casts(onnx.TensorProto.FLOAT):
+        if node.input[0] in halves:
+            node.input[0] = halves[node.input[0]].input[0]
+    used = {name for node in network.graph.node for name in node.input} | {one.name for one in network.graph.output}
+    for name, node in halves.items():
+        if name not in used:
+            network.graph.node.remove(node)
 
 
 def _name_shared(network: Any) -> None:
