@@ -34,3 +34,9 @@ def test_it_can_be_written_down():
 def test_what_makes_no_sense(options, message):
     with pytest.raises(NetvladError, match=message):
         Config(**options)
+
+
+def test_devices():
+    assert [Config(device=name).device for name in ("auto", "cuda:1", "mps")] == ["auto", "cuda:1", "mps"]
+    with pytest.raises(NetvladError):
+        Config(device="gpu")

@@ -70,10 +70,28 @@ def test_alone():
     assert devices.total(torch.tensor([2.0])).item() == 2.0
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_no_gpu():
-    with pytest.raises(NetvladError, match="no GPU is seen here; choose cpu, or auto"):
-        join("cuda")
+def test_a_device_that_is_not_here(monkeypatch):
+    monkeypatch.setattr("netvlad.describe.device.devices", lambda: ["cpu", "cuda:0"])
+    for name in ("cuda:1", "mps", "gpu"):
+        with pytest.raises(NetvladError, match="cpu, cuda:0"):
+            join(name)
+
+
+def test_a_device_that_is_here(monkeypatch):
+    monkeypatch.setattr("netvlad.describe.device.devices", lambda: ["cpu", "cuda:0", "cuda:1", "mps"])
+    join.cache_clear()
+    assert [str(join(name).device) for name in ("cuda:1", "cuda", "mps")] == ["cuda:1", "cuda", "mps"]
+    monkeypatch.setenv("NETVLAD_DEVICE", "cuda:1")
+    assert str(join("auto").device) == "cuda:1"
+    join.cache_clear()
+
+
+def test_one_card_for_several_processes_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    join.cache_clear()
+    with pytest.raises(NetvladError, match="card of its own"):
+        join("cuda:1")
+    join.cache_clear()
 
 
 def test_without_fabric(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netvlad.describe.device import NAMES
 from netvlad.errors import NetvladError
 from netvlad.registry import losses
 from netvlad.training.schema import check, key
@@ -13,7 +14,6 @@ LOSSES = ("ranking", "softmax", "multi-similarity")  # the package's own; `netvl
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("halve", "constant", "linear", "cosine")
 CACHES = ("full", "partial")
-DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bfloat16")
 STORAGE = ("float16", "float32")
 RENAMED = {  # keys of version 0.1.0, which settings may still use
@@ -124,7 +124,7 @@ class Config:
     validation_queries: int = key(1000, "Validation queries at most, drawn at random.", least=1)
     other_dates: bool = key(False, "Match validation queries to photos of other dates only.")
     seed: int = key(0, "Seed of all random draws.", least=0)
-    device: str = key("auto", "Device to train on.", among=DEVICES)
+    device: str = key("auto", "Device to train on: auto, cpu, cuda, cuda:1 or mps.")
     precision: str = key("float32", "Precision of the forward pass; weights are float32.", among=PRECISIONS)
     recompute: bool = key(False, "Gradient checkpointing: less memory, a second forward pass.")
     channels_last: bool = key(False, "Channels-last memory layout; faster on GPUs with bfloat16.")
@@ -135,6 +135,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.device != "auto" and not NAMES.fullmatch(self.device):
+            raise NetvladError(f"device {self.device!r} does not exist; choose one of auto, cpu, cuda, cuda:1, mps")
         if self.cameras is not None and self.loss != "softmax":
             raise NetvladError(f"fixed cameras go with the loss softmax, not {self.loss}")
         if self.loss == "softmax" and self.mining.positives == "verified":

@@ -8,8 +8,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from netvlad.describe.device import check_device, network_device
 from netvlad.errors import NetvladError
 
+AUTO = "auto"  # as $NETVLAD_DEVICE says, else a GPU where there is one
 EXTRA = "pip install 'netvlad[train]'"
 
 
@@ -19,9 +21,9 @@ class SingleProcess:
     rank, world = 0, 1
 
     def __init__(self, device: str) -> None:
-        if device == "cuda" and not torch.cuda.is_available():
-            raise NetvladError("device cuda: no GPU is seen here; choose cpu, or auto")
-        self.device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+        if device != AUTO:
+            check_device(device)
+        self.device = torch.device(network_device() if device == AUTO else device)
 
     def total(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
@@ -39,6 +41,10 @@ class ProcessGroup:
             from lightning_fabric import Fabric
         except ImportError as e:
             raise NetvladError(f"training in many processes needs Lightning Fabric: {EXTRA}") from e
+        if device.startswith("cuda:"):
+            raise NetvladError(f"of several processes each takes a card of its own: choose cuda, and not {device}")
+        if device != AUTO:
+            check_device(device)
         here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
         nodes = int(os.environ["WORLD_SIZE"]) // here
         self._fabric = Fabric(accelerator=device, devices=here, num_nodes=nodes, strategy="ddp")
@@ -61,7 +67,8 @@ def rank() -> int:
 
 @lru_cache
 def join(device: str) -> SingleProcess | ProcessGroup:
-    """This process among those that `torchrun` started. Raises NetvladError: no GPU, no Fabric.
+    """This process among those that `torchrun` started. Raises NetvladError for a device that is not here, and
+    without Fabric.
 
     Fabric launches the process group and finds the devices. Gradients are added up here rather than by
     DistributedDataParallel, which waits for a backward pass of every process: a process without violating triplets has
