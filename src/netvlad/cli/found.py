@@ -27,7 +27,8 @@ def _out(files: list[Path] | None) -> list[Path] | None:
 Out = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Write the answers: .csv, .geojson, .gpx, .kml, .gpkg or .parquet; may be given again.", callback=_out
+        help="Write the answers: .csv, .geojson, .gpx, .kml, .gpkg, .parquet; .qml: their style in QGIS. May be repeated.",
+        callback=_out,
     ),
 ]
 MinConfidence = Annotated[
@@ -93,7 +94,8 @@ def write_answers(answers: Sequence[Answer], wanted: Wanted, searched: str) -> b
         if not wanted.dry_run:
             with journal.writing(file) as temporary:
                 write_found(kept, file, searched, temporary)
-        say(f"{verb} {file}: {counted(len(kept), 'answer')}{left(kept)}")
+        what = "how QGIS draws them" if file.suffix == ".qml" else f"{counted(len(kept), 'answer')}{left(kept)}"
+        say(f"{verb} {file}: {what}")
     kept = sure_enough(answers, PROBABLE if wanted.min_confidence is None else wanted.min_confidence)
     well = True
     for what, asked, write in (("sidecar", wanted.xmp, write_sidecars), ("photo", wanted.exif, write_exif)):

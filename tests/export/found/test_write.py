@@ -60,7 +60,7 @@ def ogr(file: Path) -> list[dict]:
     return json.loads(out.read_text("utf-8"))["features"]
 
 
-@pytest.mark.parametrize("ending", [ending for ending in WRITERS if ending != ".parquet"])  # pyarrow does, below
+@pytest.mark.parametrize("ending", [".csv", ".geojson", ".gpkg", ".gpx", ".kml"])
 def test_gdal_reads_the_points(answers, tmp_path, ending):
     write_found(answers, tmp_path / f"found{ending}", "town")
     features = ogr(tmp_path / f"found{ending}")
@@ -128,7 +128,7 @@ def test_a_planar_map_has_points_in_metres(tmp_path):
     assert read_places(tmp_path / "found.parquet").easting.tolist() == [12.5]
 
 
-@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("ending", [ending for ending in WRITERS if ending != ".qml"])
 def test_no_answers_at_all(tmp_path, ending):
     write_found([], tmp_path / f"found{ending}")
     if ending == ".gpkg":  # the others are the same text without rows

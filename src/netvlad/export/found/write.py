@@ -9,6 +9,7 @@ from pathlib import Path
 from netvlad.errors import NetvladError
 from netvlad.export.found.geopackage import write_gpkg
 from netvlad.export.found.geoparquet import write_parquet
+from netvlad.export.found.qgis_style import write_qml
 from netvlad.export.found.table import Answer, Found, found_table
 from netvlad.export.found.text_files import write_csv, write_geojson
 from netvlad.export.found.xml_files import write_gpx, write_kml
@@ -22,6 +23,7 @@ WRITERS: dict[str, Callable[[Found, Path], None]] = {
     ".kml": write_kml,
     ".gpkg": write_gpkg,
     ".parquet": write_parquet,
+    ".qml": write_qml,
 }
 
 
