@@ -3,7 +3,8 @@
     python benchmarks/camera_track.py --database west_day.csv --queries west_night.csv --index west_day.vpr
 
 The queries count as photos of one camera. The index is made where it is not there. Queries without a photo of the
-database within the radius are left out.
+database within the radius are left out. How well confidences hold is told for the index's radius, over all queries: the
+mean of (confidence - whether it is right) squared (Brier), and what the answers of 0.5 or more are.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ def main() -> None:
         known = np.diff(radius_neighbors(queries, database, radius).offsets) > 0
         alone, together = (100 * _right(each, queries, radius)[known].mean() for each in (found, followed))
         print(f"within {radius:g} m, {known.sum()} queries: {alone:.1f} % alone, {together:.1f} % by --camera-track")
+    for name, answers in (("alone", found), ("by --camera-track", followed)):
+        sure = np.array([at.confidence for at in answers])
+        right = _right(answers, queries, answers[0].radius)
+        brier = ((sure - right) ** 2).mean()
+        print(f"confidence {name}: {sure.mean():.3f} in the mean, {right.mean():.3f} are right, Brier {brier:.3f}")
+        print(f"  0.5 or more: {(sure >= 0.5).sum()}, {100 * right[sure >= 0.5].mean():.1f} % right")
 
 
 def _right(found: list[Location], queries: Places, radius: float) -> np.ndarray:

@@ -27,7 +27,7 @@ def _out(files: list[Path] | None) -> list[Path] | None:
 Out = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Write the answers: .csv, .geojson, .gpx, .kml, .gpkg, .parquet; .qml: their style in QGIS. May be repeated.",
+        help="Write the answers: .csv, .geojson, .gpx, .kml, .gpkg, .parquet; .qml: how QGIS draws them. Repeatable.",
         callback=_out,
     ),
 ]
