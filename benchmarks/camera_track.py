@@ -34,7 +34,7 @@ def main() -> None:
     seconds = queries.time.astype("datetime64[s]").astype(float)
     shots = {path: ("one", float(time)) for path, time in zip(queries.path, seconds, strict=True)}
     followed = follow_cameras(found, shots)
-    changed = sum(now is not was for now, was in zip(followed, found, strict=True))
+    changed = sum(now.matches[0] is not was.matches[0] for now, was in zip(followed, found, strict=True))
     print(f"{len(found)} queries, {len(database)} photos; {changed} answers are another match by --camera-track")
     for radius in asked.radius:
         known = np.diff(radius_neighbors(queries, database, radius).offsets) > 0
