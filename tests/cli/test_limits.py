@@ -18,6 +18,7 @@ from netvlad.pretrained import listing
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "memory"),
         (RuntimeError("can't start new thread"), "threads"),
         (ImportError("libx.so: failed to map segment from shared object"), "memory"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "pip install torch"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "disk is full"),
         (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "ulimit -n"),
         (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), "ulimit -f"),
@@ -35,7 +36,15 @@ def test_what_the_machine_refuses_is_told(netvlad, monkeypatch, error, word):
     assert len(ran.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("division by zero"), ValueError("bad"), KeyError("file")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZeroDivisionError("division by zero"),
+        ValueError("bad"),
+        KeyError("file"),
+        ModuleNotFoundError("x", name="netvlad.x"),
+    ],
+)
 def test_errors_of_the_program_are_left_alone(error):
     assert explained(error) is None
 

@@ -1,4 +1,4 @@
-"""What the machine refuses, in plain words: memory, room on the disk, open files."""
+"""What the machine refuses or lacks, in plain words: memory, room on the disk, open files, packages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ _WORDS = {  # parts of messages of the system, torch, OpenCV, Arrow and Lance, i
     "failed to map segment": "",
 }
 _MEMORY = f"the memory does not suffice: fewer --workers need less, and a smaller --resize; {_KEPT}"
+_LEFT_OUT = ("torch", "torchvision", "timm", "matplotlib")  # where only ONNX networks are wanted (docs/export.md)
 
 
 def explained(error: BaseException) -> str | None:
-    """What the machine refused, and what then; None for an error of another kind."""
+    """What the machine refused or lacks, and what then; None for an error of another kind."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _LEFT_OUT:
+        return f"this needs {error.name}, which is not installed: pip install {error.name}"
     if isinstance(error, MemoryError):
         return f"{_MEMORY} ({error})" if str(error) else _MEMORY
     text = str(error)

@@ -84,11 +84,9 @@ def run(
     from netvlad.maps.camera_track import Track, camera_shots, follow_cameras
     from netvlad.maps.confidence import DEEP
     from netvlad.maps.index import PlaceIndex
-    from netvlad.maps.rerank import rerank_locations
     from netvlad.places.io.queries import read_queries
     from netvlad.runtime.addresses import path_or_address
     from netvlad.runtime.counted import counted
-    from netvlad.search.rerank import RerankOptions
     from netvlad.video.frames import is_video
 
     if sequence or gpx or is_video(photos[0]):
@@ -117,16 +115,18 @@ def run(
     else:
         if rerank and camera_track:
             raise NetvladError("--rerank and --camera-track each choose another match: leave one out")
-        options = RerankOptions(best=rerank) if rerank else None
         depth = max(top, rerank, DEEP) if rerank else max(top, Track().best) if camera_track else top
         where = parse_where(near, bbox, after, before)
         paths, closed = read_queries(photos)
         opened = PlaceIndex.open(path_or_address(index), root=root, trust_code=trust_code)
         located = opened.locate_all(paths, depth, where=where, use_gps=use_gps)
         found, unread = located.locations, {**located.unreadable, **closed}
-        if options:
+        if rerank:
+            from netvlad.maps.rerank import rerank_locations  # OpenCV is slow to load
+            from netvlad.search.rerank import RerankOptions
+
             advise_xfeat()
-            found = rerank_locations(found, options)
+            found = rerank_locations(found, RerankOptions(best=rerank))
         if camera_track:
             found = follow_cameras(found, camera_shots([path for path in paths if path not in unread]))
         found = [replace(location, matches=location.matches[:top]) for location in found]

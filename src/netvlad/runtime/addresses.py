@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.request import url2pathname
 
 from netvlad.errors import NetvladError, first_line
 
@@ -31,6 +30,8 @@ def is_address(path: str | os.PathLike[str]) -> bool:
 def path_or_address(text: str) -> Path | str:
     """What somebody wrote: an address without its last slash, or a path; file:///a is the path /a."""
     if text.lower().startswith("file://"):
+        from urllib.request import url2pathname  # which loads http, ssl and email
+
         return Path(url2pathname(text[len("file://") :]))
     return absolute(text) if is_address(text) else Path(text)
 
