@@ -94,7 +94,7 @@ def write_answers(answers: Sequence[Answer], wanted: Wanted, searched: str) -> b
         if not wanted.dry_run:
             with journal.writing(file) as temporary:
                 write_found(kept, file, searched, temporary)
-        what = "how QGIS draws them" if file.suffix == ".qml" else f"{counted(len(kept), 'answer')}{left(kept)}"
+        what = "how QGIS draws them" if file.suffix.lower() == ".qml" else f"{counted(len(kept), 'answer')}{left(kept)}"
         say(f"{verb} {file}: {what}")
     kept = sure_enough(answers, PROBABLE if wanted.min_confidence is None else wanted.min_confidence)
     well = True
