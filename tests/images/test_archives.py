@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import zipfile
 
@@ -97,6 +98,14 @@ def test_what_cannot_be_read_is_told(tmp_path, archive):
             list_archive(tmp_path / name)
     with pytest.raises(ImageError):
         list_archive(tmp_path / "none.tar")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names on this system")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.tar")
+    for archive in (tmp_path / "a.tar", tmp_path):
+        with pytest.raises(ImageError):
+            list_archive(archive)
 
 
 def test_a_damaged_member_does_not_pass(tmp_path):

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from netvlad.errors import ImageError, first_line
+from netvlad.runtime.files import irregular
 
 ARCHIVES = (".tar", ".zip")
 _INSIDE = re.compile(r"\.(?:tar|zip)(?=[/\\].)", re.IGNORECASE)
@@ -69,6 +70,8 @@ def read_member(archive: str, name: str, most: int) -> bytes:
 def _read(archive: str) -> tuple[dict[str, _Member], zipfile.ZipFile | None]:
     try:
         found = os.stat(archive)
+        if kind := irregular(found):
+            raise ImageError(f"is {kind}, not an archive", path=archive)
         return _listed(archive, found.st_mtime_ns, found.st_size)
     except OSError as e:
         raise ImageError(f"cannot be opened ({e.strerror})", path=archive) from e
