@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 import netvlad as package
 from netvlad.maps.index import PlaceIndex
+from netvlad.places import read_places, write_places
 
 MODEL = "test_resnet-max"
 
@@ -24,6 +26,29 @@ def test_index_and_index_again(netvlad, town, tmp_path):
     ran = netvlad("index", town, "--out", out)
     assert ran.code == 0
     assert "0 photos added, 8 were in it already, 8 in all" in ran.err
+
+
+def test_a_table_in_parts(netvlad, town, index, tmp_path, monkeypatch):
+    monkeypatch.setattr("netvlad.places.io.parts.PIECE", 1)
+    places = read_places(town)
+    for number, part in enumerate((places[:3], places[3:])):
+        file = tmp_path / "table" / f"region={number}" / "part.parquet"
+        file.parent.mkdir(parents=True)
+        write_places(part, file)
+    given = ["index", tmp_path / "table", "--out", tmp_path / "a.vpr", "--model", MODEL, "--workers", "0"]
+    assert "8 photos would be described" in netvlad(*given, "--dry-run").err
+    ran = netvlad(*given)
+    assert ran.code == 0, ran.err
+    assert "8 photos added, 0 were in it already, 8 in all" in ran.err
+    assert f"{file}: 5 photos, file 2 of 2" in ran.err
+    made, wanted = PlaceIndex.open(tmp_path / "a.vpr"), PlaceIndex.open(index)
+    assert made.places.path.tolist() == places.path.tolist()
+    np.testing.assert_array_equal(*(np.concatenate(list(i.store.vectors())) for i in (made, wanted)))
+    file.unlink()
+    ran = netvlad(*given, "--dry-run")
+    assert "0 photos would be added, 3 in it; nothing was changed" in ran.err
+    assert "5 photos are gone" in netvlad(*given).err
+    assert len(PlaceIndex.open(tmp_path / "a.vpr")) == 3
 
 
 def test_the_same_settings_may_be_said_again(netvlad, town, index, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 import netvlad as nv
 from netvlad.cluster.describing import STRETCH, Cluster, connected, describe_on, stretches
-from netvlad.describe.stream import describe_all, describe_photos
+from netvlad.describe.stream import Contents, describe_all, describe_photos
 from netvlad.errors import NetvladError
 from netvlad.maps import adding
 from netvlad.maps.index import PlaceIndex
@@ -84,7 +84,7 @@ def test_it_goes_on_where_it_was_stopped(ray, new_map, places, monkeypatch):
         many.sync(places, workers=0, describing=on(Cluster(workers=1)))
     assert len(many) == 63  # two chunks without the broken photo
     many.sync(places, workers=0, describing=on(Cluster(workers=1)))
-    assert seen[-1] == N - 64  # the copy is known by its content
+    assert seen[-1] == N - 63  # the copy is known by its content as soon as it is read
     assert content(many) == content(one)
 
 
@@ -103,7 +103,8 @@ def test_a_killed_worker_changes_nothing(ray, new_map, places, monkeypatch):
 
     def described(kill: bool) -> list:
         found = []
-        for chunk in describe_on(Cluster(workers=1), model.folder / "model", list(places.path), rows, workers=0):
+        cluster, known = Cluster(workers=1), Contents()
+        for chunk in describe_on(cluster, model.folder / "model", list(places.path), rows, known=known, workers=0):
             if kill and not found:
                 ray.kill(pools[-1][0], no_restart=False)  # the second stretch is under way
             found.append((chunk.rows, chunk.digests, chunk.unreadable, chunk.known, chunk.vectors.tobytes()))
@@ -117,7 +118,7 @@ def test_a_killed_worker_changes_nothing(ray, new_map, places, monkeypatch):
 def test_an_evaluation_describes_every_photo(ray, new_map, places):
     model = new_map("one.vpr").model
     here = describe_all(model, list(places.path), workers=0)
-    there = partial(describe_on, Cluster(workers=1), workers=0, once=False)
+    there = partial(describe_on, Cluster(workers=1), workers=0)
     vectors, unreadable = describe_all(model, list(places.path), describing=there)
     assert (list(unreadable), list(here[1])) == ([5], [5])
     np.testing.assert_array_equal(vectors, here[0])
@@ -128,7 +129,7 @@ def test_the_command_evaluates_on_a_cluster(netvlad, town, monkeypatch):
     asked = []
 
     def stand_in(cluster, model, paths, rows, **how):
-        asked.append((cluster, how["once"], len(rows)))
+        asked.append((cluster, how["known"], len(rows)))
         return describe_photos(nv.load(model), paths, rows=rows, workers=0)
 
     monkeypatch.setattr("netvlad.cluster.describing.connected", lambda address: None)
@@ -139,7 +140,7 @@ def test_the_command_evaluates_on_a_cluster(netvlad, town, monkeypatch):
     assert ran.code == 0, ran.err
     recalls = [re.search(r"test_resnet-max( +[\d.]+)+", out)[0] for out in (ran.out, plain.out)]
     assert recalls[0].split() == recalls[1].split()
-    assert asked == [(Cluster("10.0.0.1:6379", gpus=1), False, 8)] * 2
+    assert asked == [(Cluster("10.0.0.1:6379", gpus=1), None, 8)] * 2
 
 
 def test_errors_of_the_model_come_through(ray, tmp_path):

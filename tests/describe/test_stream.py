@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netvlad.describe.stream import describe_all, describe_photos
+from netvlad.describe.stream import Contents, describe_all, describe_photos
 from netvlad.images.decode import CHUNK
 from netvlad.images.read import read_image
 
@@ -48,7 +48,7 @@ def test_photos_come_in_order(photos):
     chunks = list(describe_photos(MeanColour(resize=16), paths, workers=0))
     assert [chunk.rows for chunk in chunks] == [list(range(CHUNK)), [CHUNK, CHUNK + 1, CHUNK + 2]]
     for chunk in chunks:
-        assert (chunk.unreadable, chunk.known) == ({}, [])
+        assert (chunk.unreadable, chunk.known) == ({}, {})
         for row, vector, found in zip(chunk.rows, chunk.vectors, chunk.digests, strict=True):
             np.testing.assert_array_equal(vector, colour(paths[row], resize=16))
             assert found == digest(paths[row])
@@ -118,20 +118,22 @@ def test_a_content_is_described_once(photos, bad):
     copies = [f"{path}.copy.jpg" for path in (first, second)]
     for path, copy in zip((first, second), copies, strict=True):
         shutil.copy(path, copy)
-    known = {digest(second)}
+    known = Contents([digest(second)])
     paths = [first, copies[0], copies[1], third, bad, bad, first] + [third] * CHUNK
     chunks = list(describe_photos(MeanColour(), paths, known=known, workers=0))
     assert [chunk.rows for chunk in chunks] == [[0, 3], []]
-    assert chunks[0].known == [1, 2, 6, *range(7, CHUNK)]
-    assert chunks[1].known == list(range(CHUNK, CHUNK + 7))  # also what a chunk before had
+    assert list(chunks[0].known) == [1, 2, 6, *range(7, CHUNK)]
+    assert list(chunks[1].known) == list(range(CHUNK, CHUNK + 7))  # also what a chunk before had
     assert list(chunks[0].unreadable) == [4, 5]
-    assert known == {digest(path) for path in (first, second, third)}
+    assert [chunks[0].known[row] for row in (1, 2, 6)] == [digest(path) for path in (first, second, first)]
+    assert all(digest(path) in known for path in (first, second, third))
+    assert digest(bad) not in known
 
 
 def test_a_content_known_to_be_bad_is_not_complained_of_again(photos, bad):
     paths = [bad, *photos(1)]
-    (chunk,) = describe_photos(MeanColour(), paths, known={digest(bad)})
-    assert (chunk.rows, chunk.known, chunk.unreadable) == ([1], [0], {})
+    (chunk,) = describe_photos(MeanColour(), paths, known=Contents([digest(bad)]))
+    assert (chunk.rows, chunk.known, chunk.unreadable) == ([1], {0: digest(bad)}, {})
 
 
 def test_without_known_every_copy_is_described(photos):

@@ -54,6 +54,14 @@ def read_places(source: Path | str, strict: bool, left_out: dict[str, str] | Non
     from netvlad.places import read_places
 
     places = read_places(source, strict=strict, **how)
+    tell_left_out(source, places, left_out)
+    if not len(places):
+        raise NetvladError("no photo with a position is left", path=source)
+    return places
+
+
+def tell_left_out(source: Path | str, places: Places, left_out: dict[str, str] | None = None) -> None:
+    """List the rows that a reader left out, or could not read the whole of. left_out: as in `read_places`."""
     if left_out is not None:
         left_out.update({s.where: s.reason for s in places.skipped})
     rest = WHOLE_LIST if left_out is not None else ""
@@ -66,9 +74,6 @@ def read_places(source: Path | str, strict: bool, left_out: dict[str, str] | Non
         f"{source}: {counted(len(places.notes), 'row lacks', 'rows lack')} a heading or time that can be read",
         [str(s) for s in places.notes],
     )
-    if not len(places):
-        raise NetvladError("no photo with a position is left", path=source)
-    return places
 
 
 def tell_unreadable(unreadable: Mapping[str, str]) -> None:

@@ -100,7 +100,7 @@ def run(
     cluster = cluster_given(ray, num_gpus, ray_workers, trust_code)
     if cluster is not None:
         connected(cluster.address)  # which may not answer: before models are read
-    describing = None if cluster is None else partial(describe_on, cluster, workers=workers, once=False)
+    describing = None if cluster is None else partial(describe_on, cluster, workers=workers)
     reranking = _rerank(rerank, local, geometry, budget)
     options = RankerOptions(loading, seed, workers, rerank=reranking, describing=describing)
     protocol = own_protocol(benchmark, radius, keep_unmatched, best_per_panorama, other_dates)

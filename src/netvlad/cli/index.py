@@ -34,6 +34,8 @@ from netvlad.runtime.counted import counted
 if TYPE_CHECKING:
     from netvlad.maps.index import PlaceIndex
     from netvlad.maps.sync import Synced
+    from netvlad.places import Places
+    from netvlad.places.io.parts import Parts
     from netvlad.search.options import SearchOptions
 
 EXAMPLE = "Example: netvlad index photos/ --out campus.vpr"
@@ -95,13 +97,14 @@ def run(
     heading or time, or are gone, and make the index agree. What was described is never described again, so an
     interrupted run goes on where it stopped.
     """
-    from netvlad.cli.common import as_written, read_places, say, tell_unreadable, write_unreadable
+    from netvlad.cli.common import as_written, say, write_unreadable
     from netvlad.cluster.describing import cluster_given, connected, describe_on
     from netvlad.describe.names import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
     from netvlad.maps.remote import fetch
     from netvlad.maps.search_told import search_told
+    from netvlad.places.io.parts import Parts
     from netvlad.runtime.addresses import path_or_address
 
     left_out: dict[str, str] = {}
@@ -109,13 +112,15 @@ def run(
         raise PlaceIndexError("--clock-offset and --gpx-gap say how to read a track: give --gpx too")
     cluster = cluster_given(ray, num_gpus, ray_workers, trust_code)
     source, folder = path_or_address(photos), fetch(path_or_address(out))
-    how = as_written(columns, date_order) | {"gpx": gpx or [], "clock_offset": clock_offset, "gpx_gap": gpx_gap}
+    reading = as_written(columns, date_order) | {"gpx": gpx or [], "clock_offset": clock_offset, "gpx_gap": gpx_gap}
+    places: Places | Parts
     if unplaced:
-        places = read_all_photos(Path(photos), left_out, **how)
+        places = read_all_photos(Path(photos), left_out, **reading)
     else:
-        places = read_places(source, strict, left_out, **how)
+        places = open_photos(source, strict, left_out, **reading)
     if dry_run and not (folder / "manifest.json").exists():
-        say(f"{out}: is not there; {counted(len(places), 'photo')} would be described for it")
+        count = sum(map(len, places)) if isinstance(places, Parts) else len(places)
+        say(f"{out}: is not there; {counted(count, 'photo')} would be described for it")
         return
     describing = None if cluster is None else partial(describe_on, cluster, workers=workers)
     if cluster is not None and not dry_run:
@@ -123,19 +128,26 @@ def run(
     start = time.perf_counter()
     wanted = wanted_search(folder, search, recall, memory)
     options = model_options(clusters, stage, resize)
-    index = open_or_create(path_or_address(out), model, radius, options, trust_code, source, root)
+    within = None if isinstance(places, Parts) else source  # a table in parts is seldom beside its photos
+    index = open_or_create(path_or_address(out), model, radius, options, trust_code, within, root)
     index.search = wanted
-    found = index.sync(
-        places, source=source, keep_missing=keep_missing, dry_run=dry_run, workers=workers, describing=describing
-    )
-    tell_changes(out, found, keep_missing)
-    tell_unreadable(found.unreadable)
-    write_unreadable(left_out | found.unreadable, unreadable)
+    tally = Tally(out, keep_missing)
+    how: dict[str, Any] = {
+        "keep_missing": keep_missing,
+        "dry_run": dry_run,
+        "workers": workers,
+        "describing": describing,
+    }
+    if isinstance(places, Parts):
+        index.sync_parts(places, told=tally.tell, **how)
+    else:
+        tally.tell(index.sync(places, source=source, **how))
+    write_unreadable(left_out | tally.unreadable, unreadable)
     if dry_run:
-        say(f"{out}: {counted(len(found.new), 'photo')} would be added, {found.known} in it; nothing was changed")
+        say(f"{out}: {counted(tally.new, 'photo')} would be added, {tally.known} in it; nothing was changed")
         return
     say(
-        f"{out}: {counted(len(found.new), 'photo')} added, {found.known} were in it already, {len(index)} in all "
+        f"{out}: {counted(tally.new, 'photo')} added, {tally.known} were in it already, {len(index)} in all "
         f"({index.model.name}, {index.model.dim}-D, {time.perf_counter() - start:.1f} s)"
     )
     if wanted is not None and len(index):
@@ -143,7 +155,8 @@ def run(
         worth = f"finds {100 * told['recall']:.1f} % of the 10 nearest photos, {told['bytes_a_photo']} bytes each"
         say(f"{out}: {told['kind']} search; {worth} in memory")
     if not len(index):
-        raise PlaceIndexError(f"is empty: none of {counted(len(places), 'photo')} could be read", path=out)
+        count = len(tally.unreadable if isinstance(places, Parts) else places)
+        raise PlaceIndexError(f"is empty: none of {counted(count, 'photo')} could be read", path=out)
     if fitted := outgrown(index.model, len(index)):
         say(
             f"its model was fitted to {counted(fitted, 'photo')}: index all {len(index)} into another folder to find "
@@ -151,6 +164,47 @@ def run(
         )
     if index.calibration is None:
         say(f"answers will carry no confidence: {index.uncalibrated}")
+
+
+class Tally:
+    """What was done to the index at `out`, told and counted. unreadable: path -> reason."""
+
+    def __init__(self, out: str, keep_missing: bool) -> None:
+        self.out, self.keep_missing = out, keep_missing
+        self.new = self.known = 0
+        self.unreadable: dict[str, str] = {}
+
+    def tell(self, found: Synced) -> None:
+        """List what differed, and count the rest."""
+        from netvlad.cli.common import tell_unreadable
+
+        tell_changes(self.out, found, self.keep_missing)
+        tell_unreadable(found.unreadable)
+        self.new += len(found.new)
+        self.known += found.known
+        self.unreadable |= found.unreadable
+
+
+def open_photos(source: Path | str, strict: bool, left_out: dict[str, str], **how: Any) -> Places | Parts:
+    """As `netvlad.cli.common.read_places`, but a table in parts is read later, of which is told then."""
+    from netvlad.cli.common import say, tell_left_out
+    from netvlad.errors import NetvladError
+    from netvlad.places.io.parts import Parts
+    from netvlad.places.io.readers import open_places
+
+    places = open_places(source, strict=strict, **how)
+    if isinstance(places, Parts):
+        files = places.files
+
+        def noted(file: str, found: Places) -> None:
+            tell_left_out(file, found, left_out)
+            say(f"{file}: {counted(len(found), 'photo')}, file {files.index(file) + 1} of {len(files)}")
+
+        return replace(places, noted=noted)
+    tell_left_out(source, places, left_out)
+    if not len(places):
+        raise NetvladError("no photo with a position is left", path=source)
+    return places
 
 
 def wanted_search(out: Path, kind: str | None, recall: float | None, memory: str | None) -> SearchOptions | None:

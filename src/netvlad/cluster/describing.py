@@ -14,7 +14,7 @@ from netvlad.errors import NetvladError, first_line
 from netvlad.images.decode import CHUNK
 
 if TYPE_CHECKING:
-    from netvlad.describe.stream import Described
+    from netvlad.describe.stream import Contents, Described
 
 STRETCH = 4 * CHUNK  # photos of one task: a worker decodes the next chunk while it describes one
 QUEUED = 2  # tasks of each worker that are under way, the one that it works on included
@@ -62,11 +62,11 @@ class Worker:
 
     def describe(self, stretch: Stretch, known: set[bytes] | None, workers: int) -> list[Described]:
         """As `describe_photos` of a stretch, with the rows of the whole list."""
-        from netvlad.describe.stream import describe_photos
+        from netvlad.describe.stream import Contents, describe_photos
 
         first, paths, rows = stretch
-        known = None if known is None else set(known)  # what Ray hands over cannot be changed
-        chunks = describe_photos(self.model, paths, rows=rows, known=known, workers=workers)
+        contents = None if known is None else Contents(known)
+        chunks = describe_photos(self.model, paths, rows=rows, known=contents, workers=workers)
         return [_moved(chunk, first) for chunk in chunks]
 
 
@@ -76,13 +76,14 @@ def describe_on(
     paths: Sequence[str],
     rows: Sequence[int],
     *,
+    known: Contents | None = None,
     workers: int | None = None,
-    once: bool = True,
 ) -> Generator[Described, None, None]:
     """Describe `rows` of `paths` on a cluster; yields what `describe_photos` yields, in order.
 
     model: its folder. workers: processes that decode for each worker (1); a file that makes one crash is unreadable.
-    once: whether each content is described once.
+    known: contents to skip, to which those that are described are added. They stay on this machine: a task that meets
+    one is done once more without it.
     The photos must be there, by these paths, on every machine. Ray restarts workers that die. At most QUEUED tasks of
     each are under way and not yet taken. Raises NetvladError where Ray is absent, does not answer, or a task of STRETCH
     photos kills its worker again and again.
@@ -92,7 +93,6 @@ def describe_on(
     from ray.util import ActorPool
 
     actors: list[Any] = []
-    known: set[bytes] = set()
     decoders = 1 if workers is None else workers
     try:
         files = {f.relative_to(model).as_posix(): f.read_bytes() for f in model.rglob("*") if f.is_file()}
@@ -100,13 +100,17 @@ def describe_on(
         todo = stretches(paths, rows)
         held = ray.put(files)
         actors += [make(held, cluster.trust_code) for _ in range(min(_pool_size(ray, cluster), len(todo)))]
-        ask = partial(_ask, once=once, decoders=decoders)
+        ask = partial(_ask, once=known is not None, decoders=decoders)
         results = ActorPool(actors * QUEUED).map(ask, todo) if todo else iter(())
         for stretch, found in zip(todo, results, strict=True):
-            contents = {digest for chunk in found for digest in chunk.digests if once}
-            if again := contents & known:  # once more without these: who shares a chunk is as on one machine
-                found = ray.get(actors[0].describe.remote(stretch, again, decoders))
-            known |= contents
+            if known is not None:
+                contents = {digest for chunk in found for digest in chunk.digests}
+                if again := {
+                    digest for digest in contents if digest in known
+                }:  # who shares a chunk is as on one machine
+                    found = ray.get(actors[0].describe.remote(stretch, again, decoders))
+                for digest in contents:
+                    known.add(digest)
             yield from found
     except RayTaskError as e:
         raise (e.cause if isinstance(e.cause, NetvladError) else e) from e
@@ -167,6 +171,6 @@ def _moved(chunk: Described, by: int) -> Described:
     return replace(
         chunk,
         rows=[row + by for row in chunk.rows],
-        known=[row + by for row in chunk.known],
+        known={row + by: digest for row, digest in chunk.known.items()},
         unreadable={row + by: reason for row, reason in chunk.unreadable.items()},
     )

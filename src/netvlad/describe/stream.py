@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
 
@@ -21,18 +21,40 @@ from netvlad.types import Describer, FloatArray, Saveable
 class Described:
     """A chunk of photos: their `rows` in the list, `vectors` (n, dim) float32, `digests` of their files.
 
-    unreadable: row -> reason. known: rows that were skipped since their content is known already.
+    unreadable: row -> reason. known: row -> digest of photos that were skipped, since their content is known already.
     """
 
     rows: list[int]
     vectors: FloatArray
     digests: list[bytes]
     unreadable: dict[int, str] = field(default_factory=dict)
-    known: list[int] = field(default_factory=list)
+    known: dict[int, bytes] = field(default_factory=dict)
 
 
-# (folder of the model, paths, rows of them) -> what `describe_photos` yields, but not on this machine
-Describing: TypeAlias = Callable[[Path, Sequence[str], Sequence[int]], Generator[Described, None, None]]
+class Contents:
+    """Digests of contents that are known: `held`, bytes of 16 each, in no more memory than that, and those added."""
+
+    def __init__(self, held: Iterable[bytes] = ()) -> None:
+        self._held = np.sort(np.array(held if isinstance(held, np.ndarray) else list(held), "S16"))
+        self._added: set[bytes] = set()
+
+    def __contains__(self, digest: object) -> bool:
+        if not isinstance(digest, bytes) or digest in self._added:
+            return isinstance(digest, bytes)
+        at = int(np.searchsorted(self._held, digest))  # numpy takes zeros off the ends of both
+        return at < len(self._held) and bool(self._held[at] == digest.rstrip(b"\0"))
+
+    def add(self, digest: bytes) -> None:
+        """Know another content."""
+        self._added.add(digest)
+
+
+class Describing(Protocol):
+    """What describes in the place of this machine: as `describe_photos`, by the model in a folder."""
+
+    def __call__(
+        self, model: Path, paths: Sequence[str], rows: Sequence[int], *, known: Contents | None
+    ) -> Generator[Described, None, None]: ...
 
 
 def decode_for(
@@ -56,18 +78,18 @@ def describe_photos(
     paths: Sequence[str],
     *,
     rows: Sequence[int] | None = None,
-    known: set[bytes] | None = None,
+    known: Contents | None = None,
     workers: int | None = None,
 ) -> Generator[Described, None, None]:
     """Describe `paths` (or only `rows` of them) in order, chunk by chunk.
 
-    known: digests of contents to skip. Described contents are added to it, so that each occurs once.
+    known: contents to skip. Described contents are added to it, so that each occurs once.
     """
     for chunk in decode_for(describer, paths, rows=rows, workers=workers):
-        good, skipped = [], []
+        good, skipped = [], dict[int, bytes]()
         for photo in chunk:
             if known is not None and photo.digest in known:
-                skipped.append(photo.row)
+                skipped[photo.row] = photo.digest
             elif photo.image is not None:
                 good.append(photo)
                 if known is not None:
@@ -98,7 +120,7 @@ def describe_all(
         elif isinstance(describer, Saveable):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()), "model")
             describer.save(folder)
-            chunks = describing(folder, paths, range(len(paths)))
+            chunks = describing(folder, paths, range(len(paths)), known=None)
         else:
             raise ModelError(f"{describer.name} cannot be saved, and other machines need its files")
         stack.callback(chunks.close)

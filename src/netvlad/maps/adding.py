@@ -16,7 +16,7 @@ from netvlad.runtime.progress import progress
 from netvlad.types import Describer
 
 if TYPE_CHECKING:
-    from netvlad.describe.stream import Described, Describing
+    from netvlad.describe.stream import Contents, Described, Describing
 
 SECONDS = 10.0  # work that is lost at most when describing is killed
 PLACE_BYTES = 200  # that a row takes beside its vector
@@ -39,32 +39,45 @@ class Added:
 class Fresh:
     """What describing came to: `photos` of the survey that are in now; rows of them in `replaced`.
 
-    owners: content -> the photo that is in with it. copies: photos whose content another of them has. unreadable: photo
-    -> reason.
+    owners: content -> the photo that is in with it. copies: photos whose content is in already -> that content.
+    unreadable: photo -> reason.
     """
 
     photos: list[int] = field(default_factory=list)
     owners: dict[bytes, int] = field(default_factory=dict)
     replaced: list[int] = field(default_factory=list)
-    copies: list[int] = field(default_factory=list)
+    copies: dict[int, bytes] = field(default_factory=dict)
     unreadable: dict[int, str] = field(default_factory=dict)
 
 
 def describe_fresh(
-    survey: Survey, model: Describer, *, workers: int | None = None, describing: Describing | None = None
+    survey: Survey,
+    model: Describer,
+    *,
+    workers: int | None = None,
+    describing: Describing | None = None,
+    known: Contents | None = None,
 ) -> Fresh:
     """Describe the fresh photos of `survey` and append them in batches; rows that they replace go with each.
 
-    describing: what describes in the place of this machine.
+    describing: what describes in the place of this machine. known: contents that are in, where the survey has not
+    compared them; those of the photos are added.
     """
-    from netvlad.describe.stream import describe_photos
+    from netvlad.describe.stream import Contents, describe_photos
 
+    known = Contents() if known is None else known
     plan, paths = survey.plan, survey.places.path.tolist()
     todo = np.flatnonzero(plan.fresh).tolist()
     result = Fresh()
     waiting: list[Described] = []
+    outdated: list[int] = []  # rows of photos that have the content of others by now
 
     def flush() -> None:
+        nonlocal outdated
+        if outdated:
+            survey.store.remove(survey.row_ids(np.array(outdated, np.int64)))
+            result.replaced += outdated
+            outdated = []
         if not waiting:
             return
         photos = [row for chunk in waiting for row in chunk.rows]
@@ -85,14 +98,15 @@ def describe_fresh(
         result.replaced += replaced
 
     if describing is None:
-        chunks = describe_photos(model, paths, rows=todo, known=set(), workers=workers)
+        chunks = describe_photos(model, paths, rows=todo, known=known, workers=workers)
     else:
-        chunks = describing(beside(survey.store.folder, MODEL), paths, todo)
+        chunks = describing(beside(survey.store.folder, MODEL), paths, todo, known=known)
     last = time.monotonic()
     try:
         with progress("indexing", len(todo)) as advance, closing(chunks):
             for chunk in chunks:
-                result.copies += chunk.known
+                result.copies |= chunk.known
+                outdated += [int(plan.old[photo]) for photo in chunk.known if plan.replaces[photo]]
                 result.unreadable |= chunk.unreadable
                 if chunk.rows:
                     waiting.append(chunk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from netvlad.describe.stream import Describing
 from netvlad.maps.adding import Added, append_new
 from netvlad.maps.manifest import read_manifest, write_manifest
 from netvlad.maps.opening import open_store, settle_root
+from netvlad.maps.pieces import Told, follow_pieces
 from netvlad.maps.remote import publish
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.survey import rows_at, survey_of
@@ -60,14 +61,43 @@ def sync_places(
     source: str,
     keep_missing: bool,
     workers: int | None,
-    describing: Describing | None,
 ) -> tuple[Synced, Snapshot]:
     """See `PlaceIndex.sync`. source: an absolute path, "" for all rows."""
     survey = survey_of(snapshot.store, places, source=source, scoped=True)
     if not keep_missing:
         check_vanishing(survey, snapshot.store.version)
-    act = partial(agree, survey, model, keep_missing=keep_missing, workers=workers, describing=describing)
+    act = partial(agree, survey, model, keep_missing=keep_missing, workers=workers)
     return _carry_out(snapshot, survey.removes, act)
+
+
+def sync_pieces(
+    snapshot: Snapshot,
+    model: Describer,
+    pieces: Iterable[Places],
+    source: str,
+    keep_missing: bool,
+    workers: int | None,
+    describing: Describing | None,
+    told: Told,
+) -> tuple[None, Snapshot]:
+    """See `PlaceIndex.sync_parts`."""
+    file = snapshot.folder / "search.faiss"
+
+    def act() -> tuple[None, list[int]]:
+        follow_pieces(
+            snapshot.store,
+            model,
+            pieces,
+            source,
+            keep_missing=keep_missing,
+            workers=workers,
+            describing=describing,
+            removing=lambda: file.unlink(missing_ok=True),  # as in `_carry_out`
+            told=told,
+        )
+        return None, []
+
+    return _carry_out(snapshot, False, act)
 
 
 def preview(snapshot: Snapshot, places: Places, source: str) -> Synced:

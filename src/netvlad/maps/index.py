@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -16,15 +16,17 @@ from netvlad.maps.creating import check_new, fit_and_write, write_new
 from netvlad.maps.location import Located, Location
 from netvlad.maps.manifest import read_manifest
 from netvlad.maps.opening import check_askable, check_changeable, check_model, check_process, open_model
+from netvlad.maps.pieces import Told, preview_pieces
 from netvlad.maps.remote import fetch
 from netvlad.maps.sharded import open_snapshot
 from netvlad.maps.snapshot import Snapshot
 from netvlad.maps.store import Store
-from netvlad.maps.sync import Synced
+from netvlad.maps.sync import Synced, merged
 from netvlad.maps.track import Tracker
 from netvlad.maps.versions import Version, list_versions
 from netvlad.maps.where import ALL, Where
 from netvlad.places import Places
+from netvlad.places.io.parts import Parts
 from netvlad.runtime.addresses import absolute
 from netvlad.runtime.locks import only_writer
 from netvlad.search.flat_index import rank_vectors
@@ -32,6 +34,7 @@ from netvlad.search.options import SearchOptions
 from netvlad.types import Describer, ImageLike, Ranking, Saveable, needs_fit
 
 RADIUS = 25.0
+SAMPLE = 10_000  # photos of a table in parts that the model of a new index is fitted on: no fit draws more
 AnyPath: TypeAlias = "str | os.PathLike[str]"
 T = TypeVar("T")
 
@@ -155,10 +158,59 @@ class PlaceIndex:
             written = (self.folder / "manifest.json").exists()
             return changing.preview(self._snapshot, places, origin) if written else Synced(new=places.path.tolist())
 
+        if describing is not None:  # which reads each photo once: nothing is compared on this machine before
+            found: list[Synced] = []
+            self._follow([places], places, origin, keep_missing, workers, describing, found.append)
+            return merged(found)
+
         def change(now: Snapshot) -> tuple[Synced, Snapshot]:
-            return changing.sync_places(now, self.model, places, origin, keep_missing, workers, describing)
+            return changing.sync_places(now, self.model, places, origin, keep_missing, workers)
 
         return self._change(change, places, workers)
+
+    def sync_parts(
+        self,
+        parts: Parts,
+        *,
+        keep_missing: bool = False,
+        dry_run: bool = False,
+        workers: int | None = None,
+        describing: Describing | None = None,
+        told: Told = lambda found: None,
+    ) -> None:
+        """As `sync` with all rows of `parts`, of which only a piece is in memory, and of the index its rows.
+
+        told: given what was done with each piece, and in the end what was done with photos that have moved between
+        pieces and with those that are in none. A dry run tells of photos that have moved as new ones, and of their rows
+        as vanished. Raises PlaceIndexError as `sync`, PlacesError for a part that cannot be read; pieces before are in.
+        """
+        if not dry_run:
+            first = None if len(self) else parts.sample(SAMPLE)
+            self._follow(parts, first, parts.folder, keep_missing, workers, describing, told)
+            return
+        check_changeable(self.folder, self._process)
+        if (self.folder / "manifest.json").exists():
+            preview_pieces(self._snapshot.store, parts, parts.folder, told)
+        else:
+            for piece in parts:
+                told(Synced(new=piece.path.tolist()))
+
+    def _follow(
+        self,
+        pieces: Iterable[Places],
+        first: Places | None,
+        source: str,
+        keep_missing: bool,
+        workers: int | None,
+        describing: Describing | None,
+        told: Told,
+    ) -> None:
+        """See `sync_parts`. first: places that a new index is made for."""
+
+        def change(now: Snapshot) -> tuple[None, Snapshot]:
+            return changing.sync_pieces(now, self.model, pieces, source, keep_missing, workers, describing, told)
+
+        self._change(change, first, workers)
 
     def update(self, places: Places) -> Synced:
         """Give photos of the index, known by their paths, the positions, headings, times and labels of `places`.

@@ -65,12 +65,14 @@ def compare(
     scope: BoolArray,
     digests: Callable[[Array], list[bytes]],
     absent: Callable[[Array], BoolArray],
+    *,
+    elsewhere: bool = True,
 ) -> Plan:
     """Compare the rows `held` (m) with the photos `wanted` (n), whose paths are distinct and stored alike.
 
     stamps: sizes and times of change of the photos' files. scope (m,) bool: rows that go if no photo is theirs.
     digests: of the files of some photos, empty where one cannot be read. absent: whether the files of some rows are
-    gone.
+    gone. elsewhere: whether photos at paths without a row are compared by their content.
     """
     size, mtime = stamps
     n, m = wanted.num_rows, held.num_rows
@@ -83,7 +85,8 @@ def compare(
     same[same] = (held_size[old[same]] == size[same]) & (held_mtime[old[same]] == mtime[same])
     rows[same] = old[same]
 
-    look = np.flatnonzero(~same & there & np.isin(size, held_size))  # others cannot have the content of a row
+    looked = (elsewhere | (old >= 0)) & ~same & there & np.isin(size, held_size)  # others have the content of no row
+    look = np.flatnonzero(looked)
     found = _column(digests(look))
     at_path = old[look] >= 0
     at_path[at_path] = _equal(found.filter(_mask(at_path)), held.column("digest").take(old[look][at_path]))

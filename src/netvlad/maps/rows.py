@@ -63,6 +63,14 @@ def vector_column(vectors: Array) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(vectors).reshape(-1)), vectors.shape[1])
 
 
+def digest_array(column: Any) -> Array:
+    """A column of digests as S16 (n,)."""
+    import pyarrow as pa
+
+    joined = pa.concat_arrays([pa.array([], pa.binary(16)), *column.chunks])
+    return np.frombuffer(joined.buffers()[1] or b"", "S16", len(joined), joined.offset * 16)
+
+
 def places_of(table: pa.Table, columns: Sequence[str]) -> Places:
     """The places in a table that has `columns`."""
     read: dict[str, Any] = {name: table.column(name).to_numpy().astype(COLUMNS[name]) for name in columns}

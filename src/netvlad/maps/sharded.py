@@ -22,7 +22,7 @@ from netvlad.places import Places
 from netvlad.runtime.addresses import joined
 from netvlad.search.sharded_index import ShardedIndex
 from netvlad.search.vector_index import Searched, open_search
-from netvlad.types import Array, BoolArray, FloatArray
+from netvlad.types import Array, BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,11 +121,12 @@ class ShardedStore(Store):
         """Whether no later version has been written: there is none."""
         return True
 
-    def held(self, columns: Sequence[str] | None = None) -> pa.Table:
+    def held(self, columns: Sequence[str] | None = None, rows: IntArray | None = None) -> pa.Table:
         """As `Store.held`; ids are those within each shard."""
         import pyarrow as pa
 
-        return pa.concat_tables([self.shard(i).held(columns) for i in range(len(self.shards))])
+        every = pa.concat_tables([self.shard(i).held(columns) for i in range(len(self.shards))])
+        return every if rows is None else every.take(rows)
 
     def first_path(self) -> str:
         """The path of the first row as it is stored."""

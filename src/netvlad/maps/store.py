@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from netvlad.maps.rows import (
     SUMS,
     check_schema,
     compare,
+    digest_array,
     half,
     place_columns,
     place_sums,
@@ -31,12 +32,13 @@ from netvlad.maps.upgrade import add_missing_columns
 from netvlad.maps.versions import commit, create, lost_version, merge, reading
 from netvlad.places import Places
 from netvlad.places.table import COLUMNS
-from netvlad.types import Array, FloatArray
+from netvlad.types import Array, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_BYTES = 1 << 26  # of vectors read at once
+BLOCK_ROWS = 1 << 20  # of which other columns are read at once, where not all may be in memory
 
 
 class Store:
@@ -182,22 +184,30 @@ class Store:
         """Merge small files, and delete files that no recent version needs; rows keep their order."""
         merge(self._table)
 
-    def held(self, columns: Sequence[str] | None = None) -> pa.Table:
+    def held(self, columns: Sequence[str] | None = None, rows: IntArray | None = None) -> pa.Table:
         """All rows without vectors and checksums, or some of their columns, and `_rowid`, the id of each row.
 
-        Ids hold until the files of the table are merged. Paths and sources are as `root` stores them; `absolute` tells
-        of rows whose path is absolute, though it is below the root.
+        rows (n,): ascending; the others are left out, and are not in memory together. Ids hold until the files of the
+        table are merged. Paths and sources are as `root` stores them; `absolute` tells of rows whose path is absolute,
+        though it is below the root.
         """
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         every = self._table.schema.names
         names = [n for n in every if n not in ("vector", *SUMS, SOURCE_SUM)] if columns is None else list(columns)
         sealed = [SOURCE_SUM] if "source" in names and SOURCE_SUM in every else []
         with self._reading():
-            table = self._table.to_table(columns=[*names, *sealed], with_row_id=True).combine_chunks()
+            if rows is None:
+                table = self._table.to_table(columns=[*names, *sealed], with_row_id=True).combine_chunks()
+            else:
+                none = self._table.to_table(columns=[*names, *sealed], limit=0, with_row_id=True)
+                parts = [part for _, part in self.blocks([*names, *sealed], rows)]
+                table = pa.concat_tables([none, *parts]).combine_chunks()
         if sealed:
             found = source_sums(table.column("source")).to_numpy()
-            compare(found, table.column(SOURCE_SUM), range(len(found)), "source", self.folder)
+            numbers = range(len(found)) if rows is None else rows
+            compare(found, table.column(SOURCE_SUM), numbers, "source", self.folder)
             table = table.drop_columns(sealed)
         for name in {"path", "source"} & set(names):
             stored = self.root.stored(table.column(name))
@@ -205,6 +215,47 @@ class Store:
                 table = table.append_column("absolute", pc.not_equal(stored, table.column(name)))
             table = table.set_column(table.column_names.index(name), name, stored)
         return table
+
+    def rows_where(self, columns: Sequence[str], test: Callable[[pa.Table], pa.Array]) -> IntArray:
+        """The rows (n,) for which `test` is true of `columns`, paths and sources being as `root` stores them.
+
+        BLOCK_ROWS are in memory at a time.
+        """
+        found = [np.zeros(0, np.int64)]
+        with self._reading():
+            for first, part in self.blocks(columns):
+                for name in {"path", "source"} & set(columns):
+                    at = part.column_names.index(name)
+                    part = part.set_column(at, name, self.root.stored(part.column(name)))
+                found.append(first + np.flatnonzero(test(part).to_numpy(zero_copy_only=False)))
+        return np.concatenate(found)
+
+    def rows_with(self, digests: Collection[bytes]) -> IntArray:
+        """The rows (n,) of these contents."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if not digests:
+            return np.zeros(0, np.int64)
+        wanted = pa.array(sorted(digests), pa.binary(16))
+        return self.rows_where(["digest"], lambda block: pc.is_in(block.column("digest"), value_set=wanted))
+
+    def digests(self) -> Array:
+        """The digests of all rows, S16 (N,)."""
+        with self._reading():
+            parts = [digest_array(part.column("digest")) for _, part in self.blocks(["digest"])]
+        return np.concatenate([np.zeros(0, "S16"), *parts])
+
+    def blocks(self, columns: Sequence[str], rows: IntArray | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """`columns` of BLOCK_ROWS rows at a time, or of those of `rows` among them, each with the first of all of them.
+
+        What holds none of `rows` is not read.
+        """
+        for first in range(0, len(self), BLOCK_ROWS):
+            within = None if rows is None else rows[slice(*np.searchsorted(rows, [first, first + BLOCK_ROWS]))] - first
+            if within is None or len(within):
+                part = self._table.to_table(columns=list(columns), offset=first, limit=BLOCK_ROWS, with_row_id=True)
+                yield first, part if within is None else part.take(within)
 
     def first_path(self) -> str:
         """The path of the first row as it is stored, "" where there is none."""

@@ -32,14 +32,16 @@ READERS = 8  # threads that read files to know their content
 class Survey:
     """The distinct `places` with `stamps` of their files, the rows that are `held`, and the `plan` for them.
 
-    scope (m,) bool: rows that go if no photo is theirs. source: where the places came from, as it is stored. repeated:
-    number of places that were named twice. misnamed: paths that no table can hold -> reason.
+    numbers (m,): those of the rows in the table, None where all of them are held. scope (m,) bool: rows that go if no
+    photo is theirs. source: where the places came from, as it is stored. repeated: number of places that were named
+    twice. misnamed: paths that no table can hold -> reason.
     """
 
     store: Store
     places: Places
     stamps: tuple[Array, Array]
     held: pa.Table
+    numbers: IntArray | None
     plan: Plan
     scope: BoolArray
     source: str
@@ -62,31 +64,83 @@ class Survey:
         found: Array = self.held.column("_rowid").to_numpy()[rows]
         return found
 
+    def rows_of_table(self, rows: IntArray) -> IntArray:
+        """The rows of the table that held rows are."""
+        return rows if self.numbers is None else self.numbers[rows]
+
     def stamps_at(self, photos: Sequence[int]) -> list[FileStamp]:
         """The stamps of some photos."""
         return [FileStamp(int(self.stamps[0][photo]), int(self.stamps[1][photo])) for photo in photos]
 
 
-def survey_of(store: Store, places: Places, *, source: str = "", scoped: bool = False, files: bool = True) -> Survey:
+def survey_of(
+    store: Store,
+    places: Places,
+    *,
+    source: str = "",
+    scoped: bool = False,
+    files: bool = True,
+    rows: IntArray | None = None,
+) -> Survey:
     """Compare the table with `places` and the files of their photos; only what may be known is read.
 
     scoped: whether rows from `source` go if no photo is theirs. files: False looks at no file, and takes photos for
-    those that were described. Raises PlaceIndexError where some positions are geodetic and others planar.
+    those that were described. rows: those of the table that are compared, all by default. Raises PlaceIndexError where
+    some positions are geodetic and others planar.
+    """
+    held = store.held(rows=rows)
+    check_kind(store, held, places)
+    hidden = below(store, held, closed_folders(places))
+    places, wanted, repeated, misnamed = _distinct(store, places)
+    stamps = stamps_of(places.path, len(places)) if files else _held_stamps(held, wanted)
+    scope = rows_from(store, held, source) & ~hidden if scoped else np.zeros(held.num_rows, bool)
+    plan = _compared(store, held, places, wanted, stamps, scope)
+    source = store.root.stored_one(source) if source else ""
+    return Survey(store, places, stamps, held, rows, plan, scope, source, repeated, misnamed)
+
+
+def survey_of_piece(store: Store, places: Places, source: str) -> Survey:
+    """As `survey_of` a piece of the table at `source`, with the rows at the paths of its photos alone in memory.
+
+    So photos that have moved, and copies of others, are fresh here: what describes them has to compare their contents.
     """
     import pyarrow.compute as pc
 
-    held = store.held()
-    check_kind(store, held, places)
-    hidden = _below_closed(store, held, places)
+    check_kind(store, _some_located(store), places)
+    places, wanted, repeated, misnamed = _distinct(store, places)
+    paths = wanted.column("path").combine_chunks()
+    rows = store.rows_where(["path"], lambda block: pc.is_in(block.column("path"), value_set=paths))
+    held = store.held(rows=rows)
+    stamps = stamps_of(places.path, len(places))
+    scope = rows_from(store, held, source)
+    plan = _compared(store, held, places, wanted, stamps, scope, elsewhere=False)
+    source = store.root.stored_one(source) if source else ""
+    return Survey(store, places, stamps, held, rows, plan, scope, source, repeated, misnamed)
+
+
+def _distinct(store: Store, places: Places) -> tuple[Places, pa.Table, int, dict[str, str]]:
+    """Places of distinct paths, also as `places_table`; how many were named twice; paths that no table can hold."""
+    import pyarrow.compute as pc
+
     places, misnamed = in_text(places)
     wanted = places_table(store, places)
     repeated = len(places) - pc.count_distinct(wanted.column("path")).as_py()
     if repeated:
         first = np.flatnonzero(index_in(wanted.column("path"), wanted.column("path")) == np.arange(len(places)))
         places, wanted = places[first], wanted.take(first)
-    stamps = stamps_of(places.path, len(places)) if files else _held_stamps(held, wanted)
-    scope = rows_from(store, held, source) & ~hidden if scoped else np.zeros(held.num_rows, bool)
+    return places, wanted, repeated, misnamed
 
+
+def _compared(
+    store: Store,
+    held: pa.Table,
+    places: Places,
+    wanted: pa.Table,
+    stamps: tuple[Array, Array],
+    scope: BoolArray,
+    *,
+    elsewhere: bool = True,
+) -> Plan:
     def digests(photos: Array) -> list[bytes]:
         return _digests(places.path[photos].tolist())
 
@@ -94,9 +148,15 @@ def survey_of(store: Store, places: Places, *, source: str = "", scoped: bool = 
         paths = store.root.opened(held.column("path").take(rows)).to_pylist()
         return np.asarray(stamps_of(paths, len(paths))[0] == ABSENT)
 
-    plan = compare(held, wanted, stamps, scope, digests, absent)
-    source = store.root.stored_one(source) if source else ""
-    return Survey(store, places, stamps, held, plan, scope, source, repeated, misnamed)
+    return compare(held, wanted, stamps, scope, digests, absent, elsewhere=elsewhere)
+
+
+def _some_located(store: Store) -> pa.Table:
+    """Positions of some rows, among them one that has a position, if any has."""
+    for _, block in store.blocks(["lat", "easting"]):
+        if np.isfinite(block.column("easting").to_numpy()).any():
+            return block
+    return store.held(["lat", "easting"], rows=np.zeros(0, np.int64))
 
 
 def places_table(store: Store, places: Places) -> pa.Table:
@@ -145,16 +205,20 @@ def rows_from(store: Store, held: pa.Table, source: str) -> BoolArray:
     return found
 
 
-def _below_closed(store: Store, held: pa.Table, places: Places) -> BoolArray:
-    """Rows in folders that the places' reader could not look into: nobody knows whether their photos are gone."""
+def closed_folders(places: Places) -> set[str]:
+    """Folders that the places' reader could not look into: nobody knows whether their photos are gone."""
+    return {skipped.source for skipped in places.skipped if not skipped.line and os.path.isdir(skipped.source)}
+
+
+def below(store: Store, held: pa.Table, folders: set[str]) -> BoolArray:
+    """The rows whose photos are in or below some folders."""
     import pyarrow.compute as pc
 
-    below = np.zeros(held.num_rows, bool)
-    closed = {skipped.source for skipped in places.skipped if not skipped.line and os.path.isdir(skipped.source)}
-    paths = store.root.opened(held.column("path")) if closed else None
-    for folder in closed:
-        below |= pc.starts_with(paths, folder.rstrip(os.sep) + os.sep).to_numpy()
-    return below
+    found = np.zeros(held.num_rows, bool)
+    paths = store.root.opened(held.column("path")) if folders else None
+    for folder in folders:
+        found |= pc.starts_with(paths, folder.rstrip(os.sep) + os.sep).to_numpy()
+    return found
 
 
 def check_kind(store: Store, held: pa.Table, places: Places) -> None:

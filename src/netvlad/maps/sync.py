@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from netvlad.describe.stream import Describing
+from netvlad.describe.stream import Contents, Describing
 from netvlad.errors import PlaceIndexError, PlaceIndexWarning
-from netvlad.images.decode import photo_digest
 from netvlad.maps.adding import Fresh, describe_fresh
 from netvlad.maps.remote import parent_of
 from netvlad.maps.store import Store
@@ -49,6 +49,17 @@ class Synced:
         return any(getattr(self, f.name) for f in fields(self) if f.name not in ("known", "duplicates", "unreadable"))
 
 
+def merged(found: Iterable[Synced]) -> Synced:
+    """What several syncs did, as one."""
+    whole = Synced()
+    for one in found:
+        whole.known += one.known
+        for name in (f.name for f in fields(Synced) if f.name != "known"):
+            mine, theirs = getattr(whole, name), getattr(one, name)
+            mine.update(theirs) if isinstance(mine, dict) else mine.extend(theirs)
+    return whole
+
+
 def findings(survey: Survey) -> Synced:
     """What `agree` would do, as far as it can be told without describing."""
     plan, path = survey.plan, survey.places.path
@@ -83,22 +94,37 @@ def agree(
     *,
     keep_missing: bool = False,
     workers: int | None = None,
-    describing: Describing | None = None,
 ) -> tuple[Synced, list[int]]:
     """Do what the survey found necessary; see `PlaceIndex.sync`. Returns also the rows that went."""
+    found, fresh = carry_out(survey, model, keep_missing=keep_missing, workers=workers)
+    plan = survey.plan
+    gone = plan.stale if keep_missing else plan.stale | plan.vanished
+    return found, [*np.flatnonzero(gone).tolist(), *plan.rows[plan.changed].tolist(), *fresh.replaced]
+
+
+def carry_out(
+    survey: Survey,
+    model: Describer,
+    *,
+    keep_missing: bool = False,
+    workers: int | None = None,
+    describing: Describing | None = None,
+    known: Contents | None = None,
+) -> tuple[Synced, Fresh]:
+    """Do what the survey found necessary. known: as in `describe_fresh`."""
     plan, path = survey.plan, survey.places.path
     found = findings(survey)
     gone = plan.stale if keep_missing else plan.stale | plan.vanished
     rewrite(survey, plan.changed, gone)
-    fresh = describe_fresh(survey, model, workers=workers, describing=describing)
+    fresh = describe_fresh(survey, model, workers=workers, describing=describing, known=known)
     found.new, found.replaced = _described(survey, fresh)
-    for photo in fresh.copies:
-        owner = fresh.owners.get(photo_digest(path[photo]))  # none where the file has changed meanwhile
-        found.duplicates[path[photo]] = "" if owner is None else path[owner]
+    held = _holders(survey.store, {digest for digest in fresh.copies.values() if digest not in fresh.owners})
+    for photo, digest in fresh.copies.items():
+        owner = fresh.owners.get(digest)
+        found.duplicates[path[photo]] = held.get(digest, "") if owner is None else path[owner]
     found.known += len(fresh.copies)
     found.unreadable |= {path[photo]: reason for photo, reason in fresh.unreadable.items()}
-    rewritten = plan.rows[plan.changed].tolist()
-    return found, [*np.flatnonzero(gone).tolist(), *rewritten, *fresh.replaced]
+    return found, fresh
 
 
 def update_known(survey: Survey) -> tuple[Synced, list[int]]:
@@ -109,15 +135,21 @@ def update_known(survey: Survey) -> tuple[Synced, list[int]]:
 
 
 def check_vanishing(survey: Survey, version: int) -> None:
+    """`check_going` of a survey. version: that of the table."""
+    plan, scope = survey.plan, survey.scope
+    stays = not (plan.vanished | plan.stale)[scope].all() or (plan.fresh & (survey.stamps[0] >= 0)).any()
+    source = survey.store.root.opened_one(survey.source) if survey.source else ""
+    check_going(survey.store, int((plan.vanished & scope).sum()), int(scope.sum()), bool(stays), source, version)
+
+
+def check_going(store: Store, going: int, all_of: int, stays: bool, source: str, version: int) -> None:
     """Raise PlaceIndexError where every row in scope goes and nothing that can be read comes: a disk is not mounted.
 
-    Warn with PlaceIndexWarning where most go. version: that of the table, which brings them back.
+    Warn with PlaceIndexWarning where most go. going: number of rows that go, of `all_of` from `source`, "" for
+    anywhere. stays: whether any stays or comes. version: that of the table, which brings them back.
     """
-    plan, scope, folder = survey.plan, survey.scope, parent_of(survey.store.folder)
-    going, all_of = int((plan.vanished & scope).sum()), int(scope.sum())
-    where = f" from {survey.store.root.opened_one(survey.source)}" if survey.source else ""
-    comes = plan.fresh & (survey.stamps[0] >= 0)
-    if all_of and (plan.vanished | plan.stale)[scope].all() and not comes.any():
+    folder, where = parent_of(store.folder), f" from {source}" if source else ""
+    if all_of and not stays:
         raise PlaceIndexError(
             f"none of its photos{where} ({all_of}) is there any more: is a disk not mounted, or did the photos move "
             "(root=, --root)? To take them out on purpose, use PlaceIndex.remove, or make another index",
@@ -125,7 +157,14 @@ def check_vanishing(survey: Survey, version: int) -> None:
         )
     if going >= MANY and going > all_of / 2:
         text = f"{folder}: {going} of its {all_of} photos{where} are gone, and leave it: is a disk not mounted? "
-        warnings.warn(f"{text}`netvlad restore {folder} {version}` brings them back", PlaceIndexWarning, stacklevel=5)
+        warnings.warn(f"{text}`netvlad restore {folder} {version}` brings them back", PlaceIndexWarning, stacklevel=6)
+
+
+def _holders(store: Store, digests: set[bytes]) -> dict[bytes, str]:
+    """The absolute path of a row with each of these contents."""
+    rows = store.rows_with(digests)
+    held = store.held(["path", "digest"], rows)
+    return dict(zip(held.column("digest").to_pylist(), store.root.opened(held.column("path")).to_pylist(), strict=True))
 
 
 def _described(survey: Survey, fresh: Fresh) -> tuple[list[str], list[str]]:
@@ -153,7 +192,9 @@ def rewrite(survey: Survey, changed: BoolArray, gone: BoolArray) -> None:
             rows = plan.rows[part]
             stamps = (survey.stamps[0][part], survey.stamps[1][part])
             without = survey.row_ids(np.concatenate([rows, going]))
-            store.rewrite(rows, old, survey.places[part], stamps, sources[first : first + step], without)
+            store.rewrite(
+                survey.rows_of_table(rows), old, survey.places[part], stamps, sources[first : first + step], without
+            )
             going = going[:0]
             advance(len(part))
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from netvlad.places.io.readers import read_places
+from netvlad.places.io.parts import Parts
+from netvlad.places.io.readers import open_places, read_places
 from netvlad.places.io.writers import write_places
 from netvlad.places.neighbours import Neighbours, PlaceTree, distance, is_within, radius_neighbors
 from netvlad.places.projection import from_utm, to_utm
@@ -13,6 +14,7 @@ from netvlad.places.visits import dates, group_places, visits
 __all__ = [
     "HoldOut",
     "Neighbours",
+    "Parts",
     "PlaceTree",
     "Places",
     "Skipped",
@@ -22,6 +24,7 @@ __all__ = [
     "group_places",
     "hold_out",
     "is_within",
+    "open_places",
     "radius_neighbors",
     "read_places",
     "sessions",

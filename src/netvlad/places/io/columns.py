@@ -49,11 +49,12 @@ class Raw:
     given: Mapping[str, str] = field(default_factory=dict)
 
 
-def to_places(raw: Raw, strict: bool, date_order: str | None = None) -> Places:
+def to_places(raw: Raw, strict: bool, date_order: str | None = None, base: str | None = None) -> Places:
     """The rows of `raw` with a photo and a usable position, or a place label and no position; others go to `skipped`.
 
-    Relative paths are relative to the folder of the table. date_order: as in `year_first`. Raises PlacesError if a
-    needed column is missing, if no row is left, if dates may mean two days and, if strict, if anything cannot be read.
+    base: the folder that relative paths are relative to; by default that of the table. date_order: as in `year_first`.
+    Raises PlacesError if a needed column is missing, if no row is left, if dates may mean two days and, if strict, if
+    anything cannot be read.
     """
     named = roles(list(raw.columns), raw.source, raw.given)
     n = len(raw.lines)
@@ -98,7 +99,7 @@ def to_places(raw: Raw, strict: bool, date_order: str | None = None) -> Places:
 
     keep = np.ones(n, bool)
     keep[list(faults)] = False
-    base = os.path.dirname(absolute(raw.source))
+    base = os.path.dirname(absolute(raw.source)) if base is None else base
     return Places.build(
         path=[joined(base, path) for path in paths[keep]],
         **{name: column[keep] for name, column in positions.items()},

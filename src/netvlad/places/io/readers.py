@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from netvlad.places.io.columns import refuse, to_places
 from netvlad.places.io.dates import check_order
 from netvlad.places.io.exif import Shot
 from netvlad.places.io.filenames import parse_name
+from netvlad.places.io.parts import Parts, parts_among, parts_below
 from netvlad.places.io.roles import check_roles
 from netvlad.places.io.sidecars import read_shot
 from netvlad.places.io.tables import TABLE_SUFFIXES, read_table
@@ -43,7 +46,8 @@ def read_places(
     """Read places, one row a photo, in the order of the table or of the sorted paths.
 
     source: a table (.csv or .tsv with , ; or tab, .parquet, .geojson), a folder, a photo, or several photos, each of
-    which may be at an address (s3://bucket/photos).
+    which may be at an address (s3://bucket/photos). A folder without photos and with Parquet files in or below it is
+    one table of many files, whose relative paths are relative to that folder.
     Columns are known by their usual names (`netvlad.places.io.roles.SPELLINGS`); relative paths are relative to the
     table's folder. x and y are degrees if all values could be and no UTM zone is given, else metres. A folder stands
     for its places.csv, places.parquet or places.geojson if it holds one, else for all photos in and below it. The place
@@ -61,13 +65,38 @@ def read_places(
     With strict, either is an error. A photo that is named twice stays twice; photos are not checked to exist.
     Raises PlacesError if there is nothing to read, a needed column is missing, or no row has a position or a label.
     """
+    how: dict[str, Any] = {
+        "columns": columns,
+        "date_order": date_order,
+        "gpx": gpx,
+        "clock_offset": clock_offset,
+        "gpx_gap": gpx_gap,
+    }
+    found = open_places(source, strict=strict, **how)
+    return found.whole() if isinstance(found, Parts) else found
+
+
+def open_places(
+    source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    strict: bool = False,
+    columns: Mapping[str, str] | None = None,
+    date_order: str | None = None,
+    gpx: Sequence[str | os.PathLike[str]] = (),
+    clock_offset: str | timedelta | None = None,
+    gpx_gap: float | None = None,
+) -> Places | Parts:
+    """As `read_places`, but a table of many files is not read: `Parts`, which reads it in pieces."""
     tracks = read_tracks(gpx, clock_offset, gpx_gap) if gpx else None
     columns, date_order = check_roles(columns or {}), check_order(date_order)
 
-    def table(path: str) -> Places:
+    def table(path: str, base: str | None = None) -> Places:
         if gpx:
             raise PlacesError("is a table, which states positions itself: GPX tracks are for photos", path=path)
-        return to_places(read_table(path, columns), strict, date_order)
+        raw = read_table(path, columns)
+        if base is not None and not len(raw.lines):  # writers leave empty parts
+            return Places.concat([])
+        return to_places(raw, strict, date_order, base)
 
     if not isinstance(source, str | os.PathLike):
         paths = [absolute(os.fspath(path)) for path in source]
@@ -89,13 +118,21 @@ def read_places(
     )
 
 
-def _from_folder(folder: str, strict: bool, table: Callable[[str], Places], tracks: Tracks | None) -> Places:
+class Table(Protocol):
+    """Reads a table; with a `base` one of many files, which may be empty: paths are relative to that folder."""
+
+    def __call__(self, path: str, base: str | None = None) -> Places: ...
+
+
+def _from_folder(folder: str, strict: bool, table: Table, tracks: Tracks | None) -> Places | Parts:
     own = [name for name in OWN_TABLES if os.path.isfile(os.path.join(folder, name))]
     if len(own) > 1:
         raise PlacesError(f"holds {' and '.join(own)}; give the path of one of them", path=folder)
     if own:
         return table(os.path.join(folder, own[0]))
     paths, closed = walk_photos(folder)
+    if not paths and (parts := parts_below(folder)):
+        return Parts(folder, parts, partial(table, base=folder))
     others = sorted(name for name in os.listdir(folder) if name.lower().endswith(TABLE_SUFFIXES))
     tables = f"no {', '.join(OWN_TABLES)}"
     tables += f" (but {some(others)}: give the path of that table)" if others else ""
@@ -106,7 +143,7 @@ def _from_folder(folder: str, strict: bool, table: Callable[[str], Places], trac
     return _from_photos(paths, folder, strict, tracks, f", {tables}", closed)
 
 
-def _from_address(address: str, strict: bool, table: Callable[[str], Places], tracks: Tracks | None) -> Places:
+def _from_address(address: str, strict: bool, table: Table, tracks: Tracks | None) -> Places | Parts:
     """As `_from_folder` and `read_places`, of what an object store has at an address."""
     if address.lower().endswith(TABLE_SUFFIXES):
         return table(address)
@@ -124,6 +161,8 @@ def _from_address(address: str, strict: bool, table: Callable[[str], Places], tr
     paths, closed = walk_photos(address)
     for reason in closed.values():
         raise PlacesError(reason, path=address)
+    if not paths and (parts := parts_among(listed(address), address)):
+        return Parts(address, parts, partial(table, base=address))
     if not paths:
         raise PlacesError(f"holds no photos and {tables}, or is not there", path=address)
     return _from_photos(paths, address, strict, tracks, f", {tables}")
