@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from netvlad.errors import NetvladError, PlaceIndexError
+from netvlad.maps import sharding
 from netvlad.maps.check import check_index
 from netvlad.maps.index import PlaceIndex
 from netvlad.maps.manifest import read_manifest
+from netvlad.maps.remote import read_small
 from netvlad.maps.sharding import write_shards
+from netvlad.maps.store import Store
 from netvlad.maps.where import Where
 from netvlad.places import Places
 from netvlad.runtime.files import read_sealed, write_sealed
@@ -145,6 +148,41 @@ def test_what_cannot_be_cut_and_where_it_cannot_go(made, cut, tmp_path):
     with pytest.raises(PlaceIndexError, match="already"):
         cut(index)
     assert len(index) == 60
+
+
+@pytest.mark.parametrize(("there", "batch"), [("folder", 1), ("folder", 2), ("folder", 5), ("address", 3)])
+def test_a_cut_that_was_interrupted_goes_on_behind_its_last_whole_shard(
+    made, grid, tmp_path, bucket, monkeypatch, there, batch
+):
+    whole = made(COMPRESSED)
+    out = tmp_path / "a.shards" if there == "folder" else f"{bucket}/{batch}.shards"
+    monkeypatch.setattr(sharding, "BLOCK_BYTES", 10 * 2 * whole.dim)  # two batches for each of three shards
+    trained, learnt = sharding._trained, []
+    monkeypatch.setattr(sharding, "_trained", lambda *given: learnt.append(1) or trained(*given))
+    real, put = Store.put, []
+
+    def stopping(store, rows):
+        if len(put) == batch:
+            raise KeyboardInterrupt
+        put.append(len(rows))
+        real(store, rows)
+
+    monkeypatch.setattr(Store, "put", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(whole, out, 3)
+    with pytest.raises(PlaceIndexError, match="already"):
+        write_shards(whole, out, 2)  # another cut
+    put += [0] * 100  # it is not stopped again
+    write_shards(whole, out, 3)
+    assert len(put) - 100 == batch + 6 - batch // 2 * 2
+    assert len(learnt) == 1 + (batch < 2)
+    sharded = PlaceIndex.open(out, grid())
+    photos = whole.places.path[::7].tolist()
+    assert answers(sharded, photos) == answers(whole, photos)
+    assert [finding for finding in check_index(sharded.folder, deep=True) if not finding.sound] == []
+    assert read_small(sharded.folder, sharding.CUTTING) is None
+    with pytest.raises(PlaceIndexError, match="already"):
+        write_shards(whole, out, 3)
 
 
 @pytest.mark.parametrize("shards", ["x", [1], [{"name": "shard-0.vpr"}]])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from netvlad.errors import PlaceIndexError, first_line
-from netvlad.runtime.addresses import absolute, is_address, joined, listed, read_address, write_address
+from netvlad.runtime.addresses import absolute, is_address, joined, listed, read_address, remove_address, write_address
 from netvlad.runtime.download import cache_folder
 from netvlad.runtime.files import atomic, write_text
 from netvlad.search.trained_codes import TRAINED
@@ -93,6 +93,24 @@ def publish(folder: Path, *names: str) -> None:
                     write_address(joined(address, file.relative_to(folder).as_posix()), file.read_bytes())
                 except OSError as e:
                     raise PlaceIndexError(f"cannot be written ({e.strerror or first_line(e)})", path=address) from e
+
+
+def read_small(folder: Path, name: str) -> bytes | None:
+    """A file of a map as it is there now, at its address or on the disk; None where there is none. Raises OSError."""
+    address = address_of(folder)
+    if address is not None:
+        return _read(address, name)
+    return (folder / name).read_bytes() if (folder / name).is_file() else None
+
+
+def remove(spot: Spot) -> None:
+    """Remove a file, or a folder with all that is in it, from the disk or an address. Raises OSError."""
+    if isinstance(spot, str):
+        remove_address(spot)
+    elif spot.is_dir():
+        shutil.rmtree(spot)
+    else:
+        spot.unlink(missing_ok=True)
 
 
 def strangers(folder: Path) -> bool:

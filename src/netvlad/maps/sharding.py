@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,47 +17,55 @@ from netvlad.maps.calibration_file import write_calibration
 from netvlad.maps.credits import FILE as CREDITS
 from netvlad.maps.index import PlaceIndex
 from netvlad.maps.manifest import Manifest, new_manifest, read_manifest, write_manifest
-from netvlad.maps.remote import CALIBRATION, MODEL, fetch, publish, shown
+from netvlad.maps.remote import CALIBRATION, MANIFEST, MODEL, fetch, publish, read_small, remove, shown
 from netvlad.maps.roots import relative_to_map
 from netvlad.maps.rows import compare, half, vector_sums
 from netvlad.maps.shard import Shard, bounds_of, regions
-from netvlad.maps.sharded import ShardedStore, open_shard_search
+from netvlad.maps.sharded import ShardedStore, open_shard, open_shard_search, shard_place
 from netvlad.maps.store import BLOCK_BYTES, Store
 from netvlad.runtime.addresses import absolute, is_address, joined, listed
 from netvlad.runtime.counted import counted
+from netvlad.runtime.files import write_text
 from netvlad.runtime.progress import progress
 from netvlad.search.compressed_build import trained
 from netvlad.search.options import SearchOptions
-from netvlad.search.trained_codes import TRAINED, write_trained
+from netvlad.search.trained_codes import TRAINED, read_trained, write_trained
 from netvlad.types import FloatArray, IntArray
 
 FEWEST = 2
+CUTTING = "cutting.json"  # beside the shards, until all of them are written
 
 
 def write_shards(index: PlaceIndex, out: str | os.PathLike[str], shards: int) -> None:
     """Cut a map into `shards` regions, which are written to a folder or an address, with one manifest over them.
 
     Rows are copied as they are. Where search is compressed, all shards share a rotation, centres and codebooks, learnt
-    from a sample of the whole map. Raises NetvladError for a number of shards that makes no sense, PlaceIndexError
-    where anything is at `out`.
+    from a sample of the whole map. After Ctrl-C or a kill the same call goes on behind the last shard that is whole.
+    Raises NetvladError for a number of shards that makes no sense, PlaceIndexError where anything else is at `out`.
     """
     store = index.store
     if not FEWEST <= shards <= len(store):
         photos = counted(len(store), "photo")
         raise NetvladError(f"a map of {photos} is cut into {FEWEST} to {len(store)} shards, not {shards}")
-    _check_free(out)
     if not store.has_sums or not store.has_sources:
         raise PlaceIndexError("is of an older version: run `netvlad index` on it once", path=shown(index.folder))
-    manifest, places = read_manifest(index.folder), store.places()
-    options = manifest.search
+    options = read_manifest(index.folder).search
+    begun = {"map": store.map_id, "rows": store.fingerprint(len(store)).hex(), "shards": shards} | asdict(options)
+    written, places = _written(out, begun), store.places()
+    folder = fetch(out)
     codes, kind = None, "exact"
     if options.compresses(len(store), store.dim):
-        codes, kind = _trained(store, options), "compressed"
+        kind = "compressed"
+        codes = _known_codes(folder, written, store.dim) or _trained(store, options)
     search = SearchOptions(kind, options.recall)  # what fits into the memory is chosen for all by the codes
-    written = []
-    with progress("cutting", len(store)) as advance:
+    done = sum(shard.photos for shard in written)
+    _note(folder, begun, written)
+    with progress("cutting", len(store), done=done) as advance:
         for number, rows in enumerate(regions(places, shards)):
+            if number < len(written):
+                continue
             name = f"shard-{number}.vpr"
+            remove(shard_place(folder, name))  # what was begun
             made = _new_shard(index, joined(absolute(out), name), search, codes)
             for part in _batches(rows, store.dim):
                 made.put(store.taken(part))
@@ -64,13 +73,40 @@ def write_shards(index: PlaceIndex, out: str | os.PathLike[str], shards: int) ->
             made.merge()
             made.reopen()
             written.append(Shard(name, made.map_id, made.version, len(rows), bounds_of(places[rows])))
-    _write_whole(index, fetch(out), replace(new_manifest(index.model, index.radius), search=search), written)
+            _note(folder, begun, written)
+    _write_whole(index, folder, replace(new_manifest(index.model, index.radius), search=search), written)
+    remove(shard_place(folder, CUTTING))
 
 
-def _check_free(out: str | os.PathLike[str]) -> None:
+def _written(out: str | os.PathLike[str], begun: dict[str, Any]) -> list[Shard]:
+    """The shards that an interrupted cut has written. Raises PlaceIndexError where anything else is at `out`."""
     there = listed(out) if isinstance(out, str) and is_address(out) else os.path.lexists(out) and os.listdir(out)
-    if there:
-        raise PlaceIndexError("is there already: remove it, or choose another name", path=out)
+    if not there:
+        return []
+    folder = fetch(out)
+    try:
+        noted = json.loads(read_small(folder, CUTTING) or b"{}")
+        if read_small(folder, MANIFEST) is None and noted.get("of") == begun:
+            written = [Shard.from_dict(shard) for shard in noted["written"]]
+            for shard in written:
+                open_shard(folder, shard)
+            return written
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):  # no note of ours
+        pass
+    raise PlaceIndexError("is there already: remove it, or choose another name", path=out)
+
+
+def _note(folder: Path, begun: dict[str, Any], written: Sequence[Shard]) -> None:
+    """Write down what is being cut, and the shards that are whole."""
+    write_text(folder / CUTTING, json.dumps({"of": begun, "written": [shard.to_dict() for shard in written]}))
+    publish(folder, CUTTING)
+
+
+def _known_codes(folder: Path, written: Sequence[Shard], dim: int) -> Any:
+    """The codes of the first shard, None where there is none."""
+    if not written:
+        return None
+    return read_trained(fetch(shard_place(folder, written[0].name), model=False) / TRAINED, dim)
 
 
 def _new_shard(index: PlaceIndex, place: str, search: SearchOptions, codes: Any) -> Store:

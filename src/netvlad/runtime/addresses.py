@@ -90,6 +90,16 @@ def write_address(address: str, data: bytes) -> None:
             file.write(data)
 
 
+def remove_address(address: str) -> None:
+    """Remove a file, or a folder with all that is in it; nothing where neither is there. Raises OSError."""
+    with _told(address):
+        system, path = _opened(address)
+        if system.get_file_info(path).is_file:
+            system.delete_file(path)
+        elif listed(address):
+            system.delete_dir(path)
+
+
 def open_address(address: str) -> BinaryIO:
     """A file, of which only what is read is fetched. Raises OSError."""
     with _told(address):
