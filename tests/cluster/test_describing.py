@@ -132,7 +132,7 @@ def test_the_command_evaluates_on_a_cluster(netvlad, town, monkeypatch):
         asked.append((cluster, how["known"], len(rows)))
         return describe_photos(nv.load(model), paths, rows=rows, workers=0)
 
-    monkeypatch.setattr("netvlad.cluster.describing.connected", lambda address: None)
+    monkeypatch.setattr("netvlad.cluster.describing.workers_told", lambda cluster: "none")
     monkeypatch.setattr("netvlad.cluster.describing.describe_on", stand_in)
     table = town / "places.csv"
     given = ["evaluate", "--database", table, "--queries", table, "--model", "test_resnet-max", "--workers", "0"]
@@ -184,4 +184,5 @@ def test_the_command_describes_on_a_cluster(ray, netvlad, town, index, tmp_path)
     given = ["--model", "test_resnet-max", "--ray", "auto", "--ray-workers", "1", "--workers", "0"]
     ran = netvlad("index", town, "--out", out, *given)
     assert ran.code == 0, ran.err
+    assert "1 worker of Ray on 1 machine\n" in ran.err
     assert content(PlaceIndex.open(out))[1] == content(PlaceIndex.open(index))[1]

@@ -91,7 +91,7 @@ def run(
     """
     from netvlad.cli.common import as_written, say, write_unreadable
     from netvlad.cli.tasks import benchmark_tasks, own_protocol, own_task, print_result
-    from netvlad.cluster.describing import cluster_given, connected, describe_on
+    from netvlad.cluster.describing import cluster_given, describe_on, workers_told
     from netvlad.experiments.ranker_factory import RankerOptions
     from netvlad.experiments.run import COMPARED, labelled, model_options
     from netvlad.experiments.run import run as run_task
@@ -99,7 +99,7 @@ def run(
     loading = model_options(clusters, stage, resize, trust_code=trust_code)
     cluster = cluster_given(ray, num_gpus, ray_workers, trust_code)
     if cluster is not None:
-        connected(cluster.address)  # which may not answer: before models are read
+        say(f"describes with {workers_told(cluster)}")  # which may not answer: before models are read
     describing = None if cluster is None else partial(describe_on, cluster, workers=workers)
     reranking = _rerank(rerank, local, geometry, budget)
     options = RankerOptions(loading, seed, workers, rerank=reranking, describing=describing)

@@ -98,7 +98,7 @@ def run(
     interrupted run goes on where it stopped.
     """
     from netvlad.cli.common import as_written, say, write_unreadable
-    from netvlad.cluster.describing import cluster_given, connected, describe_on
+    from netvlad.cluster.describing import cluster_given, describe_on, workers_told
     from netvlad.describe.names import outgrown
     from netvlad.errors import PlaceIndexError
     from netvlad.experiments.run import model_options
@@ -124,7 +124,7 @@ def run(
         return
     describing = None if cluster is None else partial(describe_on, cluster, workers=workers)
     if cluster is not None and not dry_run:
-        connected(cluster.address)  # which may not answer: before a model is read and photos are looked at
+        say(f"describes with {workers_told(cluster)}")  # which may not answer: before anything is read
     start = time.perf_counter()
     wanted = wanted_search(folder, search, recall, memory)
     options = model_options(clusters, stage, resize)

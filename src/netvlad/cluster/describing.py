@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from netvlad.errors import NetvladError, first_line
 from netvlad.images.decode import CHUNK
+from netvlad.runtime.counted import counted
 
 if TYPE_CHECKING:
     from netvlad.describe.stream import Contents, Described
@@ -121,6 +122,14 @@ def describe_on(
             ray.kill(actor)
         if ours:
             ray.shutdown()
+
+
+def workers_told(cluster: Cluster) -> str:
+    """How many workers describe on how many machines, in words. Raises NetvladError as `describe_on`."""
+    ray, _ = connected(cluster.address)
+    needed = "GPU" if cluster.gpus else "CPU"
+    machines = sum(node["Alive"] and node["Resources"].get(needed, 0) > 0 for node in ray.nodes())
+    return f"{counted(_pool_size(ray, cluster), 'worker')} of Ray on {counted(machines, 'machine')}"
 
 
 def connected(address: str) -> tuple[Any, bool]:
