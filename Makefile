@@ -32,7 +32,7 @@ demo: $(BIN)/.ready
 
 # make test ARGS="-k tree --cov=netvlad"
 test: $(BIN)/.ready
-	$(BIN)/python -m pytest -q -n auto $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
 
 # attacks: damaged photos, maps and tables, kills, limits (docs/trust.md); make soak MINUTES=5 ARGS="--areas maps --seed 7"
 soak: $(BIN)/.ready

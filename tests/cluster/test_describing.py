@@ -20,7 +20,7 @@ from netvlad.errors import NetvladError
 from netvlad.maps import adding
 from netvlad.maps.index import PlaceIndex
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]  # one cluster for all
 
 N = STRETCH + 60  # photos: two stretches
 
@@ -177,12 +177,3 @@ def test_an_address_that_does_not_answer_is_named(monkeypatch, scheme):
 def test_options_of_a_cluster_need_one(refused, town, tmp_path, command):
     given = {"index": [town, "--out", tmp_path / "a.vpr"], "evaluate": ["--database", town, "--queries", town]}
     assert "--ray" in refused(command, *given[command], "--ray-workers", "2")
-
-
-def test_the_command_describes_on_a_cluster(ray, netvlad, town, index, tmp_path):
-    out = tmp_path / "a.vpr"
-    given = ["--model", "test_resnet-max", "--ray", "auto", "--ray-workers", "1", "--workers", "0"]
-    ran = netvlad("index", town, "--out", out, *given)
-    assert ran.code == 0, ran.err
-    assert "1 worker of Ray on 1 machine\n" in ran.err
-    assert content(PlaceIndex.open(out))[1] == content(PlaceIndex.open(index))[1]

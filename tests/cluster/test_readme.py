@@ -11,7 +11,7 @@ import pytest
 import netvlad as nv
 from netvlad.places import write_places
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 README = Path(__file__).parents[2] / "README.md"
 N = 40  # photos: each of eight shards has some
@@ -33,6 +33,7 @@ def test_the_commands_of_the_readme(ray, netvlad, street, tmp_path):
         assert ran.code == 0, ran.err
         said.append((given[0], ran.out + ran.err))
     assert [command for command, _ in said] == ["index", "shard", "locate"]
+    assert "1 worker of Ray on 1 machine\n" in said[0][1]
     assert f"{N} photos added" in said[0][1]
     assert Path(places.path[7]).name in said[2][1]
     shards = nv.PlaceIndex.open(tmp_path / "france.shards")

@@ -18,7 +18,7 @@ from netvlad.maps.sharded import open_shard_search, open_snapshot, shard_searche
 from netvlad.maps.sharding import write_shards
 from netvlad.maps.where import Where
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]  # one cluster for all
 
 SHARDS = 2
 
