@@ -1,9 +1,11 @@
 """How long `netvlad index` takes to find that a map in an object store agrees with its photos there.
 
     python benchmarks/cluster_resume.py --rows 1000000
+    python benchmarks/cluster_resume.py --tables 20000000
 
 The store is moto's, but for the photos: there are none, a listing just says that there are, 1,000 in each folder. Their
-table is one Parquet file, and a folder of them by region.
+table is one Parquet file, and a folder of them by region. With --tables such a folder of so many rows is on the disk,
+and is read alone, for a map that is not there (`--dry-run`).
 """
 
 from __future__ import annotations
@@ -102,11 +104,39 @@ def build(rows: int, regions: int) -> None:
     PlaceIndex.open("s3://maps/map.vpr").remove([])  # makes the search
 
 
+def measured(command: list[str], wanted: str) -> str:
+    """Seconds, processor time and memory of a command, which has to say what is `wanted`."""
+    start = time.perf_counter()
+    ran = subprocess.Popen([sys.executable, "-m", "netvlad", *command], stderr=subprocess.PIPE, text=True)
+    said = ran.stderr.read() if ran.stderr else ""
+    _, status, usage = os.wait4(ran.pid, 0)
+    if status or wanted not in said:
+        sys.exit(said)
+    seconds, cpu = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+    return f"{seconds:6.1f} s, {cpu:6.1f} s of the processor, {usage.ru_maxrss / 1024:6.0f} MiB"
+
+
+def read_tables(rows: int) -> None:
+    from netvlad.places import write_places
+
+    with tempfile.TemporaryDirectory() as made:
+        for region, first in enumerate(range(0, rows, 1_000_000)):
+            file = Path(made, "parts", f"region={region}", "part-0.parquet")
+            file.parent.mkdir(parents=True)
+            write_places(places(first, min(1_000_000, rows - first)), file)
+        command = ["index", f"{made}/parts", "--out", f"{made}/none.vpr", "--dry-run"]
+        print(f"{rows:,} rows {measured(command, f'{rows} photos would be described')}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--regions", type=int, default=4)
+    parser.add_argument("--tables", type=int)
     given = parser.parse_args()
+    if given.tables:
+        read_tables(given.tables)
+        return
     with tempfile.TemporaryDirectory() as made:
         os.environ["NETVLAD_CACHE"] = made
         store = ManyPhotos()
@@ -114,19 +144,11 @@ def main() -> None:
         store.make("maps")
         build(given.rows, given.regions)
         for table in ("one.parquet", "parts"):
-            sent, asked, start = store.sent, store.asked, time.perf_counter()
-            command = [sys.executable, "-m", "netvlad", "index", f"s3://maps/{table}", "--out", "s3://maps/map.vpr"]
-            ran = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-            said = ran.stderr.read() if ran.stderr else ""
-            _, status, usage = os.wait4(ran.pid, 0)
-            if status or f"0 photos added, {given.rows} were in it" not in said:
-                sys.exit(said)
-            print(
-                f"{table:12} {time.perf_counter() - start:6.1f} s, {usage.ru_utime + usage.ru_stime:6.1f} s of the "
-                f"processor, {usage.ru_maxrss / 1024:6.0f} MiB, {store.asked - asked} listings, "
-                f"{(store.sent - sent) / 1e6:6.1f} MB from the store",
-                flush=True,
-            )
+            sent, asked = store.sent, store.asked
+            command = ["index", f"s3://maps/{table}", "--out", "s3://maps/map.vpr"]
+            told = measured(command, f"0 photos added, {given.rows} were in it")
+            from_store = f"{store.asked - asked} listings, {(store.sent - sent) / 1e6:6.1f} MB from the store"
+            print(f"{table:12} {told}, {from_store}", flush=True)
         store.stop()
 
 
