@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from netvlad.describe import stream
 from netvlad.describe.stream import Contents, describe_all, describe_photos
 from netvlad.images.decode import CHUNK
 from netvlad.images.read import read_image
@@ -128,6 +129,24 @@ def test_a_content_is_described_once(photos, bad):
     assert [chunks[0].known[row] for row in (1, 2, 6)] == [digest(path) for path in (first, second, first)]
     assert all(digest(path) in known for path in (first, second, third))
     assert digest(bad) not in known
+
+
+def test_contents_are_those_that_were_held_and_added(monkeypatch):
+    monkeypatch.setattr(stream, "LATEST", 10)
+    rng = np.random.default_rng(0)
+    digests = [
+        bytes(16),
+        b"\0" * 15 + b"a",
+        b"a" + b"\0" * 15,
+        *(rng.bytes(16 - i % 3) + b"\0" * (i % 3) for i in range(60)),
+    ]
+    known, all_of = Contents(digests[:20]), set(digests[:20])
+    for digest in digests[20:45]:
+        assert (digest in known) == (digest in all_of)
+        known.add(digest)
+        all_of.add(digest)
+    assert [digest in known for digest in digests] == [True] * 45 + [False] * 18
+    assert b"" not in Contents([b"a" * 16])
 
 
 def test_a_content_known_to_be_bad_is_not_complained_of_again(photos, bad):

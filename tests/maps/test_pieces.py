@@ -104,8 +104,9 @@ def test_the_photos_of_a_file_that_is_gone_go_and_of_one_that_is_not_there_stay(
     index.sync(others, source=tmp_path / "others", workers=0)
     follow(index, table(places[:5], places[5:]))
     kept = table(places[5:])
+    written = (index.folder / "search.faiss").stat().st_mtime_ns
     assert follow(index, kept, keep_missing=True)[-1].vanished == places.path[:5].tolist()
-    assert len(index) == N + 3
+    assert (len(index), (index.folder / "search.faiss").stat().st_mtime_ns) == (N + 3, written)
     assert follow(index, kept, dry_run=True)[-1].vanished == places.path[:5].tolist()
     assert follow(index, kept)[-1].vanished == places.path[:5].tolist()
     assert {path for path, *_ in held(index)} == {*others.path, *places.path[5:]}

@@ -124,7 +124,7 @@ def run(
         return
     describing = None if cluster is None else partial(describe_on, cluster, workers=workers)
     if cluster is not None and not dry_run:
-        say(f"describes with {workers_told(cluster)}")  # which may not answer: before anything is read
+        say(f"describes with {workers_told(cluster)}")  # which may not answer: before a model is read
     start = time.perf_counter()
     wanted = wanted_search(folder, search, recall, memory)
     options = model_options(clusters, stage, resize)

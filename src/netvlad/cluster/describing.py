@@ -106,9 +106,8 @@ def describe_on(
         for stretch, found in zip(todo, results, strict=True):
             if known is not None:
                 contents = {digest for chunk in found for digest in chunk.digests}
-                if again := {
-                    digest for digest in contents if digest in known
-                }:  # who shares a chunk is as on one machine
+                again = {digest for digest in contents if digest in known}
+                if again:  # once more without these: who shares a chunk is as on one machine
                     found = ray.get(actors[0].describe.remote(stretch, again, decoders))
                 for digest in contents:
                     known.add(digest)

@@ -16,6 +16,8 @@ from netvlad.images.decode import Decoded, decode_photos
 from netvlad.runtime.progress import progress
 from netvlad.types import Describer, FloatArray, Saveable
 
+LATEST = 1 << 19  # contents that are held as they came
+
 
 @dataclass(frozen=True)
 class Described:
@@ -32,11 +34,11 @@ class Described:
 
 
 class Contents:
-    """Digests of contents that are known: `held`, bytes of 16 each, in no more memory than that, and those added."""
+    """Digests of contents that are known: `held`, of 16 bytes each, in hardly more memory, and those added."""
 
     def __init__(self, held: Iterable[bytes] = ()) -> None:
         self._held = np.sort(np.array(held if isinstance(held, np.ndarray) else list(held), "S16"))
-        self._added: set[bytes] = set()
+        self._added: set[bytes] = set()  # those that came last
 
     def __contains__(self, digest: object) -> bool:
         if not isinstance(digest, bytes) or digest in self._added:
@@ -47,6 +49,9 @@ class Contents:
     def add(self, digest: bytes) -> None:
         """Know another content."""
         self._added.add(digest)
+        if len(self._added) > LATEST:
+            self._held = np.sort(np.concatenate([self._held, np.array(list(self._added), "S16")]))
+            self._added.clear()
 
 
 class Describing(Protocol):

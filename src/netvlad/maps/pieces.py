@@ -46,7 +46,7 @@ def follow_pieces(
     for piece in pieces:
         closed |= closed_folders(piece)
         survey = survey_of_piece(store, piece, source)
-        if survey.removes:
+        if survey.rewrites:
             removing()
         found, fresh = carry_out(survey, model, keep_missing=True, workers=workers, describing=describing, known=known)
         copies = [photo for photo, digest in fresh.copies.items() if digest not in fresh.owners]
@@ -62,8 +62,9 @@ def follow_pieces(
         check_going(store, len(going), all_of, len(going) < all_of or comes, source, version)
     moved = _to_settle(store, Places.concat(places), contents, going)
     if len(going) or len(moved):
-        removing()
         survey = survey_of(store, moved, source=source, scoped=True, rows=going)
+        if survey.rewrites or not keep_missing:
+            removing()
         told(carry_out(survey, model, keep_missing=keep_missing, workers=workers, describing=describing)[0])
 
 

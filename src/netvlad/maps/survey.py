@@ -51,8 +51,12 @@ class Survey:
     @property
     def removes(self) -> bool:
         """Whether rows may go or be rewritten."""
-        plan = self.plan
-        return bool(np.concatenate([plan.changed, plan.replaces, plan.vanished, plan.stale]).any())
+        return self.rewrites or bool(self.plan.vanished.any())
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether rows may go or be rewritten, though none goes for want of a photo."""
+        return bool(np.concatenate([self.plan.changed, self.plan.replaces, self.plan.stale]).any())
 
     def row_paths(self, rows: Array) -> list[str]:
         """The absolute paths of rows."""
