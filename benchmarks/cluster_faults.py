@@ -1,6 +1,6 @@
 """Kill workers, nodes, the command and the object store while a cluster describes photos, at random, many times.
 
-    python benchmarks/cluster_faults.py out/demo/town/val/database/photos --tries 50
+    python benchmarks/cluster_faults.py out/demo/town/test/database/photos --tries 50
 
 Each try describes the same photos of an object store into a new map there, on a Ray of two nodes of this machine, with
 one to three faults at random moments. A command that was killed or refused is given again, as a person would. In the
