@@ -27,7 +27,7 @@ from netvlad.maps.versions import Version, list_versions
 from netvlad.maps.where import ALL, Where
 from netvlad.places import Places
 from netvlad.places.io.parts import Parts
-from netvlad.runtime.addresses import absolute
+from netvlad.runtime.addresses import absolute, is_address
 from netvlad.runtime.locks import only_writer
 from netvlad.search.flat_index import rank_vectors
 from netvlad.search.options import SearchOptions
@@ -158,7 +158,8 @@ class PlaceIndex:
             written = (self.folder / "manifest.json").exists()
             return changing.preview(self._snapshot, places, origin) if written else Synced(new=places.path.tolist())
 
-        if describing is not None:  # which reads each photo once: nothing is compared on this machine before
+        far = len(places) > 0 and is_address(places.path[0])
+        if far or describing is not None:  # each photo is to be read once: none is compared before
             found: list[Synced] = []
             self._follow([places], places, origin, keep_missing, workers, describing, found.append)
             return merged(found)
