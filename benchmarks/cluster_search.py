@@ -108,7 +108,7 @@ def ask(place: str, real: Path, on_ray: bool) -> dict[str, Any]:
         if on_ray:
             from netvlad.cluster.searching import deployed
 
-            searches = stack.enter_context(deployed("auto", "map", shard_searches(folder), (1, 1)))
+            searches = stack.enter_context(deployed("auto", "map", shard_searches(folder), 1))
             found["deploy_s"] = time.perf_counter() - start
         start = time.perf_counter()
         snapshot = open_snapshot(folder, searches=searches)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import netvlad as nv
-from netvlad.cluster.searching import Deployed, deployed, packed, parse_replicas, unpacked
+from netvlad.cluster.searching import Deployed, deployed, packed, unpacked
 from netvlad.errors import NetvladError, PlaceIndexError
 from netvlad.maps.shard import Shard
 from netvlad.maps.sharded import open_shard_search, open_snapshot, shard_searches
@@ -35,7 +35,7 @@ def shards(index, tmp_path_factory):
 def searches(ray, shards):
     """The searches of its shards, two replicas each."""
     pytest.importorskip("ray.serve", reason="needs ray[serve]")
-    with deployed("auto", "town", shard_searches(shards), (2, 2)) as found:
+    with deployed("auto", "town", shard_searches(shards), 2) as found:
         yield found
 
 
@@ -112,7 +112,7 @@ def test_errors_of_a_replica_come_through(searches):
 
 def test_a_shard_that_cannot_be_opened_is_told(ray, searches, tmp_path):
     opened = partial(open_shard_search, tmp_path, Shard("shard-0.vpr", "", 1, 1, None))
-    with pytest.raises(NetvladError, match="cannot be opened"), deployed("auto", "x", {"a": opened}, (1, 2)):
+    with pytest.raises(NetvladError, match="cannot be opened"), deployed("auto", "x", {"a": opened}, 1):
         pass
 
 
@@ -143,13 +143,6 @@ def test_a_question_goes_to_another_replica_when_one_dies_but_not_for_ever():
     damaged = PlaceIndexError("is damaged", path="search.vectors")
     with pytest.raises(PlaceIndexError, match="is damaged"):
         Deployed(Handle(errors.RayTaskError("search", "", damaged))).vectors(np.arange(1))
-
-
-def test_replicas_are_a_number_or_a_range():
-    assert [parse_replicas(text) for text in ("1", "2-6", "3-3")] == [(1, 1), (2, 6), (3, 3)]
-    for text in ("", "0", "-2", "6-2", "2-", "a", "1-2-3", "1.5", "²"):
-        with pytest.raises(NetvladError, match="2-6"):
-            parse_replicas(text)
 
 
 def test_a_mask_comes_back_as_it_was():

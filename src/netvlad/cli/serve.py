@@ -38,9 +38,7 @@ def run(
             help="Search maps in shards on a Ray cluster: its address, or auto for this machine's or a new one."
         ),
     ] = None,
-    replicas: Annotated[
-        str, typer.Option(help="Processes of the Ray cluster that search each shard: 2, or 2-6, as many as are needed.")
-    ] = "1",
+    replicas: Annotated[int, typer.Option(help="Processes of the Ray cluster that search each shard.", min=1)] = 1,
     device: Device = None,
 ) -> None:
     """Serve a page and an API that tell where photos were taken. The model and the maps are loaded once.
@@ -51,7 +49,7 @@ def run(
     from netvlad.cli.common import say
 
     check_extra("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pmtiles")
-    from netvlad.cluster.searching import deployed, parse_replicas
+    from netvlad.cluster.searching import deployed
     from netvlad.explanation.explain import explain
     from netvlad.maps.sharded import Searches, shard_searches
     from netvlad.runtime.addresses import path_or_address
@@ -60,14 +58,13 @@ def run(
     from netvlad.serve.served_map import open_maps
     from netvlad.serve.settings import Settings, check_address, read_token
 
-    each = parse_replicas(replicas)
     token = read_token(token_file)
     check_address(host, token)
     settings = Settings(token=token, tiles=tiles, workers=workers)
     with ExitStack() as stack:
 
         def on_ray(folder: Path, name: str) -> Searches:
-            return stack.enter_context(deployed(str(ray), name, shard_searches(folder), each))
+            return stack.enter_context(deployed(str(ray), name, shard_searches(folder), replicas))
 
         opened = open_maps(
             [path_or_address(place) for place in maps],

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ASKED = 3  # replicas that a question is put to, where they die over it
 Packed = tuple[bytes, int]  # a mask: its bits, and how many they are
-Replicas = tuple[int, int]  # of each index: the fewest, and the most
 
 
 class Replica:
@@ -71,13 +70,13 @@ class Deployed:
 
 @contextmanager
 def deployed(
-    address: str, name: str, indexes: Mapping[str, Callable[[], Searched]], replicas: Replicas
+    address: str, name: str, indexes: Mapping[str, Callable[[], Searched]], replicas: int
 ) -> Iterator[list[Callable[[], Searched]]]:
     """Deploy `indexes` (name -> what opens it) on the cluster at `address`, and yield them, ready to be asked.
 
-    Each has as many replicas as there are questions for, within `replicas`; Ray spreads them over the machines and
-    starts them anew where they die. name: of all of them together. They end with the context. Raises NetvladError
-    where Ray is absent or does not answer, or an index cannot be opened.
+    Each has `replicas` replicas, which Ray spreads over the machines and starts anew where they die. name: of all of
+    them together. They end with the context. Raises NetvladError where Ray is absent or does not answer, or an index
+    cannot be opened.
     """
     ray, ours = connected(address)
     try:
@@ -86,10 +85,7 @@ def deployed(
         raise NetvladError(f"searching on a cluster needs Ray Serve ({e}): pip install 'netvlad[cluster]'") from e
     logging.getLogger("ray.serve").setLevel("WARNING")
     apps = [f"{name}-{index}" for index in indexes]
-    least, most = replicas
-    number = {"autoscaling_config": {"min_replicas": least, "max_replicas": most}}
-    how = {"ray_actor_options": {"num_cpus": 0}, "max_constructor_retry_count": 2}
-    how |= {"num_replicas": least} if least == most else number
+    how = {"num_replicas": replicas, "ray_actor_options": {"num_cpus": 0}, "max_constructor_retry_count": 2}
     make = serve.deployment(Replica, name="search", **how).bind
     try:
         serve.start(proxy_location="Disabled")  # HTTP is answered by others
@@ -110,16 +106,6 @@ def deployed(
         else:
             for app in apps:
                 serve.delete(app)
-
-
-def parse_replicas(text: str) -> Replicas:
-    """2 as (2, 2), 2-6 as (2, 6). Raises NetvladError for anything else."""
-    least, dash, most = text.partition("-")
-    numbers = [part for part in (least, most if dash else least) if part.isascii() and part.isdigit()]
-    found = tuple(map(int, numbers))
-    if len(found) != 2 or not 1 <= found[0] <= found[1]:
-        raise NetvladError(f"--replicas is a number, as 2, or the fewest and the most, as 2-6, not {text!r}")
-    return found[0], found[1]
 
 
 def packed(mask: BoolArray) -> Packed:
