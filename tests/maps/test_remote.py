@@ -196,6 +196,24 @@ def test_photos_stay_in_the_map_while_their_folder_cannot_be_listed(uploaded, bu
     assert len(index) == 3
 
 
+def test_photos_of_a_store_are_read_once(uploaded, bucket, grid, street, monkeypatch):
+    from netvlad.images import decode
+
+    places = street(8)
+    for name in places.path:
+        Path(name).write_bytes(Path(name).read_bytes().ljust(5000, b"\0"))  # all are of one size
+    shutil.copy(places.path[0], places.path[7])
+    photos = uploaded(Path(places.path[0]).parent)
+    there = nv.Places.build(path=[f"{photos}/{Path(p).name}" for p in places.path], lat=places.lat, lon=places.lon)
+    index = PlaceIndex.create(f"{bucket}/a.vpr", grid())
+    index.sync(there[:4], workers=0)
+    read, whole = [], decode.read_file
+    monkeypatch.setattr(decode, "read_file", lambda path: read.append(path) or whole(path))
+    found = index.sync(there, workers=0)
+    assert (found.new, found.duplicates) == (there.path[4:7].tolist(), {there.path[7]: there.path[0]})
+    assert read == there.path[4:].tolist()
+
+
 def test_places_of_a_store(uploaded, town, bucket, tmp_path):
     photos = uploaded(town)
     assert read_places(photos).path.tolist() == [f"{photos}/{i}.jpg" for i in range(8)]
