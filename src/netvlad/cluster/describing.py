@@ -49,13 +49,20 @@ def cluster_given(address: str | None, gpus: float, workers: int | None, trust_c
 
 
 class Worker:
-    """What runs on the machines: the model, and photos through it."""
+    """What runs on the machines: the model, and photos through it.
 
-    def __init__(self, model: dict[str, bytes], trust_code: bool) -> None:
+    model: a reference to its files, in a list: Ray warns of objects that have to be there when a worker starts anew,
+    and this one is kept for as long.
+    """
+
+    def __init__(self, model: Sequence[Any], trust_code: bool) -> None:
+        import ray
+
         from netvlad.pretrained.zoo import load_folder
 
+        files: dict[str, bytes] = ray.get(model[0])
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # a mapped file on Windows
-            for name, data in model.items():
+            for name, data in files.items():
                 file = Path(folder, name)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(data)
@@ -100,7 +107,7 @@ def describe_on(
         make = ray.remote(num_cpus=1, num_gpus=cluster.gpus, max_restarts=-1, max_task_retries=RETRIES)(Worker).remote
         todo = stretches(paths, rows)
         held = ray.put(files)
-        actors += [make(held, cluster.trust_code) for _ in range(min(_pool_size(ray, cluster), len(todo)))]
+        actors += [make([held], cluster.trust_code) for _ in range(min(_pool_size(ray, cluster), len(todo)))]
         ask = partial(_ask, once=known is not None, decoders=decoders)
         results = ActorPool(actors * QUEUED).map(ask, todo) if todo else iter(())
         for stretch, found in zip(todo, results, strict=True):
