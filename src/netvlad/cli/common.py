@@ -53,7 +53,11 @@ def read_places(source: Path | str, strict: bool, left_out: dict[str, str] | Non
     """
     from netvlad.places import read_places
 
-    places = read_places(source, strict=strict, **how)
+    return checked(source, read_places(source, strict=strict, **how), left_out)
+
+
+def checked(source: Path | str, places: Places, left_out: dict[str, str] | None = None) -> Places:
+    """The places, after `tell_left_out`. Raises NetvladError where no photo is left."""
     tell_left_out(source, places, left_out)
     if not len(places):
         raise NetvladError("no photo with a position is left", path=source)

@@ -187,8 +187,7 @@ class Tally:
 
 def open_photos(source: Path | str, strict: bool, left_out: dict[str, str], **how: Any) -> Places | Parts:
     """As `netvlad.cli.common.read_places`, but a table in parts is read later, of which is told then."""
-    from netvlad.cli.common import say, tell_left_out
-    from netvlad.errors import NetvladError
+    from netvlad.cli.common import checked, say, tell_left_out
     from netvlad.places.io.parts import Parts
     from netvlad.places.io.readers import open_places
 
@@ -201,10 +200,7 @@ def open_photos(source: Path | str, strict: bool, left_out: dict[str, str], **ho
             say(f"{file}: {counted(len(found), 'photo')}, file {files.index(file) + 1} of {len(files)}")
 
         return replace(places, noted=noted)
-    tell_left_out(source, places, left_out)
-    if not len(places):
-        raise NetvladError("no photo with a position is left", path=source)
-    return places
+    return checked(source, places, left_out)
 
 
 def wanted_search(out: Path, kind: str | None, recall: float | None, memory: str | None) -> SearchOptions | None:

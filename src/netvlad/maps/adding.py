@@ -73,29 +73,28 @@ def describe_fresh(
     outdated: list[int] = []  # rows of photos that have the content of others by now
 
     def flush() -> None:
-        nonlocal outdated
-        if outdated:
-            survey.store.remove(survey.row_ids(np.array(outdated, np.int64)))
-            result.replaced += outdated
-            outdated = []
-        if not waiting:
-            return
         photos = [row for chunk in waiting for row in chunk.rows]
+        gone = outdated + [int(plan.old[photo]) for photo in photos if plan.replaces[photo]]
+        without = survey.row_ids(np.array(gone, np.int64))
+        outdated.clear()
+        if not waiting:
+            survey.store.remove(without)
+            result.replaced += gone
+            return
         digests = [digest for chunk in waiting for digest in chunk.digests]
         vectors = np.concatenate([chunk.vectors for chunk in waiting])
         waiting.clear()  # first: on Ctrl-C within `append` they may be in, and must not be added again below
-        replaced = [int(plan.old[photo]) for photo in photos if plan.replaces[photo]]
         survey.store.append(
             survey.places[photos],
             survey.stamps_at(photos),
             digests,
             vectors,
             source=survey.source,
-            without=survey.row_ids(np.array(replaced, np.int64)),
+            without=without,
         )
+        result.replaced += gone
         result.photos += photos
         result.owners |= zip(digests, photos, strict=True)
-        result.replaced += replaced
 
     if describing is None:
         chunks = describe_photos(model, paths, rows=todo, known=known, workers=workers)

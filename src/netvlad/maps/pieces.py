@@ -12,7 +12,7 @@ import numpy as np
 
 from netvlad.describe.stream import Contents, Describing
 from netvlad.maps.store import Store
-from netvlad.maps.survey import below, closed_folders, rows_from, survey_of, survey_of_piece
+from netvlad.maps.survey import Survey, below, closed_folders, rows_from, survey_of, survey_of_piece
 from netvlad.maps.sync import Synced, carry_out, check_going, findings
 from netvlad.places import Places
 from netvlad.types import Array, Describer, IntArray
@@ -20,6 +20,7 @@ from netvlad.types import Array, Describer, IntArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NEVER = -1  # no hash of Python is that
 Told: TypeAlias = Callable[[Synced], None]
 
 
@@ -40,24 +41,21 @@ def follow_pieces(
     removing: called before rows go or are rewritten. told: given what was done with each piece, and in the end what was
     done with photos that have moved and with those that are in no piece.
     """
-    version, known = store.version, Contents(store.digests())
-    seen, places, contents = [np.zeros(0, np.int64)], [Places.concat([])], list[bytes]()
-    comes, closed = False, set[str]()
+    version, known, seen = store.version, Contents(store.digests()), Seen(store, source)
+    places, contents, comes = [Places.concat([])], list[bytes](), False
     for piece in pieces:
-        closed |= closed_folders(piece)
-        survey = survey_of_piece(store, piece, source)
+        survey = seen.survey(piece)
         if survey.rewrites:
             removing()
         found, fresh = carry_out(survey, model, keep_missing=True, workers=workers, describing=describing, known=known)
         copies = [photo for photo, digest in fresh.copies.items() if digest not in fresh.owners]
         places.append(survey.places[copies])
         contents += [fresh.copies[photo] for photo in copies]
-        seen.append(_hashes(store, survey.places.path[~survey.plan.missing]))
         comes |= bool(fresh.photos)
         found.vanished = []  # in the end
         told(found)
 
-    going, all_of = _unseen(store, source, seen, closed)
+    going, all_of = seen.others()
     if not keep_missing:
         check_going(store, len(going), all_of, len(going) < all_of or comes, source, version)
     moved = _to_settle(store, Places.concat(places), contents, going)
@@ -70,48 +68,50 @@ def follow_pieces(
 
 def preview_pieces(store: Store, pieces: Iterable[Places], source: str, told: Told) -> None:
     """What `follow_pieces` would do, as far as it can be told without reading photos: one that moved goes and comes."""
-    seen, closed = [np.zeros(0, np.int64)], set[str]()
+    seen = Seen(store, source)
     for piece in pieces:
-        closed |= closed_folders(piece)
-        survey = survey_of_piece(store, piece, source)
-        seen.append(_hashes(store, survey.places.path[~survey.plan.missing]))
-        found = findings(survey)
+        found = findings(seen.survey(piece))
         found.vanished = []
         told(found)
-    going = store.held(["path"], rows=_unseen(store, source, seen, closed)[0])
+    going = store.held(["path"], rows=seen.others()[0])
     if going.num_rows:
         told(Synced(vanished=store.root.opened(going.column("path")).to_pylist()))
 
 
-def _hashes(store: Store, paths: Array) -> Array:
-    return _of_stored(store.root.stored_objects(paths).tolist())
+class Seen:
+    """The photos of pieces that are there, by hashes of their paths, and folders that nobody could look into."""
+
+    def __init__(self, store: Store, source: str) -> None:
+        self._store, self._source = store, source
+        self._hashes, self._closed = [np.array([NEVER])], set[str]()
+
+    def survey(self, piece: Places) -> Survey:
+        """The survey of the next piece."""
+        survey = survey_of_piece(self._store, piece, self._source)
+        there = survey.places.path[~survey.plan.missing]
+        self._hashes.append(_hashes(self._store.root.stored_objects(there).tolist()))
+        self._closed |= closed_folders(piece)
+        return survey
+
+    def others(self) -> tuple[IntArray, int]:
+        """The rows from the source whose photos are not among these, and how many rows are from there."""
+        seen, from_there = np.unique(np.concatenate(self._hashes)), 0
+
+        def test(block: pa.Table) -> pa.Array:
+            import pyarrow as pa
+
+            nonlocal from_there
+            ours = rows_from(self._store, block, self._source) & ~below(self._store, block, self._closed)
+            from_there += int(ours.sum())
+            hashes = _hashes(block.column("path").to_pylist())
+            return pa.array(ours & (seen.take(np.searchsorted(seen, hashes), mode="clip") != hashes))
+
+        columns = ["path", "source"] if self._store.has_sources else ["path"]
+        return self._store.rows_where(columns, test), from_there
 
 
-def _of_stored(paths: list[str]) -> Array:
+def _hashes(paths: list[str]) -> Array:
     return np.fromiter(map(hash, paths), np.int64, len(paths))
-
-
-def _unseen(store: Store, source: str, seen: list[Array], closed: set[str]) -> tuple[IntArray, int]:
-    """The rows from `source` whose paths, by their hashes, were not seen, and how many rows are from there.
-
-    closed: folders whose photos cannot be seen.
-    """
-    all_seen = np.unique(np.concatenate(seen))
-    from_there = 0
-
-    def test(block: pa.Table) -> pa.Array:
-        import pyarrow as pa
-
-        nonlocal from_there
-        ours = rows_from(store, block, source) & ~below(store, block, closed)
-        from_there += int(ours.sum())
-        hashes = _of_stored(block.column("path").to_pylist())
-        at = np.searchsorted(all_seen, hashes)
-        here = np.append(all_seen, 0)[at] == hashes if len(all_seen) else np.zeros(len(hashes), bool)
-        return pa.array(ours & ~(here & (at < len(all_seen))))
-
-    columns = ["path", "source"] if store.has_sources else ["path"]
-    return store.rows_where(columns, test), from_there
 
 
 def _to_settle(store: Store, places: Places, contents: list[bytes], going: IntArray) -> Places:

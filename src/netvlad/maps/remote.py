@@ -96,21 +96,30 @@ def publish(folder: Path, *names: str) -> None:
 
 
 def read_small(folder: Path, name: str) -> bytes | None:
-    """A file of a map as it is there now, at its address or on the disk; None where there is none. Raises OSError."""
+    """A file of a map as it is there now, at its address or on the disk; None where there is none.
+
+    Raises PlaceIndexError where it cannot be read.
+    """
     address = address_of(folder)
-    if address is not None:
-        return _read(address, name)
-    return (folder / name).read_bytes() if (folder / name).is_file() else None
+    try:
+        if address is not None:
+            return _read(address, name)
+        return (folder / name).read_bytes() if (folder / name).is_file() else None
+    except OSError as e:
+        raise PlaceIndexError(f"{name} cannot be read ({e.strerror or first_line(e)})", path=shown(folder)) from e
 
 
 def remove(spot: Spot) -> None:
-    """Remove a file, or a folder with all that is in it, from the disk or an address. Raises OSError."""
-    if isinstance(spot, str):
-        remove_address(spot)
-    elif spot.is_dir():
-        shutil.rmtree(spot)
-    else:
-        spot.unlink(missing_ok=True)
+    """Remove a file, or a folder with all that is in it, from the disk or an address. Raises PlaceIndexError."""
+    try:
+        if isinstance(spot, str):
+            remove_address(spot)
+        elif spot.is_dir():
+            shutil.rmtree(spot)
+        else:
+            spot.unlink(missing_ok=True)
+    except OSError as e:
+        raise PlaceIndexError(f"cannot be removed ({e.strerror or first_line(e)})", path=spot) from e
 
 
 def strangers(folder: Path) -> bool:

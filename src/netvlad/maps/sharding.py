@@ -91,7 +91,7 @@ def _written(out: str | os.PathLike[str], begun: dict[str, Any]) -> list[Shard]:
             for shard in written:
                 open_shard(folder, shard)
             return written
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):  # no note of ours
+    except (ValueError, AttributeError, KeyError, TypeError):  # no note of ours
         pass
     raise PlaceIndexError("is there already: remove it, or choose another name", path=out)
 

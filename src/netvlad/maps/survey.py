@@ -108,12 +108,9 @@ def survey_of_piece(store: Store, places: Places, source: str) -> Survey:
 
     So photos that have moved, and copies of others, are fresh here: what describes them has to compare their contents.
     """
-    import pyarrow.compute as pc
-
     check_kind(store, _some_located(store), places)
     places, wanted, repeated, misnamed = _distinct(store, places)
-    paths = wanted.column("path").combine_chunks()
-    rows = store.rows_where(["path"], lambda block: pc.is_in(block.column("path"), value_set=paths))
+    rows = _rows_at(store, wanted.column("path").combine_chunks())
     held = store.held(rows=rows)
     stamps = stamps_of(places.path, len(places))
     scope = rows_from(store, held, source)
@@ -175,11 +172,15 @@ def places_table(store: Store, places: Places) -> pa.Table:
 def rows_at(store: Store, paths: list[str]) -> IntArray:
     """The rows with these absolute paths."""
     import pyarrow as pa
+
+    return _rows_at(store, store.root.stored(pa.array(paths, pa.string())))
+
+
+def _rows_at(store: Store, stored: pa.Array) -> IntArray:
+    """The rows with these paths, as the store has them."""
     import pyarrow.compute as pc
 
-    held = store.held(["path"])
-    wanted = store.root.stored(pa.array(paths, pa.string()))
-    return np.flatnonzero(pc.is_in(held.column("path"), value_set=wanted).to_numpy())
+    return store.rows_where(["path"], lambda block: pc.is_in(block.column("path"), value_set=stored))
 
 
 def _held_stamps(held: pa.Table, wanted: pa.Table) -> tuple[Array, Array]:
